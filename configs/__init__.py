@@ -1,0 +1,1 @@
+"""One file per recipe; `default.py` holds every key."""

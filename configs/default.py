@@ -1,0 +1,83 @@
+"""Every key of a run, its type and its default. A recipe imports this and changes a few lines."""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.seed = 0  # Same seed, same machine: same numbers.
+
+    # The table of images and what its label column means.
+    config.data = data = ml_collections.ConfigDict()
+    data.manifest = ""  # CSV or Parquet with a `path` and a label column.
+    data.label_column = "label"
+    data.label_kind = "binary"  # binary | ordered | unordered | numeric
+    data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
+    data.marginal = "marginal"  # Binary only: the third answer, scored but not trained on.
+    data.minimum = 0.0  # Numeric only: the scale of the opinion scores ...
+    data.maximum = 100.0
+    data.higher_is_better = True  # ... and its direction.
+    data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
+    data.fractions = (0.7, 0.15, 0.15)  # train, val, test where the manifest has no `split`.
+    data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
+    data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
+    data.threads = 4  # Threads that decode and cut.
+
+    # How an image is cut.
+    config.tiles = tiles = ml_collections.ConfigDict()
+    tiles.size = 256  # Pixels, square.
+    tiles.stride = 256  # Smaller than `size`: overlapping tiles.
+    tiles.edge = "shift"  # Last row and column: shift (inwards) | pad | drop.
+    tiles.random = True  # Training tiles move at random inside their cell of the grid.
+    tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
+    tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.
+
+    config.batch_size = 32  # Examples per update, over all devices.
+    config.balanced_sampling = True  # Every class as often as the others.
+    config.epochs = 20
+
+    # Random changes of training tiles, made on the device.
+    config.augment = augment = ml_collections.ConfigDict()
+    augment.flip_horizontal = True
+    augment.flip_vertical = True
+    augment.hue_jitter = 0.1  # Largest turn of the hue, as a part of the colour circle.
+    augment.saturation_jitter = 0.2  # Saturation is multiplied by 1 ± this.
+
+    config.model = model = ml_collections.ConfigDict()
+    model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
+    model.weights = "imagenet"  # imagenet | none
+    model.trainable_layers = -1  # Train only the last N of 52 convolutions; -1: all.
+    model.fusion = "mean_embedding"  # Inside the network, over the tiles of a bag.
+    model.hidden_dim = 128  # First of the head's two layers.
+    model.dropout = 0.5
+    model.drop_block_size = 0  # Side of a DropBlock on the last feature map; 0: off.
+    model.drop_block_keep = 0.9  # Reached linearly over the run, from 1.
+    model.dtype = "float32"  # Of the computation: float32 | bfloat16; parameters stay float32.
+
+    config.loss = loss = ml_collections.ConfigDict()
+    loss.label_smoothing = 0.1  # Classes only.
+
+    config.optimizer = optimizer = ml_collections.ConfigDict()  # AdamW.
+    optimizer.learning_rate = 1e-4
+    optimizer.weight_decay = 1e-3  # On kernels; not on biases and BatchNorm.
+    optimizer.warmup_epochs = 1.0  # Linear from 0.
+    optimizer.decay_factor = 0.8  # Then multiplied by this ...
+    optimizer.decay_every_epochs = 4.0  # ... every so often.
+    optimizer.gradient_clip = 5.0  # Global norm.
+
+    # The best checkpoint, and when to give up on a better one; read off the split `val`.
+    config.early_stopping = early_stopping = ml_collections.ConfigDict()
+    early_stopping.metric = "auroc"  # Any metric of metrics.json; errors count downwards.
+    early_stopping.patience = 5  # Evaluations without a better value.
+
+    config.evaluate_every_epochs = 1.0
+    config.checkpoint_every_steps = 200
+    config.log_every_steps = 20
+
+    config.evaluation = evaluation = ml_collections.ConfigDict()
+    evaluation.fusion = "mean_score"  # The headline: mean_score | vote | the model's own fusion.
+    evaluation.chunk_tiles = 64  # Tiles per encoder call.
+
+    config.parallel = parallel = ml_collections.ConfigDict()
+    parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.
+    return config

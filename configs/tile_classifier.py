@@ -1,0 +1,14 @@
+"""Binary classifier per 256² tile on ImageNet features: the recipe most people start with.
+
+    python main.py --config=configs/tile_classifier.py --workdir=runs/tiles \
+        --config.data.manifest=photos/manifest.csv
+"""
+
+from configs import default
+
+
+def get_config():
+    config = default.get_config()
+    config.model.trainable_layers = 22
+    config.tiles.edge_sum_min = 256
+    return config

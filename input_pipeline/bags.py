@@ -1,0 +1,236 @@
+"""The Grain graph: which tiles, in which order, balanced, cut, batched; and bags for evaluation.
+
+Training examples are bags of one tile. Evaluation gives whole images, all tiles of the grid.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import grain
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32, Int, UInt8
+
+from input_pipeline.features import FeatureTable, edge_sums, fit_features, raw_features
+from input_pipeline.images import ImageError
+from input_pipeline.sources import Layout, TileSource
+from input_pipeline.tiles import edge_sum, within_band
+
+NO_LIMIT = np.iinfo(np.int64).max
+
+
+@dataclasses.dataclass(frozen=True)
+class TileIndex:
+    """The tiles that training may use.
+
+    Attributes:
+      image_id: [tile] row in the manifest.
+      number: [tile] place in the image's grid.
+      edge_sum: [tile] Canny edge pixels.
+      layouts: image_id -> layout.
+      dropped: [tile, 3] image_id, number and edge sum of the tiles outside the band.
+      errors: image_id -> why none of its tiles is here.
+    """
+
+    image_id: Int[np.ndarray, " tile"]
+    number: Int[np.ndarray, " tile"]
+    edge_sum: Int[np.ndarray, " tile"]
+    layouts: Mapping[int, Layout]
+    dropped: Int[np.ndarray, "dropped 3"]
+    errors: Mapping[int, str]
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+
+def index_tiles(
+    source: TileSource,
+    image_ids: Sequence[int],
+    *,
+    low: int,
+    high: int = NO_LIMIT,
+    threads: int = 4,
+    progress: Callable[[int], None] = lambda done: None,
+) -> TileIndex:
+    """Measures all tiles of some images and keeps those whose edge sum is in the band.
+
+    Args:
+      source: of the tiles.
+      image_ids: pictures of the source.
+      low, high: the band of edge pixels per tile, both ends kept.
+      threads: images looked at at once.
+      progress: called with the number of images done.
+    """
+
+    def measure(image_id):
+        try:
+            layout = source.layout(image_id)
+            return layout, edge_sums(source, layout, source.tiles(image_id, layout))
+        except ImageError as error:
+            return None, str(error)
+
+    layouts, errors, rows = {}, {}, []
+    with ThreadPoolExecutor(threads) as pool:
+        for done, (image_id, (layout, sums)) in enumerate(
+            zip(image_ids, pool.map(measure, image_ids), strict=True), start=1
+        ):
+            if layout is None:
+                errors[image_id] = sums
+            else:
+                layouts[image_id] = layout
+                ids = np.full(len(sums), image_id)
+                rows.append(np.stack([ids, np.arange(len(sums)), sums], axis=1))
+            progress(done)
+    table = np.concatenate(rows) if rows else np.zeros((0, 3), np.int64)
+    is_kept = within_band(table[:, 2], low, high)
+    return TileIndex(*table[is_kept].T, layouts, table[~is_kept], errors)
+
+
+def fit_index_features(
+    names: Sequence[str], index: TileIndex, images: pd.DataFrame
+) -> FeatureTable:
+    """Fits the scaling of hand-crafted features on the tiles of an index."""
+    raw = [
+        raw_features(
+            names,
+            index.edge_sum[index.image_id == image_id],
+            len(index.layouts[image_id].grid.origins),
+            images.loc[image_id],
+        )
+        for image_id in np.unique(index.image_id)
+    ]
+    return fit_features(names, np.concatenate(raw))
+
+
+def training_batches(
+    source: TileSource,
+    index: TileIndex,
+    images: pd.DataFrame,
+    features: FeatureTable,
+    *,
+    batch_size: int,
+    balanced: bool,
+    random_tiles: bool,
+    low: int,
+    high: int = NO_LIMIT,
+    seed: int,
+    threads: int,
+    process: int = 0,
+    processes: int = 1,
+) -> grain.DatasetIterator:
+    """Makes the endless stream of training batches of bags of one tile.
+
+    The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
+
+    Args:
+      source, index, images: what to draw from; `images` has the labels.
+      features: scaling of the hand-crafted features.
+      batch_size: examples per batch, over all processes.
+      balanced: draw every class equally often; needs integer labels.
+      random_tiles: move tiles inside their cell; one that leaves the band is not moved.
+      low, high: the band of edge pixels.
+      seed: of order and moves.
+      threads: that decode and cut.
+      process, processes: this process reads every `processes`-th example.
+
+    Returns:
+      An iterator over batches of `tiles`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
+      `label`, `mask` and `image_id`.
+    """
+    labels = images["label"].to_numpy()[index.image_id]
+
+    def shuffled(examples, salt):
+        dataset = grain.MapDataset.source(examples).seed(seed + salt)
+        return dataset.shuffle().repeat()
+
+    if balanced:
+        parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
+    else:
+        order = shuffled(np.arange(len(index)), 0)
+    order = order[process::processes]
+
+    def make_bag(example, rng):
+        image_id, number = int(index.image_id[example]), int(index.number[example])
+        layout, edges = index.layouts[image_id], int(index.edge_sum[example])
+        tile = None
+        if random_tiles:
+            tile = source.random_tile(image_id, layout, number, rng)
+            edges_moved = edge_sum(tile)
+            is_good = within_band(np.array([edges_moved]), low, high)[0]
+            tile, edges = (tile, edges_moved) if is_good else (None, edges)
+        if tile is None:
+            tile = source.tiles(image_id, layout, np.array([number]))[0]
+        tile_count = len(layout.grid.origins)
+        return {
+            "tiles": tile[None],
+            "tile_mask": np.ones(1, bool),
+            "tile_position": layout.grid.positions[[number]],
+            "grid_shape": np.array(layout.grid.shape, np.int32),
+            "features": features(np.array([edges]), tile_count, images.loc[image_id]),
+            "label": images["label"].iat[image_id],
+            "mask": np.True_,
+            "image_id": np.int32(image_id),
+        }
+
+    dataset = order.seed(seed).random_map(make_bag).batch(batch_size // processes)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    return iter(dataset.to_iter_dataset(options))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bag:
+    """All tiles of one image, or why there are none.
+
+    Attributes:
+      image_id: place in the source.
+      tiles: [tile, size, size, 3] uint8.
+      features: [tile, feature].
+      layout: of the image; None with an error.
+      error: a sentence, or empty.
+    """
+
+    image_id: int
+    tiles: UInt8[np.ndarray, "tile size size 3"]
+    features: Float32[np.ndarray, "tile feature"]
+    layout: Layout | None
+    error: str = ""
+
+
+def whole_bags(
+    source: TileSource,
+    image_ids: Sequence[int],
+    features: FeatureTable,
+    images: pd.DataFrame | None = None,
+    *,
+    threads: int,
+) -> Iterator[Bag]:
+    """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
+
+    Args:
+      source: of the tiles.
+      image_ids: which pictures.
+      features: hand-crafted features to compute.
+      images: the manifest's images, if features are columns of it.
+      threads: images decoded ahead.
+    """
+    size = source.tiling.size
+
+    def make_bag(image_id):
+        image_id = int(image_id)
+        try:
+            layout = source.layout(image_id)
+            tiles = source.tiles(image_id, layout)
+        except ImageError as error:
+            nothing = np.zeros((0, size, size, 3), np.uint8)
+            no_features = np.zeros((0, len(features.names)), np.float32)
+            return Bag(image_id, nothing, no_features, None, str(error))
+        needs_edges = "edge_sum" in features.names
+        sums = edge_sums(source, layout, tiles) if needs_edges else np.zeros(len(tiles))
+        row = images.loc[image_id] if images is not None else {}
+        return Bag(image_id, tiles, features(sums, len(tiles), row), layout)
+
+    dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bag)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
+    return iter(dataset.to_iter_dataset(options))

@@ -1,0 +1,241 @@
+"""Image files in, uint8 RGB arrays out: every format, mode and orientation ends in the same form.
+
+One decoder (Pillow) reads every format. Its format classes are called directly and not through
+`Image.open`, so that only the formats named here are ever tried and the pixel limit is this
+module's own argument, not a process-wide setting of Pillow's. Colour profiles are not applied.
+"""
+
+import glob
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+DEFAULT_MAX_PIXELS = 250_000_000
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+    (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"II*\x00", TiffImagePlugin.TiffImageFile),
+    (b"MM\x00*", TiffImagePlugin.TiffImageFile),
+    (b"II+\x00", TiffImagePlugin.TiffImageFile),
+    (b"MM\x00+", TiffImagePlugin.TiffImageFile),
+)
+_ORIENTATION_TAG = 0x0112
+_PHOTOMETRIC_TAG = 262
+_WHITE_IS_ZERO = 0
+
+
+class ImageError(ValueError):
+    """A file that cannot be used as an image; the message names it and says what to do."""
+
+
+def decode(
+    data: bytes, *, max_pixels: int, name: str = "image"
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Turns the bytes of an image file into upright RGB.
+
+    Grey is repeated over the three channels; CMYK is multiplied out (Adobe's inverted JPEGs
+    included). Transparent pixels are laid over white, the page that cut-out pictures are made
+    for, because that is what a person looking at the file would judge. 16-bit samples keep their
+    high byte, which returns an 8-bit picture that was stored as 16 bits unchanged. Of several
+    frames or pages the first is read.
+
+    Args:
+        data: the whole file: JPEG, PNG, WebP, BMP or TIFF.
+        max_pixels: larger images are refused from their header, before memory is taken.
+        name: what to call the image in an error.
+
+    Returns:
+        [height, width, 3] uint8 in RGB order, after EXIF orientation; contiguous.
+
+    Raises:
+        ImageError: if the bytes are no image, damaged, too large, or of a kind without a known
+            display range (floating point, 32-bit or signed integers).
+    """
+    image = _open(io.BytesIO(data), max_pixels=max_pixels, name=name)
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ImageError(
+            f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, which lets "
+            "damaged files pass as grey areas; set it back to False."
+        )
+    try:
+        if _orientation(image) > 1:
+            image = ImageOps.exif_transpose(image)
+        return np.ascontiguousarray(_to_rgb(image))
+    except Exception as error:  # Pillow raises a dozen types for damaged files.
+        raise ImageError(
+            f"{name}: the file is damaged or cut short ({error}); copy or export it again."
+        ) from error
+
+
+def load(
+    path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Reads an image file as upright RGB.
+
+    Args:
+        path: the file; its suffix does not matter, its content does.
+        max_pixels: larger images are refused before they are decoded.
+
+    Returns:
+        [height, width, 3] uint8; see `decode`.
+
+    Raises:
+        ImageError: as `decode`, and if the file cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return decode(data, max_pixels=max_pixels, name=str(path))
+
+
+def read_size(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int]:
+    """Reads height and width from a file's header, without decoding the picture.
+
+    Args:
+        path: the file.
+        max_pixels: larger images are refused.
+
+    Returns:
+        (height, width) in pixels after EXIF orientation: the shape that `load` returns.
+
+    Raises:
+        ImageError: as `load`, except for damage that only decoding can find.
+    """
+    try:
+        with open(path, "rb") as file:
+            image = _open(file, max_pixels=max_pixels, name=str(path))
+            width, height = image.size
+            # Pillow has already turned the size of a TIFF.
+            is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+            is_turned = _orientation(image) >= 5 and not is_tiff
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return (width, height) if is_turned else (height, width)
+
+
+def list_images(source: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+    """Lists the image files that a folder, pattern, file or text list stands for.
+
+    Args:
+        source: a folder (searched with its subfolders for the suffixes in `SUFFIXES`); a pattern
+            such as `photos/**/*.jpg`; one image file; a `.txt` file with one path per line,
+            relative to that file; or any of these in a Python list.
+
+    Returns:
+        The files without repetition, sorted. A file named outright is listed even if it does not
+        exist, so that it becomes an error row and not a gap.
+
+    Raises:
+        ImageError: if a folder, pattern or list holds no image.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return sorted({path for part in source for path in list_images(part)})
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if _is_image_name(file)]
+        hint = f"the folder holds no file ending in {', '.join(SUFFIXES)}"
+    elif path.suffix.lower() == ".txt":
+        try:
+            lines = path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImageError(f"{path}: the list of images cannot be read ({error}).") from error
+        found = [path.parent / line.strip() for line in lines if line.strip()]
+        hint = "the list names no file; write one path per line"
+    elif glob.has_magic(str(source)) and not path.exists():
+        found = [Path(file) for file in glob.glob(str(source), recursive=True)]
+        found = [file for file in found if file.is_file()]
+        hint = "no file matches the pattern; quote it, and use ** for subfolders"
+    else:
+        return [path]
+    if not found:
+        raise ImageError(f"{source}: {hint}.")
+    return sorted(set(found))
+
+
+def _open(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
+    """Reads the header and refuses what must not or cannot be decoded."""
+    start = file.read(16)
+    file.seek(0)
+    if not start:
+        raise ImageError(f"{name}: the file is empty (zero bytes); copy or export it again.")
+    image_class = next((kind for mark, kind in _SIGNATURES if start.startswith(mark)), None)
+    if image_class is None:
+        raise ImageError(
+            f"{name}: not an image that can be read, whatever its suffix says; "
+            "save it as JPEG, PNG, WebP, BMP or TIFF."
+        )
+    try:
+        image = image_class(file)
+    except Exception as error:  # Pillow raises a dozen types for damaged files.
+        raise ImageError(
+            f"{name}: the file's header is damaged or of an unknown kind ({error}); "
+            "export it again as JPEG, PNG, WebP, BMP or 8-bit TIFF."
+        ) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width}x{height} pixels are more than the limit of {max_pixels}; "
+            "scale the image down, or raise max_pixels if the file can be trusted."
+        )
+    is_negative = image.mode.startswith("I;16") and (
+        getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
+    )
+    if image.mode in ("I", "F") or is_negative:
+        raise ImageError(
+            f"{name}: holds samples without a known display range (floating point, 32-bit, "
+            "signed, or white-is-zero 16-bit); save it with 8 or 16 unsigned bits."
+        )
+    return image
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """Returns the EXIF orientation, 1 (upright) to 8; from 5 on, height and width are swapped."""
+    # The base class's method, since the one of PNG decodes the pixels to look for EXIF after
+    # them; so EXIF there counts neither for the size nor for the picture.
+    orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion clips at 255 instead of scaling.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _is_image_name(path: Path) -> bool:
+    is_hidden = path.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file()
+
+
+def _unreadable(path: str | os.PathLike, error: OSError) -> ImageError:
+    reasons = {
+        FileNotFoundError: "there is no such file; check the path",
+        IsADirectoryError: "this is a folder, not an image; name the files in it",
+        PermissionError: "no permission to read it; change its mode or owner",
+    }
+    reason = reasons.get(type(error), f"it cannot be read ({error.strerror or error})")
+    return ImageError(f"{path}: {reason}.")

@@ -1,0 +1,545 @@
+"""Reads the table that names the images and checks everything the table alone can tell.
+
+A manifest is a CSV or Parquet file with one row per image (or per tile that was already cut).
+Columns:
+
+* `path` (required): absolute, or relative to the manifest's own folder;
+* the label column (required unless the table is only read for prediction);
+* `group`: rows that must stay together, such as photos of one scene. An empty cell is a group
+  of its own;
+* `split`: any names. Without this column splits are drawn, seeded, stratified and grouped;
+* `image`, `row`, `column`: the file is a tile, found at that place of that image's grid;
+* numeric features, by the names that the caller asks for.
+
+All problems of a table are collected and raised together, each with the row that a spreadsheet
+shows (the header is row 1). What only the files behind the paths can tell is in `audit`.
+"""
+
+import csv
+import dataclasses
+import difflib
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from input_pipeline.splits import assign_splits
+
+LABEL_KINDS = ("binary", "ordered", "unordered", "numeric")
+TILE_COLUMNS = ("image", "row", "column")
+RESERVED_COLUMNS = (
+    *("path", "name", "group", "split", "label_text", "file_row", "tile_name"),
+    *TILE_COLUMNS,
+)
+SPLIT_ORDER = ("train", "val", "test", "holdout")
+DEFAULT_FRACTIONS = MappingProxyType({"train": 0.7, "val": 0.15, "test": 0.15})
+
+_PROBLEMS_SHOWN = 50
+_ROWS_SHOWN = 5
+
+
+class ManifestError(ValueError):
+    """Says everything that is wrong with a manifest at once.
+
+    Args:
+        path: the manifest.
+        problems: one sentence each, in the order of the rows.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[str]):
+        self.problems = list(problems)
+        lines = [f"{path}: {_count(len(self.problems), 'problem')}"]
+        lines += [f"  {problem}" for problem in self.problems[:_PROBLEMS_SHOWN]]
+        if len(self.problems) > _PROBLEMS_SHOWN:
+            lines.append(f"  … and {len(self.problems) - _PROBLEMS_SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSpec:
+    """Says what the label column means.
+
+    Attributes:
+        kind: `binary`, `ordered` (grades), `unordered` (names) or `numeric` (opinion scores).
+        column: name of the label column.
+        classes: labels as written in the table, lowest quality first; empty for numeric labels.
+        marginal: binary only: the label of images that are neither; their class index is -1.
+        minimum: numeric only: lower end of the declared scale.
+        maximum: numeric only: upper end of the declared scale.
+        higher_is_better: numeric only: False for scales such as DMOS, which are mirrored on
+            reading so that higher is better everywhere else.
+
+    Raises:
+        ValueError: the parts contradict each other.
+    """
+
+    kind: str
+    column: str = "label"
+    classes: tuple[str, ...] = ()
+    marginal: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    higher_is_better: bool = True
+
+    def __post_init__(self):
+        if self.kind not in LABEL_KINDS:
+            raise ValueError(
+                f"label kind {self.kind!r} is not one of {', '.join(LABEL_KINDS)}"
+                f"{suggest(self.kind, LABEL_KINDS)}"
+            )
+        if not self.column or self.column in RESERVED_COLUMNS:
+            raise ValueError(
+                f"the label column cannot be called {self.column!r}: a manifest uses "
+                f"{', '.join(RESERVED_COLUMNS)} for other things; rename the column"
+            )
+        names = [*self.classes, self.marginal] if self.marginal else [*self.classes]
+        if not all(isinstance(name, str) and name and name == name.strip() for name in names):
+            raise ValueError(f"labels must be text without spaces around it, not {names}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"a label appears twice in {names}")
+        if self.marginal and self.kind != "binary":
+            raise ValueError(f"a marginal label needs the label kind binary, not {self.kind}")
+        if self.kind == "numeric":
+            self._check_scale()
+        elif self.kind == "binary" and len(self.classes) != 2:
+            raise ValueError(
+                f"binary labels need exactly two classes, lowest quality first, "
+                f"not {list(self.classes)}"
+            )
+        elif len(self.classes) < 2:
+            raise ValueError(
+                f"{self.kind} labels need at least two classes, not {list(self.classes)}"
+            )
+
+    def _check_scale(self):
+        if self.classes:
+            raise ValueError(f"numeric labels have no classes, not {list(self.classes)}")
+        ends = (self.minimum, self.maximum)
+        if not all(end is not None and math.isfinite(end) for end in ends) or ends[0] >= ends[1]:
+            raise ValueError(
+                f"numeric labels need the scale's minimum below its maximum, "
+                f"not {self.minimum} and {self.maximum}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every label that a row may have, lowest quality first, the marginal one in between."""
+        if not self.marginal:
+            return self.classes
+        return (self.classes[0], self.marginal, self.classes[1])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Manifest:
+    """A table that was read and checked.
+
+    Attributes:
+        path: where it was read.
+        label: what its labels mean; None when it was read without labels.
+        images: one row per image, indexed by image_id 0…n-1 in the order of the file. Columns:
+            `name` (the path or image as written), `path` (absolute; empty for images that are
+            given as tiles), `label` (int32 class index, -1 for marginal or unlabelled; float32
+            on the declared scale, higher is better, for numeric labels), `label_text` (as
+            written), `group`, `split`, `file_row` (as a spreadsheet shows it, the first of the
+            image), then the features as float32.
+        tiles: None, or one row per tile that was already cut: `image_id`, `name`, `path`, `row`,
+            `column`, `file_row`, ordered by image, row and column.
+        feature_names: the features, in the order of their columns.
+        digest: sha256 of the rows as the program uses them; moving the folder or changing
+            the file's format leaves it alone.
+    """
+
+    path: Path
+    label: LabelSpec | None
+    images: pd.DataFrame
+    tiles: pd.DataFrame | None
+    feature_names: tuple[str, ...]
+    digest: str
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits: train, val, test and holdout first, others as they appear."""
+        found = [name for name in dict.fromkeys(self.images["split"]) if name]
+        return tuple(sorted(found, key=lambda name: (*SPLIT_ORDER, name).index(name)))
+
+    def split(self, name: str) -> pd.DataFrame:
+        """Returns the images of one split.
+
+        Raises:
+            ValueError: there is no such split.
+        """
+        if name not in self.splits:
+            raise ValueError(
+                f"{self.path}: there is no split {name!r}; the splits are "
+                f"{', '.join(self.splits) or 'none'}{suggest(name, self.splits)}"
+            )
+        return self.images[self.images["split"] == name]
+
+
+def read_manifest(
+    path: str | Path,
+    label: LabelSpec | None,
+    *,
+    features: Sequence[str] = (),
+    fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+) -> Manifest:
+    """Reads a manifest and refuses it, with every problem at once, if a row makes no sense.
+
+    Args:
+        path: a `.parquet` file, or text in UTF-8 separated by comma, semicolon or tab.
+        label: what the labels mean; None to read a table for prediction, whose labels are not
+            looked at and whose split, unless written, is empty.
+        features: numeric columns to keep.
+        fractions: name of a split -> its share of the rows, used if there is no `split` column.
+        seed: seed of that draw.
+
+    Raises:
+        ManifestError: the file, its columns or its rows are not as described.
+    """
+    path = Path(path).absolute()
+    table = _read_table(path)
+    _check_columns(path, table, label, features)
+    is_tiled = set(TILE_COLUMNS) <= set(table.columns)
+
+    problems: list[tuple[int, str]] = []
+    rows = pd.DataFrame(index=table.index)
+    rows["name"] = table["image"] if is_tiled else table["path"]
+    # normpath keeps symbolic links as written: what is behind them is the audit's business.
+    rows["path"] = [os.path.normpath(path.parent / text) for text in table["path"]]
+    rows["label"] = _read_labels(table, label, problems)
+    rows["label_text"] = table[label.column] if label else ""
+    group = table.get("group", pd.Series("", index=table.index))
+    rows["group"] = group.where(group != "", rows["name"])
+    rows["split"] = table.get("split", "")
+    rows["file_row"] = table.index
+    for name in features:
+        rows[name] = _read_numbers(table[name], f"feature {name!r}", problems).astype(np.float32)
+
+    required = ["path", *(["split"] if "split" in table else [])]
+    for name in [*required, *(["image"] if is_tiled else [])]:
+        problems += [(row, f"the {name} is empty") for row in table.index[table[name] == ""]]
+    given = rows.loc[table["path"] != "", "path"]
+    problems += _find_repeats(given.to_frame(), "names the same file as")
+
+    if is_tiled:
+        rows["tile_name"] = table["path"]
+        for name in ("row", "column"):
+            rows[name] = _read_grid_places(table[name], name, problems)
+        problems += _find_tile_conflicts(rows, features)
+    if problems:
+        raise ManifestError(path, [f"row {row}: {text}" for row, text in sorted(problems)])
+
+    images, tiles = _group_tiles(rows) if is_tiled else (rows, None)
+    images = images.reset_index(drop=True).rename_axis("image_id")
+    if label and "split" not in table:
+        try:
+            images["split"] = assign_splits(
+                images["label"].to_numpy(), images["group"].to_numpy(), fractions, seed
+            )
+        except ValueError as error:
+            raise ManifestError(path, [str(error)]) from error
+    return Manifest(path, label, images, tiles, tuple(features), _digest(label, images, tiles))
+
+
+def check_split_contents(
+    manifest: Manifest, needed: Sequence[str] = ("train", "val")
+) -> list[str]:
+    """Lists what is missing in the splits that training cannot do without.
+
+    Args:
+        manifest: a labelled manifest.
+        needed: splits that must exist and hold every class (numeric: two different values).
+
+    Returns:
+        One sentence per problem; empty if all is well.
+    """
+    problems = []
+    for split in needed:
+        if split not in manifest.splits:
+            found = ", ".join(manifest.splits) or "none"
+            problems.append(
+                f"split {split!r} has no images; the splits are {found}"
+                f"{suggest(split, manifest.splits)}"
+            )
+            continue
+        problems += find_missing_classes(manifest, split)
+    return problems
+
+
+def find_missing_classes(manifest: Manifest, split: str) -> list[str]:
+    """Lists the classes that one split of a labelled manifest lacks, one sentence each."""
+    labels = manifest.split(split)["label"]
+    if manifest.label.kind == "numeric":
+        if labels.nunique() < 2:
+            return [f"split {split!r} has only one label value: nothing can be compared in it"]
+        return []
+    present = set(labels)
+    return [
+        f"split {split!r} has no image of class {name!r}"
+        for index, name in enumerate(manifest.label.classes)
+        if index not in present
+    ]
+
+
+def find_straddling_groups(manifest: Manifest) -> list[str]:
+    """Lists the groups that are in more than one split, one sentence each, with their rows."""
+    images = manifest.images
+    counts = images.groupby("group")["split"].nunique()
+    straddling = images[images["group"].isin(counts.index[counts > 1])]
+    return [
+        f"group {group!r} is in more than one split: {name_places(rows)}"
+        for group, rows in straddling.groupby("group", sort=False)
+    ]
+
+
+def name_places(rows: pd.DataFrame) -> str:
+    """Names the rows of images or files by split: `rows 2, 3 in 'train' and row 9 in 'test'`."""
+    return " and ".join(
+        name_rows(part["file_row"]) + (f" in {split!r}" if split else "")
+        for split, part in rows.groupby("split", sort=False)
+    )
+
+
+def name_rows(rows: Iterable[int]) -> str:
+    """Names rows for a message: `row 3`, or `rows 3, 7 and 12 more`."""
+    rows = list(rows)
+    shown = ", ".join(str(row) for row in rows[:_ROWS_SHOWN])
+    rest = f" and {len(rows) - _ROWS_SHOWN} more" if len(rows) > _ROWS_SHOWN else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{rest}"
+
+
+def suggest(name: str, choices: Iterable[str]) -> str:
+    """Ends a message with the choice that was probably meant, or with nothing."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Reads text cells, stripped, indexed by the row that a spreadsheet shows."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = _read_parquet(path)
+        else:
+            table = _parse_csv(path, path.read_bytes())
+    except FileNotFoundError as error:
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise ManifestError(path, [f"no such file{suggest(path.name, near)}"]) from error
+    except OSError as error:
+        raise ManifestError(path, [f"cannot be read: {error.strerror or error}"]) from error
+    # Spreadsheets leave rows of empty cells behind.
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        raise ManifestError(path, ["the table has no rows below its header"])
+    return table
+
+
+def _parse_csv(path: Path, data: bytes) -> pd.DataFrame:
+    advice = "save it as 'CSV UTF-8', or as Parquet with the ending .parquet"
+    if b"\0" in data:
+        raise ManifestError(path, [f"this is not a text file; {advice}"])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise ManifestError(path, [f"row {row}: this is not UTF-8 text; {advice}"]) from error
+    header_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header_line.count)
+    try:
+        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise ManifestError(path, [f"the quotes do not match: {error}"]) from error
+    if not records:
+        raise ManifestError(path, ["the file is empty"])
+
+    header, *body = [[cell.strip() for cell in record] for record in records]
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    problems = [f"column {name!r} appears twice" for name in twice]
+    problems += [
+        f"row {row}: has {_count(len(record), 'cell')} where the header has {len(header)}; a path "
+        f"or text that contains {delimiter!r} needs quotes around it"
+        for row, record in enumerate(body, start=2)
+        if len(record) != len(header) and any(record)
+    ]
+    if problems:
+        raise ManifestError(path, problems)
+    filled = [record if any(record) else [""] * len(header) for record in body]
+    return pd.DataFrame(filled, columns=header, index=range(2, len(body) + 2), dtype=str)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = parquet.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise ManifestError(path, [f"this is not a Parquet file: {error}"]) from error
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise ManifestError(path, [f"column {name!r} appears twice" for name in twice])
+    columns = {}
+    for name in table.column_names:
+        try:
+            texts = table[name].cast(pa.string()).to_pylist()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            # Lists, pictures and the like: columns that a manifest has no use for.
+            continue
+        columns[name.strip()] = ["" if text is None else text.strip() for text in texts]
+    return pd.DataFrame(columns, index=range(2, table.num_rows + 2), dtype=str)
+
+
+def _check_columns(
+    path: Path, table: pd.DataFrame, label: LabelSpec | None, features: Sequence[str]
+) -> None:
+    found = [name for name in table.columns if name]
+    needed = {"path": "path column", **({label.column: "label column"} if label else {})}
+    problems = [
+        f"there is no {what} {name!r}; the columns are {', '.join(found)}{suggest(name, found)}"
+        for name, what in {**needed, **dict.fromkeys(features, "feature column")}.items()
+        if name not in found
+    ]
+    label_names = {"label", *([label.column] if label else [])}
+    for name in features:
+        if name in RESERVED_COLUMNS or name in label_names:
+            problems.append(f"column {name!r} cannot be a feature: it has another meaning")
+    if len(set(features)) < len(features):
+        problems.append(f"a feature is asked for twice: {', '.join(features)}")
+
+    # A misspelt `group` would switch off the protection against leaks without a word.
+    for name in ("group", "split"):
+        lookalikes = [
+            other for other in found if other not in needed and other.lower() in (name, name + "s")
+        ]
+        if name not in found and lookalikes:
+            problems.append(f"column {lookalikes[0]!r} is not read; rename it to {name!r}")
+    of_tiles = [name for name in TILE_COLUMNS if name in found]
+    if of_tiles and len(of_tiles) < len(TILE_COLUMNS):
+        missing = [name for name in TILE_COLUMNS if name not in found]
+        problems.append(
+            f"the columns image, row, column describe tiles already cut and belong together: "
+            f"add {', '.join(missing)}, or rename {', '.join(of_tiles)}"
+        )
+    if problems:
+        raise ManifestError(path, problems)
+
+
+def _read_labels(
+    table: pd.DataFrame, label: LabelSpec | None, problems: list[tuple[int, str]]
+) -> np.ndarray:
+    """Returns int32 class indices or float32 scores; adds what is wrong to `problems`."""
+    if label is None:
+        return np.full(len(table), -1, np.int32)
+    text = table[label.column]
+    if label.kind == "numeric":
+        values = _read_numbers(text, "label", problems)
+        outside = (values < label.minimum) | (values > label.maximum)
+        problems += [
+            (row, f"label {cell} is outside the scale {label.minimum:g} to {label.maximum:g}")
+            for row, cell in text[outside].items()
+        ]
+        if not label.higher_is_better:
+            values = label.minimum + label.maximum - values
+        return values.astype(np.float32)
+
+    problems += [(row, "the label is empty") for row in text.index[text == ""]]
+    unknown = text[(text != "") & ~text.isin(label.names)]
+    for cell, same in unknown.groupby(unknown, sort=False):
+        problems.append(
+            (
+                same.index[0],
+                f"unknown label {cell!r} in {_count(len(same), 'row')} ({name_rows(same.index)}); "
+                f"the labels are {', '.join(label.names)}{suggest(cell, label.names)}",
+            )
+        )
+    index = {name: position for position, name in enumerate(label.classes)}
+    return text.map(lambda cell: index.get(cell, -1)).to_numpy(np.int32)
+
+
+def _read_numbers(text: pd.Series, what: str, problems: list[tuple[int, str]]) -> np.ndarray:
+    """Returns float64 values, NaN where a cell is no number that float32 can hold."""
+    values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    is_finite = np.abs(values) <= np.finfo(np.float32).max
+    for row, cell in text[~is_finite].items():
+        hint = "; write the decimals after a point" if "," in cell else ""
+        problems.append(
+            (row, f"{what} {cell!r} is not a number{hint}" if cell else f"the {what} is empty")
+        )
+    return np.where(is_finite, values, np.nan)
+
+
+def _read_grid_places(
+    text: pd.Series, name: str, problems: list[tuple[int, str]]
+) -> np.ndarray:
+    """Returns int32 rows or columns of the grid, -1 where a cell is none."""
+    is_place = text.str.fullmatch(r"[0-9]{1,9}")
+    problems += [
+        (row, f"the tile's {name} must be a whole number from 0 on, not {cell!r}")
+        for row, cell in text[~is_place].items()
+    ]
+    return text.where(is_place, "-1").astype(np.int32).to_numpy()
+
+
+def _find_tile_conflicts(
+    rows: pd.DataFrame, features: Sequence[str]
+) -> list[tuple[int, str]]:
+    """Finds images whose tiles disagree about the image, or share a place."""
+    problems = []
+    for name in ("label_text", "group", "split", *features):
+        differing = rows.groupby("name")[name].nunique()
+        for image in differing.index[differing > 1]:
+            own = rows[rows["name"] == image]
+            values = ", ".join(str(value) for value in own[name].unique()[:_ROWS_SHOWN])
+            what = "label" if name == "label_text" else name
+            problems.append(
+                (own.index[0], f"the tiles of image {image!r} differ in their {what}: {values}")
+            )
+    placed = rows[(rows["row"] >= 0) & (rows["column"] >= 0)]
+    return problems + _find_repeats(
+        placed[["name", "row", "column"]], "is the same tile (image, row, column) as"
+    )
+
+
+def _find_repeats(keys: pd.DataFrame, what: str) -> list[tuple[int, str]]:
+    """Finds rows that repeat an earlier one in every column."""
+    numbers = pd.Series(keys.index, index=keys.index)
+    first = numbers.groupby([keys[name] for name in keys.columns]).transform("first")
+    return [(row, f"{what} row {first[row]}") for row in keys.index[first != numbers]]
+
+
+def _group_tiles(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Splits rows of tiles into the table of images and the table of tiles."""
+    image_id, _ = pd.factorize(rows["name"])
+    images = rows.drop_duplicates("name").drop(columns=["tile_name", "row", "column"])
+    tiles = pd.DataFrame(
+        {
+            "image_id": image_id.astype(np.int32),
+            "name": rows["tile_name"],
+            "path": rows["path"],
+            "row": rows["row"],
+            "column": rows["column"],
+            "file_row": rows["file_row"],
+        }
+    )
+    order = ["image_id", "row", "column"]
+    return images.assign(path=""), tiles.sort_values(order).reset_index(drop=True)
+
+
+def _digest(label: LabelSpec | None, images: pd.DataFrame, tiles: pd.DataFrame | None) -> str:
+    content = {
+        "label": dataclasses.asdict(label) if label else None,
+        "images": images.drop(columns=["path", "file_row"]).to_dict("list"),
+        "tiles": None if tiles is None else tiles.drop(columns=["path", "file_row"]).to_dict("list"),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""Where the tiles of an image come from: a file to cut, tiles already cut, or pixels in memory."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from input_pipeline.images import ImageError, load, read_size
+from input_pipeline.manifest import Manifest
+from input_pipeline.tiles import Grid, Tiling, cut, grid, pixel_mask, random_origins
+
+
+class CutTiles(NamedTuple):
+    """An image that is given as the files of its tiles.
+
+    Attributes:
+      paths: one file per tile.
+      positions: [tile, 2] row and column in the image's grid.
+    """
+
+    paths: tuple[str, ...]
+    positions: Int[np.ndarray, "tile 2"]
+
+
+class Layout(NamedTuple):
+    """How one image is cut: its grid, and its height and width in pixels."""
+
+    grid: Grid
+    height: int
+    width: int
+
+
+Picture = str | Path | np.ndarray | CutTiles
+
+
+class TileSource:
+    """Gives the tiles of pictures, decoding each file as seldom as memory allows.
+
+    Safe to use from several threads.
+
+    Args:
+      pictures: paths, RGB arrays [height, width, 3] uint8, or tiles already cut.
+      tiling: how to cut.
+      max_pixels: larger images are refused.
+      cache_bytes: decoded images kept, least recently used dropped first.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], tiling: Tiling, *, max_pixels: int, cache_bytes: int = 0
+    ):
+        self.tiling = tiling
+        self._pictures = pictures
+        self._max_pixels = max_pixels
+        self._cache_bytes = cache_bytes
+        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._cached = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def layout(self, index: int) -> Layout:
+        """Lays a picture out from its header, without decoding it.
+
+        Raises:
+          ImageError: the file cannot be read.
+        """
+        picture = self._pictures[index]
+        if isinstance(picture, CutTiles):
+            shape = tuple(int(side) for side in picture.positions.max(axis=0) + 1)
+            size = self.tiling.size
+            origins = (picture.positions * size).astype(np.int32)
+            return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
+        if isinstance(picture, np.ndarray):
+            height, width = picture.shape[:2]
+        else:
+            height, width = read_size(picture, max_pixels=self._max_pixels)
+        return Layout(grid(height, width, self.tiling), height, width)
+
+    def tiles(
+        self, index: int, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
+    ) -> UInt8[np.ndarray, "tile size size 3"]:
+        """Cuts tiles of the grid.
+
+        Args:
+          index: of the picture.
+          layout: the picture's.
+          chosen: numbers of the tiles in the grid; None for all.
+
+        Raises:
+          ImageError: a file cannot be read or a tile file is larger than a tile.
+        """
+        chosen = np.arange(len(layout.grid.origins)) if chosen is None else chosen
+        picture = self._pictures[index]
+        if isinstance(picture, CutTiles):
+            return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
+        return cut(self._pixels(index), layout.grid.origins[chosen], self.tiling.size)
+
+    def random_tile(
+        self, index: int, layout: Layout, number: int, rng: np.random.Generator
+    ) -> UInt8[np.ndarray, "size size 3"]:
+        """Cuts a tile of the grid after moving it at random; tiles already cut stay."""
+        if isinstance(self._pictures[index], CutTiles):
+            return self.tiles(index, layout, np.array([number]))[0]
+        origins = random_origins(
+            layout.height, layout.width, layout.grid.origins[[number]], self.tiling, rng
+        )
+        return cut(self._pixels(index), origins, self.tiling.size)[0]
+
+    def pixel_masks(self, layout: Layout) -> np.ndarray:
+        """Tells the pixels of each tile that are in the image from padding."""
+        return pixel_mask(layout.height, layout.width, layout.grid.origins, self.tiling.size)
+
+    def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+        """Gives a whole picture, put together from its tiles where it is given so."""
+        picture = self._pictures[index]
+        if not isinstance(picture, CutTiles):
+            return self._pixels(index)
+        layout, size = self.layout(index), self.tiling.size
+        image = np.zeros((layout.height, layout.width, 3), np.uint8)
+        for (top, left), tile in zip(
+            layout.grid.origins, self.tiles(index, layout), strict=True
+        ):
+            image[top : top + size, left : left + size] = tile
+        return image
+
+    def _load_tile(self, path: str) -> np.ndarray:
+        tile, size = load(path, max_pixels=self._max_pixels), self.tiling.size
+        if max(tile.shape[:2]) > size:
+            raise ImageError(
+                f"{path}: this tile is {tile.shape[0]}×{tile.shape[1]} pixels, larger than "
+                f"tiles.size = {size}; set tiles.size to the size of the tile files."
+            )
+        return cut(tile, np.zeros((1, 2), np.int32), size)[0]
+
+    def _pixels(self, index: int) -> np.ndarray:
+        picture = self._pictures[index]
+        if isinstance(picture, np.ndarray):
+            return picture
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+        image = load(picture, max_pixels=self._max_pixels)
+        with self._lock:
+            if image.nbytes <= self._cache_bytes and index not in self._cache:
+                self._cache[index] = image
+                self._cached += image.nbytes
+                while self._cached > self._cache_bytes:
+                    self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return image
+
+
+def pictures_of(manifest: Manifest) -> list[Picture]:
+    """Lists what each image of a manifest is made of, in the order of image_id."""
+    if manifest.tiles is None:
+        return list(manifest.images["path"])
+    return [
+        CutTiles(tuple(rows["path"]), rows[["row", "column"]].to_numpy(np.int32))
+        for _, rows in manifest.tiles.groupby("image_id", sort=True)
+    ]

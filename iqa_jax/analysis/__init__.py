@@ -1,0 +1,1 @@
+"""What predictions mean: metrics, late fusion of tile answers, thresholds and the report."""

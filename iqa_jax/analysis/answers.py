@@ -1,0 +1,51 @@
+"""From the values of an answer to what people read: one score and one label."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from iqa_jax.analysis.late_fusion import three_class
+
+
+def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.ndarray, "*image"]:
+    """Gives one number per image, higher is better wherever the labels have an order.
+
+    Args:
+      values: probabilities per class, lowest quality first, or one score.
+      kind: label kind.
+
+    Returns:
+      binary: P(good). ordered: the expected grade, from 0 (all on the worst class) to 1. numeric:
+      the score on its scale. unordered: the probability of the most probable class.
+    """
+    if kind == "numeric":
+        return values[..., 0]
+    if kind == "unordered":
+        return values.max(axis=-1)
+    return values @ np.linspace(0, 1, values.shape[-1])
+
+
+def label_of(
+    values: Float[np.ndarray, " values"],
+    kind: str,
+    classes: Sequence[str],
+    marginal: str = "",
+    thresholds: tuple[float, float] | None = None,
+) -> str:
+    """Names the class of one image; empty for numeric labels.
+
+    Args:
+      values: as in `score_of`.
+      kind: label kind.
+      classes: lowest quality first.
+      marginal: name of the third, middle class of binary labels.
+      thresholds: where on P(good) it begins and ends; None for the two-class answer.
+    """
+    if kind == "numeric":
+        return ""
+    if thresholds is not None:
+        names = (classes[0], marginal, classes[1])
+        return names[int(three_class(score_of(values, kind)[None], *thresholds)[0])]
+    # The later, better class wins a tie, as it does in a vote.
+    return classes[len(classes) - 1 - int(np.argmax(values[::-1]))]

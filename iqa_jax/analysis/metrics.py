@@ -1,0 +1,225 @@
+"""Figures of merit, each computed once on the host from one prediction per image.
+
+A figure that the rows do not define (an AUROC of one class, a correlation with a constant) is
+None, which JSON writes as null and the report as "undefined": never 0, never NaN.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import stats
+from sklearn import metrics as sklearn_metrics
+
+from iqa_jax.analysis.late_fusion import most_probable
+
+Metrics = dict[str, float | int | list[list[int]] | None]
+
+
+def binary_metrics(
+    scores: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"], threshold: float = 0.5
+) -> Metrics:
+    """Measures how well P(good) tells good images from bad ones.
+
+    Args:
+        scores: P(good) of each image, in [0, 1].
+        labels: 0 for bad, 1 for good.
+        threshold: an image whose score is at least this is called good.
+
+    Returns:
+        `n`, `n_good`, `auroc`, `auprc` (average precision of the good class), `accuracy`,
+        `balanced_accuracy`, `f1` (of the good class) and `log_loss` (nats).
+
+    Raises:
+        ValueError: a score is no probability, a label is neither 0 nor 1, or lengths differ.
+    """
+    scores = _finite(scores, "score")
+    _check_probabilities(scores, "score")
+    labels = _class_labels(labels, 2, len(scores))
+    n_good = int(labels.sum())
+    predicted = (scores >= threshold).astype(int)
+    decided = decision_metrics(predicted, labels, n_classes=2, is_ordered=False)
+    is_two_class = 0 < n_good < len(labels)
+    return {
+        "n": len(labels),
+        "n_good": n_good,
+        "auroc": _when(is_two_class, sklearn_metrics.roc_auc_score, labels, scores),
+        "auprc": _when(is_two_class, sklearn_metrics.average_precision_score, labels, scores),
+        "accuracy": decided["accuracy"],
+        "balanced_accuracy": decided["balanced_accuracy"],
+        "f1": _when(n_good + predicted.sum() > 0, sklearn_metrics.f1_score, labels, predicted),
+        "log_loss": _when(len(labels), sklearn_metrics.log_loss, labels, scores, labels=[0, 1]),
+    }
+
+
+def class_metrics(
+    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], is_ordered: bool
+) -> Metrics:
+    """Measures class probabilities: the figures of their most probable class, and the log loss.
+
+    Args:
+        probabilities: one row per image, each summing to 1.
+        labels: class indices in [0, k).
+        is_ordered: whether the classes are grades, lowest quality first.
+
+    Returns:
+        What `decision_metrics` returns, and `log_loss` (nats).
+
+    Raises:
+        ValueError: a row is no distribution, a label is no class, or lengths differ.
+    """
+    probabilities = _finite(probabilities, "probability", ndim=2)
+    _check_probabilities(probabilities, "probability")
+    off = np.flatnonzero(np.abs(probabilities.sum(axis=1) - 1) > 1e-3)
+    if len(off):
+        raise ValueError(
+            f"The probabilities of row {off[0]} sum to {probabilities[off[0]].sum():.4f}, not 1"
+            f" ({len(off)} such rows)."
+        )
+    n_classes = probabilities.shape[1]
+    decided = decision_metrics(most_probable(probabilities), labels, n_classes, is_ordered)
+    # Float32 rows sum to 1 only roughly, which scikit-learn would warn about.
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    log_loss = _when(
+        len(probabilities),
+        sklearn_metrics.log_loss,
+        labels,
+        probabilities,
+        labels=range(n_classes),
+    )
+    return decided | {"log_loss": log_loss}
+
+
+def decision_metrics(
+    predicted: Int[np.ndarray, " n"],
+    labels: Int[np.ndarray, " n"],
+    n_classes: int,
+    is_ordered: bool,
+) -> Metrics:
+    """Measures decided classes, such as the three-class answer.
+
+    The balanced accuracy averages over the classes that have rows, the macro F1 over those that
+    have rows or predictions; both need rows of at least two classes to say anything.
+
+    Args:
+        predicted: class indices in [0, n_classes).
+        labels: class indices in [0, n_classes).
+        n_classes: how many classes there are, with rows or without.
+        is_ordered: whether the classes are grades, lowest quality first.
+
+    Returns:
+        `n`, `accuracy`, `balanced_accuracy`, `macro_f1`, `confusion` (n_classes × n_classes
+        counts, a row per true class and a column per predicted one) and, for grades,
+        `quadratic_kappa` and `grade_mae` (mean absolute error in grades).
+
+    Raises:
+        ValueError: an index is no class, or lengths differ.
+
+    Source:
+        Cohen 1968, "Weighted kappa", with weights (i − j)².
+    """
+    labels = _class_labels(labels, n_classes, len(predicted))
+    predicted = _class_labels(predicted, n_classes, len(labels))
+    confusion = np.zeros((n_classes, n_classes), dtype=int)
+    np.add.at(confusion, (labels, predicted), 1)
+    has_rows = confusion.sum(axis=1) > 0
+    is_comparable = has_rows.sum() >= 2
+    recall = confusion.diagonal()[has_rows] / confusion.sum(axis=1)[has_rows]
+    figures = {
+        "n": len(labels),
+        "accuracy": _when(len(labels), np.mean, labels == predicted),
+        "balanced_accuracy": _when(is_comparable, np.mean, recall),
+        "macro_f1": _when(
+            is_comparable, sklearn_metrics.f1_score, labels, predicted, average="macro"
+        ),
+    }
+    if is_ordered:
+        figures["quadratic_kappa"] = _when(
+            is_comparable,
+            sklearn_metrics.cohen_kappa_score,
+            labels,
+            predicted,
+            labels=range(n_classes),
+            weights="quadratic",
+        )
+        figures["grade_mae"] = _when(len(labels), np.mean, np.abs(labels - predicted))
+    return figures | {"confusion": confusion.tolist()}
+
+
+def score_metrics(
+    predictions: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]
+) -> Metrics:
+    """Measures predicted opinion scores against the given ones.
+
+    Rank correlations average the ranks of ties; no mapping is fitted before PLCC or the errors.
+
+    Args:
+        predictions: predicted scores, on the scale of the targets.
+        targets: mean opinion scores.
+
+    Returns:
+        `n`, `srcc` (Spearman), `krcc` (Kendall's tau-b), `plcc` (Pearson), `rmse` and `mae` (on
+        the scale of the targets).
+
+    Raises:
+        ValueError: a value is not finite, or lengths differ.
+    """
+    predictions = _finite(predictions, "prediction")
+    targets = _finite(targets, "target")
+    _check_lengths(len(predictions), len(targets))
+    error = predictions - targets
+    varies = len(error) > 1 and np.ptp(predictions) > 0 and np.ptp(targets) > 0
+    return {
+        "n": len(error),
+        "srcc": _when(varies, _statistic, stats.spearmanr, predictions, targets),
+        "krcc": _when(varies, _statistic, stats.kendalltau, predictions, targets),
+        "plcc": _when(varies, _statistic, stats.pearsonr, predictions, targets),
+        "rmse": _when(len(error), lambda: np.sqrt(np.mean(error**2))),
+        "mae": _when(len(error), lambda: np.mean(np.abs(error))),
+    }
+
+
+def _statistic(test, predictions, targets):
+    return test(predictions, targets).statistic
+
+
+def _when(is_defined, measure, *args, **kwargs) -> float | None:
+    return float(measure(*args, **kwargs)) if is_defined else None
+
+
+def _finite(values, name: str, ndim: int = 1) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != ndim:
+        raise ValueError(f"Expected {ndim} axes for each {name}, got shape {values.shape}.")
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(
+            f"The {name} in row {bad[0][0]} is {values[tuple(bad[0])]}"
+            f" ({len(bad)} of {values.size} are not finite). A metric of such rows means nothing:"
+            " find out why the model or the table gave them."
+        )
+    return values
+
+
+def _check_probabilities(values: np.ndarray, name: str) -> None:
+    outside = np.argwhere((values < 0) | (values > 1))
+    if len(outside):
+        raise ValueError(
+            f"The {name} in row {outside[0][0]} is {values[tuple(outside[0])]:g}, not in [0, 1]:"
+            " pass probabilities, not logits."
+        )
+
+
+def _class_labels(labels, n_classes: int, n: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    _check_lengths(n, len(labels))
+    outside = np.flatnonzero(~np.isin(labels, np.arange(n_classes)))
+    if len(outside):
+        raise ValueError(
+            f"Row {outside[0]} has class {labels[outside[0]]}, which is not one of"
+            f" 0 to {n_classes - 1}."
+        )
+    return labels.astype(int)
+
+
+def _check_lengths(n_predictions: int, n_labels: int) -> None:
+    if n_predictions != n_labels:
+        raise ValueError(f"{n_predictions} predictions cannot be compared with {n_labels} labels.")

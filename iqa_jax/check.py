@@ -1,0 +1,32 @@
+"""Audits the data of a config before anything trains: `--mode=check`."""
+
+import ml_collections
+
+from input_pipeline.audit import audit, format_audit
+from input_pipeline.manifest import check_split_contents
+from iqa_jax import setup
+from iqa_jax.config import check_config
+from iqa_jax.progress import meter, say
+
+
+def check(config: ml_collections.ConfigDict) -> int:
+    """Prints everything that is wrong with the data, and what it holds.
+
+    Returns:
+      The exit status: 1 if training would refuse the data or a file cannot be read, else 0.
+
+    Raises:
+      ConfigError, ManifestError: with a sentence.
+    """
+    check_config(config)
+    manifest = setup.manifest_from_config(config)
+    with meter("audit", len(manifest.images)) as progress:
+        report = audit(
+            manifest,
+            tiling=setup.tiling_from_config(config),
+            max_pixels=config.data.max_pixels,
+            progress=lambda done, _: progress.update(done),
+        )
+    say(format_audit(report))
+    problems = [*report.errors, *check_split_contents(manifest)]
+    return 1 if problems or report.bad_images else 0

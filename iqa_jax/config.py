@@ -1,0 +1,155 @@
+"""Checks of a config across its fields, every problem at once, and its life as JSON."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from iqa_jax.learning.losses import TASKS
+from iqa_jax.learning.sharding import PLACEMENTS
+from iqa_jax.models.fusions import FUSIONS
+from iqa_jax.setup import label_from_config, tiling_from_config
+
+WEIGHTS = ("imagenet", "none")
+DTYPES = ("float32", "bfloat16")
+LATE_FUSIONS = {"numeric": ("mean_score",)}  # A vote needs classes.
+METRICS = {
+    "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss"),
+    "ordered": (
+        "accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa", "grade_mae", "log_loss",
+    ),
+    "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
+    "numeric": ("srcc", "krcc", "plcc", "rmse", "mae"),
+}  # fmt: skip
+LOWER_IS_BETTER = ("log_loss", "grade_mae", "rmse", "mae")
+
+
+class ConfigError(ValueError):
+    """Lists everything that is wrong with a config."""
+
+    def __init__(self, problems: list[str]):
+        self.problems = problems
+        super().__init__("the config cannot run:\n" + "\n".join(f"  {line}" for line in problems))
+
+
+def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
+    """Names the image-level answers that a run gives: late fusions and the network's own."""
+    return (*LATE_FUSIONS.get(kind, ("mean_score", "vote")), model_fusion)
+
+
+def check_config(config: ml_collections.ConfigDict) -> None:
+    """Refuses a config whose fields cannot be right together.
+
+    Raises:
+      ConfigError: with one line per problem.
+    """
+    problems = []
+
+    def choose(key: str, value: str, choices) -> bool:
+        if value in choices:
+            return True
+        near = difflib.get_close_matches(value, list(choices), n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        problems.append(f'{key} is "{value}"; the choices are {", ".join(choices)}{hint}')
+        return False
+
+    def limit(key: str, value: float, low: float, high: float, what: str) -> None:
+        if not low <= value <= high:
+            problems.append(f"{key} is {value}; it must be {what}")
+
+    if not config.data.manifest:
+        problems.append("data.manifest is empty; give --config.data.manifest=FILE.csv")
+    kind = config.data.label_kind
+    if choose("data.label_kind", kind, TASKS):
+        choose("early_stopping.metric", config.early_stopping.metric, METRICS[kind])
+        fusions = fusions_for(kind, config.model.fusion)
+        choose("evaluation.fusion", config.evaluation.fusion, fusions)
+        if kind == "numeric" and config.balanced_sampling:
+            problems.append("balanced_sampling needs classes; set it to False for numeric labels")
+    choose("model.fusion", config.model.fusion, FUSIONS)
+    choose("model.weights", config.model.weights, WEIGHTS)
+    choose("model.dtype", config.model.dtype, DTYPES)
+    choose("parallel.mode", config.parallel.mode, PLACEMENTS)
+    infinite = float("inf")
+    for key, low, high, what in (
+        ("batch_size", 1, infinite, "1 or more"),
+        ("epochs", 1, infinite, "1 or more"),
+        ("evaluate_every_epochs", 1e-6, infinite, "more than 0"),
+        ("checkpoint_every_steps", 1, infinite, "1 or more"),
+        ("log_every_steps", 1, infinite, "1 or more"),
+        ("data.max_pixels", 1, infinite, "1 or more"),
+        ("data.cache_gigabytes", 0, infinite, "0 or more"),
+        ("data.threads", 1, 1024, "from 1 to 1024"),
+        ("tiles.size", 32, infinite, "32 or more: the encoder halves a tile five times"),
+        ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
+        ("augment.saturation_jitter", 0, 1, "from 0 to 1"),
+        ("model.width_multiplier", 0.05, 10, "from 0.05 to 10"),
+        ("model.trainable_layers", -1, 52, "-1 (all) or 0 to 52"),
+        ("model.hidden_dim", 1, infinite, "1 or more"),
+        ("model.dropout", 0, 0.99, "from 0 to 0.99"),
+        ("model.drop_block_size", 0, 7, "from 0 (off) to 7"),
+        ("model.drop_block_keep", 0.01, 1, "from 0.01 to 1"),
+        ("loss.label_smoothing", 0, 0.99, "from 0 to 0.99"),
+        ("optimizer.learning_rate", 0, infinite, "0 or more"),
+        ("optimizer.weight_decay", 0, infinite, "0 or more"),
+        ("optimizer.warmup_epochs", 0, infinite, "0 or more"),
+        ("optimizer.decay_factor", 1e-9, 1, "more than 0 and at most 1"),
+        ("optimizer.decay_every_epochs", 1e-6, infinite, "more than 0"),
+        ("optimizer.gradient_clip", 1e-12, infinite, "more than 0"),
+        ("early_stopping.patience", 1, infinite, "1 or more"),
+        ("evaluation.chunk_tiles", 1, infinite, "1 or more"),
+    ):
+        value = config
+        for part in key.split("."):
+            value = value[part]
+        limit(key, value, low, high, what)
+    if 0 <= config.tiles.edge_sum_max < config.tiles.edge_sum_min:
+        problems.append("tiles.edge_sum_max is below tiles.edge_sum_min: no tile would be left")
+    for build in (label_from_config, tiling_from_config):
+        try:
+            build(config)
+        except ValueError as error:
+            problems.append(str(error))
+    if config.model.weights == "none" and config.model.trainable_layers >= 0:
+        problems.append(
+            'model.trainable_layers freezes layers that model.weights = "none" leaves random; '
+            "set it to -1"
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+def config_to_json(config: ml_collections.ConfigDict) -> str:
+    """Writes a config so that `config_from_json` reads the same one."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True)
+
+
+def config_from_json(text: str) -> ml_collections.ConfigDict:
+    """Reads what `config_to_json` wrote; lists become the tuples they were."""
+
+    def rebuild(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: rebuild(child) for key, child in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return ml_collections.ConfigDict(rebuild(json.loads(text)))
+
+
+def differing_keys(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:
+    """Lists the keys in which two configs differ, as `key: old -> new`."""
+
+    def flatten(config, prefix=""):
+        for key, value in config.items():
+            if isinstance(value, ml_collections.ConfigDict):
+                yield from flatten(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value
+
+    before, after = dict(flatten(old)), dict(flatten(new))
+    return [
+        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]

@@ -1,0 +1,287 @@
+"""The evaluator: used by the train loop and by `--mode=evaluate`, so their figures agree.
+
+One prediction per image is gathered and every metric is computed once over all of them.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+import pandas as pd
+
+from input_pipeline.bags import whole_bags
+from input_pipeline.features import FeatureTable
+from input_pipeline.manifest import Manifest
+from input_pipeline.sources import TileSource
+from iqa_jax import setup
+from iqa_jax.analysis.answers import label_of, score_of
+from iqa_jax.analysis.late_fusion import fit_thresholds, three_class
+from iqa_jax.analysis.metrics import (
+    binary_metrics,
+    class_metrics,
+    decision_metrics,
+    score_metrics,
+)
+from iqa_jax.progress import meter, say
+from iqa_jax.scorer import Answered, Scorer
+from iqa_jax.workdir import Workdir, WorkdirError
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One split, evaluated.
+
+    Attributes:
+      answers: one per image of the split, in the manifest's order.
+      images: the manifest's rows of them.
+      metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
+        `fusions`: name -> figures.
+    """
+
+    answers: list[Answered]
+    images: pd.DataFrame
+    metrics: dict[str, Any]
+
+    @property
+    def is_answered(self) -> np.ndarray:
+        return np.array([not answer.error for answer in self.answers], bool)
+
+    def values(self, fusion: str) -> np.ndarray:
+        """Gives one fusion's values of the images without error, [image, values]."""
+        return np.array([a.values[fusion] for a in self.answers if not a.error])
+
+
+class Evaluator:
+    """Evaluates parameters on the splits of one manifest."""
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        manifest: Manifest,
+        source: TileSource,
+        features: FeatureTable,
+    ):
+        self._config, self._manifest = config, manifest
+        self._source, self._features = source, features
+        self._scorer = scorer_from_config(config)
+
+    def __call__(self, variables: Any, split: str) -> Evaluation:
+        """Scores every image of a split and computes its metrics."""
+        config, images = self._config, self._manifest.split(split)
+        bags = whole_bags(
+            self._source,
+            images.index,
+            self._features,
+            self._manifest.images,
+            threads=config.data.threads,
+        )
+        answers = []
+        with meter(f"evaluating {split}", len(images)) as progress:
+            for answer in self._scorer.score(variables, bags):
+                answers.append(answer)
+                progress.update(len(answers))
+        is_answered = np.array([not answer.error for answer in answers])
+        labels = images["label"].to_numpy()[is_answered]
+        good = [answer for answer in answers if not answer.error]
+        fusions = {}
+        for fusion in good[0].values if good else ():
+            values = np.array([answer.values[fusion] for answer in good])
+            fusions[fusion] = compute_metrics(config.data.label_kind, values, labels)
+        return Evaluation(
+            answers,
+            images,
+            {
+                "rows": len(images),
+                "errors": len(images) - len(good),
+                "tiles": sum(len(answer.tile_values) for answer in good),
+                "fusion": config.evaluation.fusion,
+                **fusions.get(config.evaluation.fusion, {}),
+                "fusions": fusions,
+            },
+        )
+
+
+def scorer_from_config(config: ml_collections.ConfigDict) -> Scorer:
+    """Makes the scorer of a run."""
+    return Scorer(
+        setup.model_from_config(config),
+        setup.task_from_config(config),
+        kind=config.data.label_kind,
+        fusion=config.model.fusion,
+        chunk_tiles=config.evaluation.chunk_tiles,
+    )
+
+
+def compute_metrics(kind: str, values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Computes the metrics of a label kind over images; marginal ones have no binary label."""
+    if kind == "numeric":
+        return score_metrics(score_of(values, kind), labels)
+    values, labels = values[labels >= 0], labels[labels >= 0]
+    if kind == "binary":
+        return binary_metrics(score_of(values, kind), labels)
+    return class_metrics(values, labels, kind == "ordered")
+
+
+def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
+    """Restores the best parameters of a run, or the last where no evaluation was defined.
+
+    Returns:
+      Parameters and statistics, and the step they are from.
+    """
+    checkpoints = workdir.best if workdir.best.steps else workdir.last
+    state, _ = checkpoints.restore(setup.abstract_state_from_config(config))
+    return state.variables, int(state.step)
+
+
+def evaluate_run(
+    workdir: Workdir, *, split: str = "", manifest_path: str = "", command: str = ""
+) -> dict[str, Any]:
+    """Evaluates the best checkpoint of a run and writes its figures, predictions and report.
+
+    Args:
+      workdir: of the run; with another manifest the results go to a folder inside it.
+      split: only this one; empty for all but `train`.
+      manifest_path: evaluate on this one instead of the run's own.
+      command: how it was started, for the report.
+
+    Returns:
+      What metrics.json holds.
+
+    Raises:
+      WorkdirError, ManifestError, CheckpointError: with a sentence.
+    """
+    config = workdir.config()
+    manifest, output = _open_manifest(workdir, config, manifest_path)
+    source = setup.source_from_config(config, manifest)
+    evaluator = Evaluator(config, manifest, source, workdir.features())
+    variables, step = restore_variables(workdir, config)
+    say(f"evaluating the checkpoint of step {step}")
+    splits = [split] if split else [name for name in manifest.splits if name != "train"]
+    evaluations = {name: evaluator(variables, name) for name in splits}
+
+    is_three_class = config.data.label_kind == "binary" and config.data.marginal
+    if is_three_class and not manifest_path and "val" in evaluations:
+        _fit_three_class(workdir, config, evaluations["val"])
+    thresholds = workdir.thresholds()
+    metrics = {}
+    for name, evaluation in evaluations.items():
+        metrics[name] = dict(evaluation.metrics)
+        if thresholds and evaluation.is_answered.any():
+            metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
+        table = prediction_table(config, evaluation, thresholds)
+        table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
+    known = output.read_json("metrics.json") if (output.folder / "metrics.json").exists() else {}
+    output.write_text("metrics.json", json.dumps({**known, **metrics}, indent=2))
+
+    # Imports matplotlib: only a report needs it.
+    from iqa_jax.evaluation_report import write_run_report
+
+    report = output.folder / (f"report_{split}.html" if split else "report.html")
+    write_run_report(
+        report, config, workdir, source, evaluations, metrics, thresholds, step, command
+    )
+    for name, figures in metrics.items():
+        for fusion, values in figures["fusions"].items():
+            say(f"{name:8} {fusion:15} " + format_figures(values))
+        if figures["errors"]:
+            say(f"{name:8} {figures['errors']} image(s) could not be read: predictions_{name}.csv")
+    say(f"metrics.json, predictions and {report.name} are in {output.folder}")
+    return metrics
+
+
+def format_figures(figures: dict[str, Any]) -> str:
+    """Writes the single figures of a metrics dict on one line."""
+    return "  ".join(
+        f"{name} {'undefined' if value is None else f'{value:.4g}'}"
+        for name, value in figures.items()
+        if not isinstance(value, list)
+    )
+
+
+def _open_manifest(
+    workdir: Workdir, config: ml_collections.ConfigDict, manifest_path: str
+) -> tuple[Manifest, Workdir]:
+    """Reads the manifest to evaluate, and says where results go."""
+    if manifest_path:
+        output = Workdir(workdir.folder / f"evaluation_{Path(manifest_path).stem}")
+        output.folder.mkdir(exist_ok=True)
+        return setup.manifest_from_config(config, manifest_path, whole="all"), output
+    about = workdir.read_json("manifest.json")
+    manifest = setup.manifest_from_config(config, about["path"])
+    if manifest.digest != about["sha256"]:
+        raise WorkdirError(
+            f"{about['path']} has changed since {workdir.folder} was trained, so its splits may "
+            f"no longer be what training saw. Put the old one back, or give the new one with "
+            f"--manifest to evaluate it apart."
+        )
+    return manifest, workdir
+
+
+def _grades(evaluation: Evaluation) -> np.ndarray:
+    """Gives binary labels with the marginal ones between: 0 bad, 1 marginal, 2 good."""
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    return np.choose(labels + 1, (1, 0, 2))
+
+
+def _fit_three_class(
+    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Evaluation
+) -> None:
+    """Fits the thresholds on `val`, whose rows no reported three-class figure is scored on."""
+    grades = _grades(evaluation)
+    if not (grades == 1).any():
+        return
+    scores = score_of(evaluation.values(config.evaluation.fusion), "binary")
+    low, high = fit_thresholds(scores, grades)
+    workdir.write_text("thresholds.json", json.dumps({"low": low, "high": high}))
+
+
+def _three_class_metrics(
+    config: ml_collections.ConfigDict, evaluation: Evaluation, thresholds: tuple[float, float]
+) -> dict[str, Any]:
+    scores = score_of(evaluation.values(config.evaluation.fusion), "binary")
+    return decision_metrics(
+        three_class(scores, *thresholds), _grades(evaluation), 3, is_ordered=True
+    )
+
+
+def prediction_table(
+    config: ml_collections.ConfigDict,
+    evaluation: Evaluation,
+    thresholds: tuple[float, float] | None,
+) -> pd.DataFrame:
+    """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
+    kind = config.data.label_kind
+    rows = []
+    for answer, (_, image) in zip(
+        evaluation.answers, evaluation.images.iterrows(), strict=True
+    ):
+        row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
+        row |= answer_row(config, answer, thresholds)
+        row |= {
+            f"score_{fusion}": float(score_of(values, kind))
+            for fusion, values in answer.values.items()
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def answer_row(
+    config: ml_collections.ConfigDict, answer: Answered, thresholds: tuple[float, float] | None
+) -> dict[str, Any]:
+    """Gives the columns that say what the headline fusion answers for one image."""
+    data = config.data
+    if answer.error:
+        return {"score": None, "predicted": None, "tiles": 0, "error": answer.error}
+    values = answer.values[config.evaluation.fusion]
+    row: dict[str, Any] = {
+        "score": float(score_of(values, data.label_kind)),
+        "predicted": label_of(
+            values, data.label_kind, data.classes, data.marginal, thresholds
+        ),
+    }
+    if data.label_kind != "numeric":
+        row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
+    return row | {"tiles": len(answer.tile_values), "error": ""}

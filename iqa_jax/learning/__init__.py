@@ -1,0 +1,1 @@
+"""How the network learns: losses, steps, optimizer, augmentation, state, devices, checkpoints."""

@@ -1,0 +1,117 @@
+"""Checkpoints of a run: state and the record beside it, saved together or not at all.
+
+The only importer of orbax. The record is what JSON can hold: the position of the data, the best
+evaluation so far. A checkpoint at step k holds the state after k updates.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+# Orbax tells of every file it touches; the loop says what a person wants to know.
+logging.getLogger("absl").addFilter(
+    lambda entry: "orbax" not in entry.pathname or entry.levelno >= logging.WARNING
+)
+
+
+class CheckpointError(RuntimeError):
+    """Says why a checkpoint could not be saved or restored and what to do."""
+
+
+class Checkpoints:
+    """The checkpoints in one folder, oldest dropped first.
+
+    Args:
+      folder: made on the first save.
+      keep: how many to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int):
+        self.folder = Path(folder).resolve()
+        # A run saves a few tens of megabytes: waiting for the disk costs less than errors that
+        # surface steps later.
+        self._options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
+        self._open_manager: ocp.CheckpointManager | None = None
+
+    @property
+    def _manager(self) -> ocp.CheckpointManager:
+        if self._open_manager is None:
+            self._open_manager = ocp.CheckpointManager(self.folder, options=self._options)
+        return self._open_manager
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the complete checkpoints, in order."""
+        return sorted(self._manager.all_steps()) if self.folder.is_dir() else []
+
+    def save(self, step: int, state: Any, record: dict[str, Any]) -> None:
+        """Saves state and record; a step that is there already stays as it is.
+
+        Raises:
+          CheckpointError: it could not be written; earlier checkpoints are untouched.
+        """
+        if step in self.steps:
+            return
+        try:
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)
+                ),
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            self._open_manager = None
+            kept = [earlier for earlier in self.steps if earlier != step]
+            raise CheckpointError(
+                f"could not save the checkpoint of step {step} in {self.folder}: "
+                f"{_first_line(error)}. "
+                + (f"The last good one is step {kept[-1]}. " if kept else "")
+                + "Check the free space and the permissions, then start the same command again: "
+                "it goes on from the last good checkpoint."
+            ) from error
+
+    def restore(self, target: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """Restores the newest readable checkpoint, or the one of a step.
+
+        A damaged checkpoint is passed over with a warning while an older one is there.
+
+        Args:
+          target: tree of arrays or `jax.ShapeDtypeStruct` with the shapes and shardings to
+            restore to, so that a checkpoint loads on other hardware than it was saved on.
+          step: None for the newest.
+
+        Raises:
+          CheckpointError: there is none, or none can be read into the target.
+        """
+        steps = self.steps if step is None else [step]
+        if not steps:
+            raise CheckpointError(f"there is no checkpoint in {self.folder}; train first.")
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, target)
+        for candidate in reversed(steps):
+            try:
+                restored = self._manager.restore(
+                    candidate,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardRestore(abstract), record=ocp.args.JsonRestore()
+                    ),
+                )
+                return restored["state"], restored["record"]
+            except Exception as error:  # Orbax and TensorStore raise many kinds on damage.
+                problem = error
+                logging.warning(
+                    "checkpoint %s in %s cannot be read: %s",
+                    candidate, self.folder, _first_line(error),
+                )
+        raise CheckpointError(
+            f"no checkpoint in {self.folder} can be read ({_first_line(problem)}). It is damaged, "
+            "or it belongs to another model: compare config.json in the workdir."
+        ) from problem
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,127 @@
+"""How the devices share a batch: one mesh axis, `data`, and two ways to run a step over it.
+
+`jit` is the normal way: arrays are global, the compiler inserts the sums. `pmap` maps the step
+over the devices of this process by hand; it exists for set-ups that need it and gives the same
+numbers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+AXIS = "data"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How state and batches reach the devices and how a step is compiled for them.
+
+    Attributes:
+      axis_name: what the model and the step sum over by hand; None if the compiler does.
+      place_state: host or single-device tree -> tree on all devices.
+      fetch_state: the reverse, to a tree whose arrays are addressed as one array each.
+      place_batch: this process's share of a batch, NumPy -> device arrays.
+      compile_step: `(state, batch) -> (state, metrics)` -> the same, over all devices; the state
+        given to it is used up.
+    """
+
+    axis_name: str | None
+    place_state: Callable[[Any], Any]
+    fetch_state: Callable[[Any], Any]
+    place_batch: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]]
+    compile_step: Callable[[Callable], Callable]
+
+
+def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Makes the one-axis mesh over the given devices, or over all."""
+    devices = jax.devices() if devices is None else devices
+    # Explicit axes, the default, are refused by flax's dropout.
+    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def replicated_sharding(mesh: Mesh) -> NamedSharding:
+    """Says that every device of the mesh holds the whole array."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Says that the devices of the mesh share the first axis."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def jit_placement(devices: Sequence[jax.Device]) -> Placement:
+    """Places one global array per value; works over many processes."""
+    mesh = make_mesh(devices)
+    replicated, sharded = replicated_sharding(mesh), batch_sharding(mesh)
+    return Placement(
+        axis_name=None,
+        place_state=lambda state: jax.device_put(state, replicated),
+        fetch_state=lambda state: state,
+        place_batch=lambda batch: {
+            key: jax.make_array_from_process_local_data(sharded, value)
+            for key, value in batch.items()
+        },
+        compile_step=lambda step: jax.jit(
+            step,
+            donate_argnums=0,
+            out_shardings=(replicated, replicated),
+        ),
+    )
+
+
+def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
+    """Places one copy of the state and one slice of the batch per device of one process.
+
+    Raises:
+      ValueError: there are several processes.
+    """
+    if jax.process_count() > 1:
+        raise ValueError('parallel.mode = "pmap" drives one process; use "jit" for several.')
+    count = len(devices)
+    copy = jax.pmap(lambda _, state: state, AXIS, in_axes=(0, None), devices=devices)
+
+    def first(tree):
+        return jax.tree.map(lambda leaf: leaf[0], tree)
+
+    def compile_step(step):
+        mapped = jax.pmap(step, AXIS, devices=devices, donate_argnums=0)
+
+        def run(state, batch):
+            state, metrics = mapped(state, batch)
+            return state, first(metrics)
+
+        return run
+
+    return Placement(
+        axis_name=AXIS,
+        place_state=lambda state: copy(np.zeros(count), state),
+        fetch_state=first,
+        place_batch=lambda batch: {
+            key: value.reshape(count, value.shape[0] // count, *value.shape[1:])
+            for key, value in batch.items()
+        },
+        compile_step=compile_step,
+    )
+
+
+PLACEMENTS = {"jit": jit_placement, "pmap": pmap_placement}
+
+
+def check_batch_size(batch_size: int, devices: int, processes: int) -> None:
+    """Refuses a batch that the devices cannot share equally.
+
+    Raises:
+      ValueError: names the nearest sizes that divide.
+    """
+    shares = devices if devices % processes == 0 else devices * processes
+    if batch_size % shares:
+        below = batch_size // shares * shares
+        nearest = f"{below} or {below + shares}" if below else f"{shares}"
+        raise ValueError(
+            f"batch_size {batch_size} does not divide over {devices} devices; "
+            f"the nearest sizes that do: {nearest}."
+        )

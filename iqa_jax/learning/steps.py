@@ -1,0 +1,107 @@
+"""The pure steps of training and prediction. They are compiled where devices are known."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Key, UInt8
+
+from iqa_jax.learning.augment import augment, to_unit
+from iqa_jax.learning.losses import Task
+from iqa_jax.learning.state import Path, TrainState, merge, partition
+from iqa_jax.models.quality_model import QualityModel
+
+Batch = Mapping[str, Array]
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: QualityModel,
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    is_trainable: Callable[[Path], bool],
+    augmentation: Mapping[str, Any],
+    key: Key[Array, ""],
+    total_steps: int,
+    axis_name: str | None = None,
+) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+    """Makes one update from one batch of bags of tiles.
+
+    Args:
+      state: before the update.
+      batch: `tiles`, `tile_mask`, `tile_position`, `grid_shape`, `features`, `label`, `mask`.
+        Masked examples weigh nothing.
+      model, task, optimizer: of the run.
+      is_trainable: which parameters the update may change.
+      augmentation: keyword arguments of `augment`.
+      key: of the run; folded with the step, so none is saved.
+      total_steps: of the run, for DropBlock's ramp.
+      axis_name: the mapped axis when each device runs this on its share (pmap); None when the
+        batch is global (jit).
+
+    Returns:
+      The state after the update, and `loss` and `gradient_norm` over the global batch.
+    """
+    augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
+    first_example = 0
+    if axis_name:
+        first_example = jax.lax.axis_index(axis_name) * batch["mask"].shape[0]
+        dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
+    over_devices = partial(jax.lax.psum, axis_name=axis_name) if axis_name else lambda value: value
+
+    tiles = augment(batch["tiles"], augment_key, **augmentation, first_example=first_example)
+    trainable, frozen = partition(state.params, is_trainable)
+    weight = batch["mask"].astype(jnp.float32)
+    count = jnp.maximum(over_devices(weight.sum()), 1)
+
+    def loss_of(trainable):
+        answer, changed = model.apply(
+            {"params": merge(trainable, frozen), "batch_stats": state.batch_stats},
+            {**batch, "tiles": tiles, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
+            train=True,
+            progress=state.step / total_steps,
+            mutable=["batch_stats"],
+            rngs={"dropout": dropout_key},
+        )
+        losses = jnp.where(batch["mask"], task.loss(answer.logits, batch["label"]), 0)
+        return losses.sum() / count, changed["batch_stats"]
+
+    (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+    gradients = jax.tree.map(over_devices, gradients)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, trainable)
+    state = TrainState(
+        step=state.step + 1,
+        params=merge(optax.apply_updates(trainable, updates), frozen),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+    )
+    return state, {"loss": over_devices(loss), "gradient_norm": optax.global_norm(gradients)}
+
+
+def encode_step(
+    variables: Any, tiles: UInt8[Array, "n height width 3"], *, model: QualityModel
+) -> Float[Array, "n dim"]:
+    """Gives the embeddings of tiles, each on its own."""
+    return model.apply(variables, to_unit(tiles), method="encode").astype(jnp.float32)
+
+
+def predict_step(
+    variables: Any, bags: Batch, *, model: QualityModel, task: Task
+) -> dict[str, Array]:
+    """Answers bags of embeddings.
+
+    Returns:
+      `fused` [batch, values]: probabilities per class, or one score; `tiles`
+      [batch, tile, values]: the same for every tile alone; `attention` [batch, tile].
+    """
+    answer = model.apply(variables, bags, method="answer")
+    return {
+        "fused": task.predict(answer.logits),
+        "tiles": task.predict(answer.tile_logits),
+        "attention": answer.attention,
+    }

@@ -1,0 +1,1 @@
+"""Networks: the tile encoder, the fusions of tile embeddings, and the heads."""

@@ -1,0 +1,20 @@
+"""The errors that end a command with a sentence instead of a traceback."""
+
+from input_pipeline.images import ImageError
+from input_pipeline.manifest import ManifestError
+from iqa_jax.config import ConfigError
+from iqa_jax.learning.checkpoint import CheckpointError
+from iqa_jax.models.pretrained import PretrainedError
+from iqa_jax.train import TrainingError
+from iqa_jax.workdir import WorkdirError
+
+PROBLEMS = (
+    CheckpointError,
+    ConfigError,
+    ImageError,
+    ManifestError,
+    OSError,
+    PretrainedError,
+    TrainingError,
+    WorkdirError,
+)

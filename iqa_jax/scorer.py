@@ -1,0 +1,163 @@
+"""From bags of tiles to image-level answers: the one way to score, for every mode.
+
+Tiles of many images run through the encoder in chunks of one shape, so that nothing recompiles
+and an image may have any number of tiles; their embeddings are then fused bag by bag.
+"""
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from input_pipeline.bags import Bag
+from input_pipeline.sources import Layout
+from iqa_jax.analysis.late_fusion import LATE_FUSIONS
+from iqa_jax.config import fusions_for
+from iqa_jax.learning.losses import Task
+from iqa_jax.learning.sharding import batch_sharding, make_mesh, replicated_sharding
+from iqa_jax.learning.steps import encode_step, predict_step
+from iqa_jax.models.quality_model import QualityModel
+
+_BAGS_PER_CALL = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What the network says of one image.
+
+    Attributes:
+      image_id: as in the bag.
+      values: fusion name -> [values]: probabilities per class, or one score.
+      tile_values: [tile, values], the same for every tile alone.
+      attention: [tile], the share of each tile in the network's own fusion.
+      layout: of the image; None with an error.
+      error: why there is no answer, or empty.
+    """
+
+    image_id: int
+    values: Mapping[str, np.ndarray]
+    tile_values: np.ndarray
+    attention: np.ndarray
+    layout: Layout | None
+    error: str = ""
+
+
+class Scorer:
+    """Scores bags with one set of parameters, on the devices of this process.
+
+    Args:
+      model, task: of the run.
+      kind: label kind.
+      fusion: name of the network's own fusion.
+      chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
+    """
+
+    def __init__(self, model: QualityModel, task: Task, *, kind: str, fusion: str, chunk_tiles: int):
+        mesh = make_mesh(jax.local_devices())
+        devices = mesh.size
+        self._replicated, self._sharded = replicated_sharding(mesh), batch_sharding(mesh)
+        self._chunk = -(-chunk_tiles // devices) * devices
+        self._bags = -(-_BAGS_PER_CALL // devices) * devices
+        self._encode = jax.jit(partial(encode_step, model=model))
+        self._predict = jax.jit(partial(predict_step, model=model, task=task))
+        self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
+        self._fusion = fusion
+        self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
+
+    def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:
+        """Answers bags in their order; a bag with an error gets an answer with that error."""
+        variables = jax.device_put(variables, self._replicated)
+        group: list[tuple[Bag, np.ndarray]] = []
+        for embedded in self._embed(variables, bags):
+            group.append(embedded)
+            if len(group) == self._bags:
+                yield from self._fuse(variables, group)
+                group = []
+        if group:
+            yield from self._fuse(variables, group)
+
+    def _embed(
+        self, variables: Any, bags: Iterable[Bag]
+    ) -> Iterator[tuple[Bag, np.ndarray]]:
+        """Encodes the tiles of all bags as one stream, cut into chunks."""
+        waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
+        chunk, filled = None, 0
+
+        def encode():
+            nonlocal filled
+            chunk[filled:] = 0
+            embeddings = np.asarray(self._encode(variables, jax.device_put(chunk, self._sharded)))
+            embeddings, filled = embeddings[:filled], 0
+            for bag, parts in waiting:
+                missing = len(bag.tiles) - sum(map(len, parts))
+                parts.append(embeddings[:missing])
+                embeddings = embeddings[missing:]
+
+        def complete():
+            while waiting and len(waiting[0][0].tiles) == sum(map(len, waiting[0][1])):
+                bag, parts = waiting.popleft()
+                # The pixels are done with: a group of bags must not hold them.
+                bare = dataclasses.replace(bag, tiles=bag.tiles[:0].copy())
+                yield bare, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+        for bag in bags:
+            waiting.append((bag, []))
+            if chunk is None:
+                chunk = np.zeros((self._chunk, *bag.tiles.shape[1:]), np.uint8)
+            rest = bag.tiles
+            while len(rest):
+                taken = rest[: self._chunk - filled]
+                chunk[filled : filled + len(taken)] = taken
+                filled, rest = filled + len(taken), rest[len(taken) :]
+                if filled == self._chunk:
+                    encode()
+            yield from complete()
+        if filled:
+            encode()
+        yield from complete()
+
+    def _fuse(
+        self, variables: Any, group: list[tuple[Bag, np.ndarray]]
+    ) -> Iterator[Answered]:
+        longest = max(len(embeddings) for _, embeddings in group)
+        dim = max(embeddings.shape[1] for _, embeddings in group)
+        # Powers of two: few shapes to compile, whatever the images.
+        length = 1 << max(longest - 1, 0).bit_length()
+        features = group[0][0].features.shape[1]
+        batch = {
+            "embeddings": np.zeros((self._bags, length, dim), np.float32),
+            "features": np.zeros((self._bags, length, features), np.float32),
+            "tile_mask": np.zeros((self._bags, length), bool),
+            "tile_position": np.zeros((self._bags, length, 2), np.int32),
+            "grid_shape": np.ones((self._bags, 2), np.int32),
+        }
+        for row, (bag, embeddings) in enumerate(group):
+            count = len(embeddings)
+            if not count:
+                continue
+            batch["embeddings"][row, :count] = embeddings
+            batch["features"][row, :count] = bag.features
+            batch["tile_mask"][row, :count] = True
+            batch["tile_position"][row, :count] = bag.layout.grid.positions
+            batch["grid_shape"][row] = bag.layout.grid.shape
+        if dim:
+            answers = self._predict(variables, jax.device_put(batch, self._sharded))
+            answers = {name: np.asarray(value) for name, value in answers.items()}
+        for row, (bag, embeddings) in enumerate(group):
+            count = len(embeddings)
+            if bag.error:
+                nothing = np.zeros((0, len(self._prior)), np.float32)
+                yield Answered(bag.image_id, {}, nothing, nothing[:, 0], None, bag.error)
+                continue
+            tile_values = answers["tiles"][row, :count]
+            values = {
+                name: LATE_FUSIONS[name](tile_values, np.ones(count, bool), self._prior)
+                for name in self._late
+            }
+            values[self._fusion] = answers["fused"][row]
+            attention = answers["attention"][row, :count]
+            yield Answered(bag.image_id, values, tile_values, attention, bag.layout)

@@ -1,0 +1,189 @@
+"""Builds the parts of a run from its config; everything below takes plain arguments."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from input_pipeline.bags import NO_LIMIT
+from input_pipeline.manifest import LabelSpec, Manifest, read_manifest
+from input_pipeline.features import COMPUTED
+from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.tiles import Tiling
+from iqa_jax.learning.losses import TASKS, Task
+from iqa_jax.learning.optimizer import make_optimizer, step_decay
+from iqa_jax.learning.state import Path as ParameterPath
+from iqa_jax.learning.state import TrainState, create_state
+from iqa_jax.models.fusions import FUSIONS
+from iqa_jax.models.heads import TwoLayerHead
+from iqa_jax.models.mobilenet_v2 import MobileNetV2, is_trainable
+from iqa_jax.models.pretrained import load_pretrained
+from iqa_jax.models.quality_model import QualityModel
+
+Config = ml_collections.ConfigDict
+
+
+def label_from_config(config: Config) -> LabelSpec:
+    """Says what the label column means."""
+    data = config.data
+    if data.label_kind == "numeric":
+        return LabelSpec(
+            kind="numeric",
+            column=data.label_column,
+            minimum=data.minimum,
+            maximum=data.maximum,
+            higher_is_better=data.higher_is_better,
+        )
+    return LabelSpec(
+        kind=data.label_kind,
+        column=data.label_column,
+        classes=tuple(data.classes),
+        marginal=data.marginal if data.label_kind == "binary" else "",
+    )
+
+
+def manifest_from_config(
+    config: Config, path: str | Path | None = None, *, whole: str = "", labelled: bool = True
+) -> Manifest:
+    """Reads the config's manifest, or another one by the config's rules.
+
+    Args:
+      config: of the run.
+      path: another manifest than the config's.
+      whole: name of the one split that a manifest without splits is read as; by default such a
+        manifest is split as `data.fractions` says.
+      labelled: False to read no labels.
+    """
+    fractions = dict(zip(("train", "val", "test"), config.data.fractions, strict=True))
+    return read_manifest(
+        path or config.data.manifest,
+        label_from_config(config) if labelled else None,
+        features=[name for name in config.data.features if name not in COMPUTED],
+        fractions={whole: 1.0} if whole else fractions,
+        seed=config.seed,
+    )
+
+
+def tiling_from_config(config: Config) -> Tiling:
+    """Says how images are cut."""
+    return Tiling(config.tiles.size, config.tiles.stride, config.tiles.edge)
+
+
+def source_from_config(config: Config, manifest: Manifest, cached: bool = False) -> TileSource:
+    """Opens the images of a manifest; `cached` keeps decoded ones for the next epoch."""
+    return TileSource(
+        pictures_of(manifest),
+        tiling_from_config(config),
+        max_pixels=config.data.max_pixels,
+        cache_bytes=int(config.data.cache_gigabytes * 2**30) if cached else 0,
+    )
+
+
+def edge_band_from_config(config: Config) -> tuple[int, int]:
+    """Gives the band of edge pixels that training tiles must be in."""
+    low, high = config.tiles.edge_sum_min, config.tiles.edge_sum_max
+    return low, NO_LIMIT if high < 0 else high
+
+
+def task_from_config(config: Config) -> Task:
+    """Makes the task that the label kind asks for."""
+    data = config.data
+    return TASKS[data.label_kind](
+        classes=tuple(data.classes),
+        label_smoothing=config.loss.label_smoothing,
+        minimum=data.minimum,
+        maximum=data.maximum,
+    )
+
+
+def _trainable_layers(config: Config) -> int | None:
+    layers = config.model.trainable_layers
+    return None if layers < 0 else layers
+
+
+def model_from_config(config: Config, axis_name: str | None = None) -> QualityModel:
+    """Makes the network; `axis_name` as in `Placement`."""
+    model, dtype = config.model, jnp.dtype(config.model.dtype)
+    is_dropping = model.drop_block_size > 0
+    return QualityModel(
+        encoder=MobileNetV2(
+            width_multiplier=model.width_multiplier,
+            dtype=dtype,
+            trainable_layers=_trainable_layers(config),
+            drop_block_rate=1 - model.drop_block_keep if is_dropping else 0.0,
+            drop_block_size=max(model.drop_block_size, 1),
+            axis_name=axis_name,
+        ),
+        fusion=FUSIONS[model.fusion](),
+        head=TwoLayerHead(
+            hidden_dim=model.hidden_dim,
+            outputs=task_from_config(config).outputs,
+            dropout=model.dropout,
+            dtype=dtype,
+        ),
+    )
+
+
+def is_trainable_from_config(config: Config) -> Callable[[ParameterPath], bool]:
+    """Says which parameters an update may change."""
+    return partial(is_trainable, trainable_layers=_trainable_layers(config))
+
+
+def _random_variables(config: Config) -> dict[str, Any]:
+    model, size = model_from_config(config), config.tiles.size
+    batch = {
+        "tiles": jnp.zeros((1, 1, size, size, 3)),
+        "tile_mask": jnp.ones((1, 1), bool),
+        "tile_position": jnp.zeros((1, 1, 2), jnp.int32),
+        "grid_shape": jnp.ones((1, 2), jnp.int32),
+        "features": jnp.zeros((1, 1, len(config.data.features))),
+    }
+    variables = jax.jit(model.init)(jax.random.key(config.seed), batch)
+    return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}
+
+
+def variables_from_config(config: Config) -> dict[str, Any]:
+    """Makes the parameters and statistics before the first update."""
+    variables = _random_variables(config)
+    if config.model.weights == "imagenet":
+        for kind, tree in load_pretrained(config.model.width_multiplier).items():
+            variables[kind]["encoder"] = jax.tree.map(jnp.asarray, tree)
+    return variables
+
+
+def abstract_state_from_config(config: Config) -> TrainState:
+    """Gives the shapes of a run's state, on one device, without computing or loading any."""
+    optimizer, _ = optimizer_from_config(config, steps_per_epoch=1)
+    state = jax.eval_shape(
+        lambda: create_state(
+            _random_variables(config), optimizer, is_trainable_from_config(config)
+        )
+    )
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state
+    )
+
+
+def optimizer_from_config(
+    config: Config, steps_per_epoch: int
+) -> tuple[optax.GradientTransformation, Callable]:
+    """Makes the optimizer and its learning-rate schedule."""
+    optimizer = config.optimizer
+    schedule = step_decay(
+        optimizer.learning_rate,
+        round(optimizer.warmup_epochs * steps_per_epoch),
+        optimizer.decay_factor,
+        max(1, round(optimizer.decay_every_epochs * steps_per_epoch)),
+    )
+    return make_optimizer(schedule, optimizer.weight_decay, optimizer.gradient_clip), schedule
+
+
+def augmentation_from_config(config: Config) -> dict[str, Any]:
+    """Gives the arguments of `augment`."""
+    return config.augment.to_dict()

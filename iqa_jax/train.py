@@ -1,0 +1,362 @@
+"""The only train loop.
+
+Each turn: batch, update, log, evaluate, save. A checkpoint at step k holds the state after k
+updates, the data iterator that has produced k batches and the best evaluation so far, so that a
+resumed run is bit for bit the run that was never stopped.
+"""
+
+import dataclasses
+import math
+import signal
+import sys
+import time
+from collections import deque
+from contextlib import contextmanager
+from functools import partial
+
+import jax
+import ml_collections
+import numpy as np
+from clu import parameter_overview
+
+from input_pipeline.audit import audit, format_audit
+from input_pipeline.bags import (
+    TileIndex,
+    fit_index_features,
+    index_tiles,
+    training_batches,
+)
+from input_pipeline.features import FeatureTable
+from input_pipeline.manifest import Manifest, check_split_contents
+from input_pipeline.sources import TileSource
+from iqa_jax import setup
+from iqa_jax.config import LOWER_IS_BETTER, check_config
+from iqa_jax.evaluate import Evaluator, evaluate_run
+from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
+from iqa_jax.learning.state import create_state
+from iqa_jax.learning.steps import train_step
+from iqa_jax.progress import meter, say
+from iqa_jax.workdir import Workdir
+
+# Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
+# enough to stop soon after one goes wrong.
+_STEPS_IN_FLIGHT = 2
+
+
+class TrainingError(RuntimeError):
+    """Says why training stopped, what is kept and what to do."""
+
+
+@dataclasses.dataclass
+class Best:
+    """The best evaluation so far; saved beside the state.
+
+    Attributes:
+      value: of the early-stopping metric; None before the first evaluation that defines it.
+      step: when it was reached.
+      evaluations_since: without a better one.
+    """
+
+    value: float | None = None
+    step: int = 0
+    evaluations_since: int = 0
+
+
+def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
+    """Trains a run, or goes on with it, then evaluates its best checkpoint.
+
+    Args:
+      config: of the run.
+      folder: its workdir.
+      command: how it was started, for the report.
+
+    Returns:
+      The exit status: 0, or 128 + the signal that stopped it.
+
+    Raises:
+      ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+    """
+    check_config(config)
+    check_batch_size(config.batch_size, jax.device_count(), jax.process_count())
+    manifest = setup.manifest_from_config(config)
+    workdir = Workdir(folder)
+    workdir.open_for_training(config, manifest)
+    source = setup.source_from_config(config, manifest, cached=True)
+    index = _prepare(config, manifest, source, workdir)
+    features = fit_index_features(config.data.features, index, manifest.images)
+    workdir.write_features(features)
+
+    stopped_by = _Loop(config, manifest, source, index, features, workdir).run()
+    if stopped_by:
+        return 128 + stopped_by
+    evaluate_run(workdir, command=command)
+    return 0
+
+
+def _prepare(
+    config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource, workdir: Workdir
+) -> TileIndex:
+    """Audits the data and indexes the training tiles."""
+    with meter("audit", len(manifest.images)) as progress:
+        report = audit(
+            manifest,
+            tiling=source.tiling,
+            max_pixels=config.data.max_pixels,
+            progress=lambda done, _: progress.update(done),
+        )
+    problems = [*report.errors, *check_split_contents(manifest)]
+    text = format_audit(report)
+    workdir.write_text("audit.txt", text)
+    if problems:
+        raise TrainingError(
+            "the data cannot be trained on:\n" + "\n".join(f"  {line}" for line in problems)
+        )
+    say(text)
+    kind = config.data.label_kind
+    train_ids = [
+        image_id
+        for image_id, label in manifest.split("train")["label"].items()
+        if image_id not in report.bad_images and (kind == "numeric" or label >= 0)
+    ]
+    low, high = setup.edge_band_from_config(config)
+    with meter("tiles of", len(train_ids)) as progress:
+        index = index_tiles(
+            source,
+            train_ids,
+            low=low,
+            high=high,
+            threads=config.data.threads,
+            progress=progress.update,
+        )
+    say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
+        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
+    labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
+    classes = setup.label_from_config(config).classes
+    lost = [name for number, name in enumerate(classes) if number not in labels]
+    if not len(index) or lost:
+        raise TrainingError(
+            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
+            f"tiles.edge_sum_min ({low}) and tiles.edge_sum_max ({config.tiles.edge_sum_max})."
+        )
+    return index
+
+
+class _Loop:
+    """The state of a run while it trains, and its turns."""
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        manifest: Manifest,
+        source: TileSource,
+        index: TileIndex,
+        features: FeatureTable,
+        workdir: Workdir,
+    ):
+        self.config, self.manifest, self.workdir = config, manifest, workdir
+        self.steps_per_epoch = max(1, len(index) // config.batch_size)
+        self.total_steps = config.epochs * self.steps_per_epoch
+        self.best = Best()
+        self.evaluator = Evaluator(config, manifest, source, features)
+        low, high = setup.edge_band_from_config(config)
+        self.data = training_batches(
+            source,
+            index,
+            manifest.images,
+            features,
+            batch_size=config.batch_size,
+            balanced=config.balanced_sampling,
+            random_tiles=config.tiles.random,
+            low=low,
+            high=high,
+            seed=config.seed,
+            threads=config.data.threads,
+            process=jax.process_index(),
+            processes=jax.process_count(),
+        )
+        self.placement = PLACEMENTS[config.parallel.mode](jax.devices())
+        optimizer, self.schedule = setup.optimizer_from_config(config, self.steps_per_epoch)
+        is_trainable = setup.is_trainable_from_config(config)
+        self.update = self.placement.compile_step(
+            partial(
+                train_step,
+                model=setup.model_from_config(config, self.placement.axis_name),
+                task=setup.task_from_config(config),
+                optimizer=optimizer,
+                is_trainable=is_trainable,
+                augmentation=setup.augmentation_from_config(config),
+                key=jax.random.key(config.seed),
+                total_steps=self.total_steps,
+                axis_name=self.placement.axis_name,
+            )
+        )
+        state = create_state(setup.variables_from_config(config), optimizer, is_trainable)
+        self._describe(state)
+        if workdir.last.steps:
+            state, record = workdir.last.restore(state)
+            self.data.set_state(record["data"])
+            self.best = Best(**record["best"])
+            say(f"going on after step {int(state.step)}")
+        self.step = int(state.step)
+        workdir.cut_history(self.step)
+        self.state = self.placement.place_state(state)
+
+    def run(self) -> int:
+        """Trains to the end, or until the metric stops improving or a signal comes.
+
+        Returns:
+          The signal that ended it, or 0.
+        """
+        config, writer = self.config, _Writer(self.workdir)
+        evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
+        in_flight: deque = deque()
+        logged_at, logged_step = time.monotonic(), self.step
+        with _signals() as received, meter("step", self.total_steps) as progress:
+            while self.step < self.total_steps and not self._is_stale():
+                batch = next(self.data)
+                image_id = batch["image_id"]
+                self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
+                self.step += 1
+                in_flight.append((self.step, image_id, metrics))
+                self._settle(in_flight, _STEPS_IN_FLIGHT)
+                is_last = self.step == self.total_steps
+
+                if self.step % config.log_every_steps == 0 or is_last:
+                    values = self._settle(in_flight)
+                    now = time.monotonic()
+                    rate = (self.step - logged_step) * config.batch_size / (now - logged_at)
+                    logged_at, logged_step = now, self.step
+                    values["learning_rate"] = float(self.schedule(self.step - 1))
+                    values["tiles_per_second"] = rate
+                    writer.write(
+                        self.step, {f"train/{name}": value for name, value in values.items()}
+                    )
+                    progress.update(
+                        self.step, f"loss {values['loss']:.4f}  {rate:.0f} tiles/s"
+                    )
+
+                if self.step % evaluate_every == 0 or is_last:
+                    self._settle(in_flight)
+                    paused = time.monotonic()
+                    writer.write(self.step, self._evaluate())
+                    logged_at += time.monotonic() - paused
+
+                if received or is_last or self._is_stale() or (
+                    self.step % config.checkpoint_every_steps == 0
+                ):
+                    self._settle(in_flight)
+                    self._save(self.workdir.last)
+                if received:
+                    say(f"stopped by signal {received[0]} after step {self.step}; everything is "
+                        "saved, and the same command goes on from here")  # fmt: skip
+                    return received[0]
+        return 0
+
+    def _settle(self, in_flight: deque, keep: int = 0) -> dict[str, float]:
+        """Waits for updates and stops the run if one went wrong; gives the last one's values."""
+        values: dict[str, float] = {}
+        while len(in_flight) > keep:
+            step, image_id, metrics = in_flight.popleft()
+            values = {name: float(value) for name, value in metrics.items()}
+            if all(map(math.isfinite, values.values())):
+                continue
+            names = self.manifest.images["name"].iloc[np.unique(image_id)]
+            saved = self.workdir.last.steps
+            raise TrainingError(
+                f"step {step}: the loss is {values['loss']} and the gradient's norm "
+                f"{values['gradient_norm']}. Its images: {', '.join(names)}. "
+                + (f"The last good checkpoint is step {saved[-1]}" if saved else "Nothing is saved")
+                + f" (in {self.workdir.folder}). Try a lower optimizer.learning_rate or "
+                "optimizer.gradient_clip, in a new workdir."
+            )
+        return values
+
+    def _is_stale(self) -> bool:
+        return self.best.evaluations_since >= self.config.early_stopping.patience
+
+    def _evaluate(self) -> dict[str, float]:
+        """Evaluates on `val` and keeps the state if it is the best so far."""
+        config = self.config
+        variables = self.placement.fetch_state(self.state).variables
+        figures = self.evaluator(variables, "val").metrics["fusions"][config.evaluation.fusion]
+        name = config.early_stopping.metric
+        value = figures[name]
+        sign = -1 if name in LOWER_IS_BETTER else 1
+        is_better = value is not None and (
+            self.best.value is None or sign * value > sign * self.best.value
+        )
+        if is_better:
+            self.best = Best(value, self.step)
+            self._save(self.workdir.best)
+        else:
+            self.best = dataclasses.replace(
+                self.best, evaluations_since=self.best.evaluations_since + 1
+            )
+        shown = "undefined" if value is None else f"{value:.4f}"
+        say(f"step {self.step}: val {name} {shown}{', the best so far' if is_better else ''}")
+        return {
+            f"val/{key}": value for key, value in figures.items() if isinstance(value, float)
+        }
+
+    def _save(self, checkpoints) -> None:
+        record = {"data": self.data.get_state(), "best": dataclasses.asdict(self.best)}
+        checkpoints.save(self.step, self.placement.fetch_state(self.state), record)
+
+    def _describe(self, state) -> None:
+        """Says what will run where."""
+        overview = parameter_overview.get_parameter_overview(state.params, include_stats=False)
+        self.workdir.write_text("parameters.txt", overview)
+        count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+        devices = jax.devices()
+        say(
+            f"{count:,} parameters (parameters.txt); {len(devices)} × {devices[0].device_kind} "
+            f"({devices[0].platform}), {jax.process_count()} process(es), "
+            f"parallel.mode {self.config.parallel.mode}"
+        )
+        say(
+            f"{self.total_steps} steps of {self.config.batch_size} tiles, "
+            f"{self.steps_per_epoch} per epoch; results go to {self.workdir.folder}"
+        )
+
+
+class _Writer:
+    """Writes the curves to history.jsonl and TensorBoard."""
+
+    def __init__(self, workdir: Workdir):
+        self._workdir = workdir
+        self._tensorboard = None
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        if self._tensorboard is None:
+            # Imports TensorFlow: not before the first update is on its way.
+            from clu import metric_writers
+
+            self._tensorboard = metric_writers.SummaryWriter(
+                str(self._workdir.folder / "tensorboard")
+            )
+        self._workdir.add_history({"step": step, **values})
+        self._tensorboard.write_scalars(step, values)
+        self._tensorboard.flush()
+
+
+@contextmanager
+def _signals():
+    """Collects SIGTERM and Ctrl-C, so that the loop ends after a whole turn.
+
+    A second Ctrl-C interrupts at once.
+    """
+    received: list[int] = []
+    previous = {}
+
+    def note(number, _):
+        received.append(number)
+        signal.signal(number, previous[number])
+        print("stopping after this step ...", file=sys.stderr, flush=True)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        previous[number] = signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

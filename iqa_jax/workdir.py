@@ -1,0 +1,131 @@
+"""What a run keeps in its folder, so that evaluating and predicting need nothing else.
+
+    config.json  manifest.json  versions.json  features.json  thresholds.json
+    checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
+    metrics.json  predictions_<split>.csv  report.html
+"""
+
+import dataclasses
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from input_pipeline.features import FeatureTable
+from input_pipeline.manifest import Manifest
+from iqa_jax.config import config_from_json, config_to_json, differing_keys
+from iqa_jax.learning.checkpoint import Checkpoints
+
+# Keys that a later start may change without making another run of it.
+_FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
+              "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
+              "parallel.mode")  # fmt: skip
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
+             "opencv-python-headless", "pillow")  # fmt: skip
+
+
+class WorkdirError(RuntimeError):
+    """Says why a workdir cannot be used and what to do."""
+
+
+class Workdir:
+    """The folder of one run."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.last = Checkpoints(self.folder / "checkpoints" / "last", keep=2)
+        self.best = Checkpoints(self.folder / "checkpoints" / "best", keep=1)
+
+    def open_for_training(self, config: ml_collections.ConfigDict, manifest: Manifest) -> None:
+        """Makes the folder, or makes sure that it belongs to the same run.
+
+        Raises:
+          WorkdirError: it belongs to a run with another config or manifest.
+        """
+        about = {"path": str(manifest.path), "sha256": manifest.digest}
+        if (self.folder / "config.json").exists():
+            changed = [
+                line
+                for line in differing_keys(self.config(), config)
+                if line.split(":")[0] not in _FREE_KEYS
+            ]
+            if self.read_json("manifest.json")["sha256"] != manifest.digest:
+                changed.append(f"the rows of the manifest {manifest.path} have changed")
+            if changed:
+                raise WorkdirError(
+                    f"{self.folder} belongs to another run:\n"
+                    + "\n".join(f"  {line}" for line in changed)
+                    + "\nGive another --workdir, or the config of that run to go on with it."
+                )
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise WorkdirError(f"{self.folder} is not empty and is no run; give another --workdir.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_text("manifest.json", json.dumps(about, indent=2))
+        self.write_text("versions.json", json.dumps(versions(), indent=2))
+        self.write_text("config.json", config_to_json(config))
+
+    def config(self) -> ml_collections.ConfigDict:
+        """Reads the config of the run.
+
+        Raises:
+          WorkdirError: there is no run.
+        """
+        path = self.folder / "config.json"
+        if not path.exists():
+            raise WorkdirError(
+                f"{self.folder} holds no run (there is no config.json); train first with "
+                f"--mode=train --workdir={self.folder}."
+            )
+        return config_from_json(path.read_text())
+
+    def features(self) -> FeatureTable:
+        """Reads the scaling of the hand-crafted features."""
+        table = self.read_json("features.json")
+        return FeatureTable(**{name: tuple(values) for name, values in table.items()})
+
+    def write_features(self, features: FeatureTable) -> None:
+        self.write_text("features.json", json.dumps(dataclasses.asdict(features)))
+
+    def thresholds(self) -> tuple[float, float] | None:
+        """Reads the two thresholds of the three-class answer; None where there are none."""
+        if not (self.folder / "thresholds.json").exists():
+            return None
+        thresholds = self.read_json("thresholds.json")
+        return thresholds["low"], thresholds["high"]
+
+    def read_json(self, name: str) -> Any:
+        return json.loads(self.read_text(name))
+
+    def read_text(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Writes a file whole or not at all."""
+        path = self.folder / name
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+        return path
+
+    def history(self) -> list[dict[str, Any]]:
+        """Reads the curves: one entry per logged step."""
+        path = self.folder / "history.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def cut_history(self, step: int) -> None:
+        """Drops what a killed run logged after the checkpoint it goes on from."""
+        kept = [entry for entry in self.history() if entry["step"] <= step]
+        self.write_text("history.jsonl", "".join(json.dumps(entry) + "\n" for entry in kept))
+
+    def add_history(self, entry: dict[str, Any]) -> None:
+        with (self.folder / "history.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Names the versions that a figure depends on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}

@@ -1,0 +1,98 @@
+"""Trains, evaluates and applies image-quality scorers.
+
+    python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
+    python main.py --mode=check    --config=configs/X.py
+    python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
+    python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+"""
+
+import os
+import shlex
+import sys
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
+_MODE = flags.DEFINE_enum("mode", "train", ["check", "train", "evaluate", "predict"], "What to do.")
+_SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
+_MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
+_IMAGES = flags.DEFINE_string("images", "", "predict: a folder, pattern, image, .txt or table.")
+_OUTPUT = flags.DEFINE_string("output", "scores.csv", "predict: .csv, .jsonl or .parquet.")
+
+
+def _need(**values: str) -> None:
+    missing = [f"--{name}" for name, value in values.items() if not value]
+    if missing:
+        raise app.UsageError(f"--mode={_MODE.value} needs {' and '.join(missing)}.")
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(argv)
+    except (AttributeError, KeyError) as error:
+        # A key that the config does not have; the message names a near one.
+        sys.exit("error: --config: there is no key " + " ".join(str(error.args[0]).split("\n")))
+
+
+def _run() -> int:
+    mode = _MODE.value
+    if mode in ("check", "train"):
+        _need(config="given" if _CONFIG.value is not None else "")
+    if mode != "check":
+        _need(workdir=_WORKDIR.value)
+    if mode == "predict":
+        _need(images=_IMAGES.value)
+
+    import jax
+
+    # Compiled programs are kept between starts: on a CPU they take longer than a small training.
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update(
+            "jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled")
+        )
+    if mode == "check":
+        from iqa_jax.check import check
+
+        return check(_CONFIG.value)
+    from iqa_jax.workdir import Workdir
+
+    command = shlex.join(["python", *sys.argv])
+    if mode == "train":
+        from iqa_jax.train import train
+
+        return train(_CONFIG.value, _WORKDIR.value, command)
+    workdir = Workdir(_WORKDIR.value)
+    if mode == "evaluate":
+        from iqa_jax.evaluate import evaluate_run
+
+        evaluate_run(
+            workdir, split=_SPLIT.value, manifest_path=_MANIFEST.value, command=command
+        )
+        return 0
+    from iqa_jax.predict import predict
+
+    return predict(workdir, _IMAGES.value, _OUTPUT.value)
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"I do not know what to do with {' '.join(argv[1:])}.")
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        from iqa_jax.problems import PROBLEMS
+
+        if not isinstance(error, PROBLEMS):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    logging.set_verbosity(logging.WARNING)
+    app.run(main, flags_parser=_parse)
