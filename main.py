@@ -33,7 +33,8 @@ def _parse(argv: list[str]) -> list[str]:
         return app.parse_flags_with_usage(argv)
     except (AttributeError, KeyError) as error:
         # A key that the config does not have; the message names a near one.
-        sys.exit("error: --config: there is no key " + " ".join(str(error.args[0]).split("\n")))
+        cause = error.args[0] if isinstance(error.args[0], KeyError) else error
+        sys.exit("error: --config: there is no key " + " ".join(str(cause.args[0]).split("\n")))
 
 
 def _run() -> int:

@@ -17,6 +17,8 @@ def get_config() -> ml_collections.ConfigDict:
     data.minimum = 0.0  # Numeric only: the scale of the opinion scores ...
     data.maximum = 100.0
     data.higher_is_better = True  # ... and its direction.
+    data.label_std_column = ""  # Numeric only: standard deviation of the opinions of an image.
+    data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
     data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
     data.fractions = (0.7, 0.15, 0.15)  # train, val, test where the manifest has no `split`.
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
@@ -47,15 +49,35 @@ def get_config() -> ml_collections.ConfigDict:
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # imagenet | none
     model.trainable_layers = -1  # Train only the last N of 52 convolutions; -1: all.
-    model.fusion = "mean_embedding"  # Inside the network, over the tiles of a bag.
+    # Inside the network, over the tiles of a bag: mean_embedding | max_embedding | attention |
+    # gated_attention | gated_attention_positions | tile_vit.
+    model.fusion = "mean_embedding"
     model.hidden_dim = 128  # First of the head's two layers.
     model.dropout = 0.5
     model.drop_block_size = 0  # Side of a DropBlock on the last feature map; 0: off.
     model.drop_block_keep = 0.9  # Reached linearly over the run, from 1.
     model.dtype = "float32"  # Of the computation: float32 | bfloat16; parameters stay float32.
 
+    # How the fusion is built; each takes what it has a use for.
+    config.fusion = fusion = ml_collections.ConfigDict()
+    fusion.attention_dim = 128  # Hidden width of every attention over tiles.
+    fusion.positions = "sincos_2d"  # none | learned_1d | learned_2d | sincos_2d | hash_grid
+    fusion.position_dim = 64  # Width of a position before gated_attention_positions projects it.
+    fusion.position_cells = 10  # Side of the learned position tables; any grid maps onto them.
+    fusion.width = 192  # tile_vit, down to the last key.
+    fusion.depth = 2
+    fusion.heads = 4
+    fusion.mlp_dim = 384
+    fusion.dropout = 0.1
+    fusion.readout = "class_token"  # class_token | mean | attention
+
     config.loss = loss = ml_collections.ConfigDict()
-    loss.label_smoothing = 0.1  # Classes only.
+    loss.name = ""  # "": the first. Ordered: cross_entropy | coral | corn | emd. Numeric:
+    # huber | l1 | l2 | emd, the last on the distribution of ratings. Others: cross_entropy.
+    loss.label_smoothing = 0.1  # cross_entropy only.
+    loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
+    loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
+    loss.use_std_weights = False  # Images on whose label people agree weigh more.
 
     config.optimizer = optimizer = ml_collections.ConfigDict()  # AdamW.
     optimizer.learning_rate = 1e-4

@@ -10,7 +10,7 @@ def get_config():
     config = default.get_config()
     config.data.manifest = "data/sample_photos/manifest.csv"
     config.tiles.size = config.tiles.stride = 128
-    config.model.trainable_layers = 10
+    config.model.trainable_layers = 22
     config.epochs = 4
     config.optimizer.learning_rate = 3e-4
     config.checkpoint_every_steps = 50

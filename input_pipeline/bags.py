@@ -1,16 +1,18 @@
 """The Grain graph: which tiles, in which order, balanced, cut, batched; and bags for evaluation.
 
-Training examples are bags of one tile. Evaluation gives whole images, all tiles of the grid.
+Training examples are tiles (bags of one) or images (bags of some). Evaluation gives whole images,
+all tiles of the grid.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grain
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, Int, Num, UInt8
 
 from input_pipeline.features import FeatureTable, edge_sums, fit_features, raw_features
 from input_pipeline.images import ImageError
@@ -103,80 +105,121 @@ def fit_index_features(
     return fit_features(names, np.concatenate(raw))
 
 
+def shuffled_batches(
+    labels: Num[np.ndarray, " example"],
+    make_bag: Callable[[int, np.random.Generator], dict[str, np.ndarray]],
+    *,
+    batch_size: int,
+    balanced: bool,
+    seed: int,
+    threads: int,
+    process: int = 0,
+    processes: int = 1,
+) -> grain.DatasetIterator:
+    """Makes the endless stream of training batches: shuffle, balance, make, share out, batch.
+
+    The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
+
+    Args:
+      labels: of the examples.
+      make_bag: number of an example and its random numbers -> the values of its bag.
+      batch_size: examples per batch, over all processes.
+      balanced: draw every label equally often.
+      seed: of order and random numbers.
+      threads: that make bags.
+      process, processes: this process makes every `processes`-th example.
+    """
+
+    def shuffled(examples, salt):
+        return grain.MapDataset.source(examples).seed(seed + salt).shuffle().repeat()
+
+    if balanced:
+        parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
+    else:
+        order = shuffled(np.arange(len(labels)), 0)
+    # Shared out after the random numbers are drawn: they do not depend on the number of processes.
+    bags = order.seed(seed).random_map(make_bag)[process::processes]
+    dataset = bags.batch(batch_size // processes)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    return iter(dataset.to_iter_dataset(options))
+
+
+def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Pads the values of the tiles of a bag with zeros and adds their `tile_mask`."""
+    count = len(next(iter(values.values())))
+    padded = {
+        name: np.concatenate([value, np.zeros((length - count, *value.shape[1:]), value.dtype)])
+        for name, value in values.items()
+    }
+    return padded | {"tile_mask": np.arange(length) < count}
+
+
 def training_batches(
     source: TileSource,
     index: TileIndex,
     images: pd.DataFrame,
     features: FeatureTable,
     *,
-    batch_size: int,
-    balanced: bool,
+    tiles_per_bag: int = 1,
     random_tiles: bool,
     low: int,
     high: int = NO_LIMIT,
-    seed: int,
-    threads: int,
-    process: int = 0,
-    processes: int = 1,
+    **order: Any,
 ) -> grain.DatasetIterator:
-    """Makes the endless stream of training batches of bags of one tile.
-
-    The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
+    """Makes the stream of training batches of bags of tiles.
 
     Args:
       source, index, images: what to draw from; `images` has the labels.
       features: scaling of the hand-crafted features.
-      batch_size: examples per batch, over all processes.
-      balanced: draw every class equally often; needs integer labels.
+      tiles_per_bag: 1: every tile is an example; more: every image is one, with so many of its
+        tiles drawn anew each time.
       random_tiles: move tiles inside their cell; one that leaves the band is not moved.
       low, high: the band of edge pixels.
-      seed: of order and moves.
-      threads: that decode and cut.
-      process, processes: this process reads every `processes`-th example.
+      **order: as in `shuffled_batches`.
 
     Returns:
       An iterator over batches of `tiles`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
       `label`, `mask` and `image_id`.
     """
-    labels = images["label"].to_numpy()[index.image_id]
-
-    def shuffled(examples, salt):
-        dataset = grain.MapDataset.source(examples).seed(seed + salt)
-        return dataset.shuffle().repeat()
-
-    if balanced:
-        parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
+    labels = images["label"].to_numpy()
+    if tiles_per_bag == 1:
+        examples = list(np.arange(len(index))[:, None])
     else:
-        order = shuffled(np.arange(len(index)), 0)
-    order = order[process::processes]
+        _, starts = np.unique(index.image_id, return_index=True)
+        examples = np.split(np.arange(len(index)), starts[1:])
+
+    def cut_tile(row, layout, rng):
+        image_id, number = int(index.image_id[row]), int(index.number[row])
+        if random_tiles:
+            tile, is_inside = source.random_tile(image_id, layout, number, rng)
+            edges = edge_sum(tile, is_inside)
+            if within_band(np.array([edges]), low, high)[0]:
+                return tile, edges
+        return source.tiles(image_id, layout, np.array([number]))[0], index.edge_sum[row]
 
     def make_bag(example, rng):
-        image_id, number = int(index.image_id[example]), int(index.number[example])
-        layout, edges = index.layouts[image_id], int(index.edge_sum[example])
-        tile = None
-        if random_tiles:
-            tile = source.random_tile(image_id, layout, number, rng)
-            edges_moved = edge_sum(tile)
-            is_good = within_band(np.array([edges_moved]), low, high)[0]
-            tile, edges = (tile, edges_moved) if is_good else (None, edges)
-        if tile is None:
-            tile = source.tiles(image_id, layout, np.array([number]))[0]
+        rows = examples[example]
+        if len(rows) > tiles_per_bag:
+            rows = np.sort(rng.choice(rows, tiles_per_bag, replace=False))
+        image_id = int(index.image_id[rows[0]])
+        layout = index.layouts[image_id]
+        tiles, edges = zip(*(cut_tile(row, layout, rng) for row in rows), strict=True)
         tile_count = len(layout.grid.origins)
-        return {
-            "tiles": tile[None],
-            "tile_mask": np.ones(1, bool),
-            "tile_position": layout.grid.positions[[number]],
+        values = {
+            "tiles": np.stack(tiles),
+            "tile_position": layout.grid.positions[index.number[rows]],
+            "features": features(np.array(edges), tile_count, images.loc[image_id]),
+        }
+        return pad_bag(values, tiles_per_bag) | {
             "grid_shape": np.array(layout.grid.shape, np.int32),
-            "features": features(np.array([edges]), tile_count, images.loc[image_id]),
-            "label": images["label"].iat[image_id],
+            "label": labels[image_id],
             "mask": np.True_,
             "image_id": np.int32(image_id),
         }
 
-    dataset = order.seed(seed).random_map(make_bag).batch(batch_size // processes)
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-    return iter(dataset.to_iter_dataset(options))
+    first = np.array([rows[0] for rows in examples])
+    return shuffled_batches(labels[index.image_id[first]], make_bag, **order)
 
 
 @dataclasses.dataclass(frozen=True)

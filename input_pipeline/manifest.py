@@ -175,13 +175,12 @@ class Manifest:
         """Returns the images of one split.
 
         Raises:
-            ValueError: there is no such split.
+            ManifestError: there is no such split.
         """
         if name not in self.splits:
-            raise ValueError(
-                f"{self.path}: there is no split {name!r}; the splits are "
-                f"{', '.join(self.splits) or 'none'}{suggest(name, self.splits)}"
-            )
+            found = ", ".join(self.splits) or "none"
+            problem = f"there is no split {name!r}; the splits are {found}"
+            raise ManifestError(self.path, [problem + suggest(name, self.splits)])
         return self.images[self.images["split"] == name]
 
 
@@ -251,9 +250,7 @@ def read_manifest(
     return Manifest(path, label, images, tiles, tuple(features), _digest(label, images, tiles))
 
 
-def check_split_contents(
-    manifest: Manifest, needed: Sequence[str] = ("train", "val")
-) -> list[str]:
+def check_split_contents(manifest: Manifest, needed: Sequence[str] = ("train", "val")) -> list[str]:
     """Lists what is missing in the splits that training cannot do without.
 
     Args:
@@ -479,9 +476,7 @@ def _read_numbers(text: pd.Series, what: str, problems: list[tuple[int, str]]) -
     return np.where(is_finite, values, np.nan)
 
 
-def _read_grid_places(
-    text: pd.Series, name: str, problems: list[tuple[int, str]]
-) -> np.ndarray:
+def _read_grid_places(text: pd.Series, name: str, problems: list[tuple[int, str]]) -> np.ndarray:
     """Returns int32 rows or columns of the grid, -1 where a cell is none."""
     is_place = text.str.fullmatch(r"[0-9]{1,9}")
     problems += [
@@ -491,9 +486,7 @@ def _read_grid_places(
     return text.where(is_place, "-1").astype(np.int32).to_numpy()
 
 
-def _find_tile_conflicts(
-    rows: pd.DataFrame, features: Sequence[str]
-) -> list[tuple[int, str]]:
+def _find_tile_conflicts(rows: pd.DataFrame, features: Sequence[str]) -> list[tuple[int, str]]:
     """Finds images whose tiles disagree about the image, or share a place."""
     problems = []
     for name in ("label_text", "group", "split", *features):
@@ -540,6 +533,8 @@ def _digest(label: LabelSpec | None, images: pd.DataFrame, tiles: pd.DataFrame |
     content = {
         "label": dataclasses.asdict(label) if label else None,
         "images": images.drop(columns=["path", "file_row"]).to_dict("list"),
-        "tiles": None if tiles is None else tiles.drop(columns=["path", "file_row"]).to_dict("list"),
+        "tiles": None
+        if tiles is None
+        else tiles.drop(columns=["path", "file_row"]).to_dict("list"),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
@@ -102,14 +102,19 @@ class TileSource:
 
     def random_tile(
         self, index: int, layout: Layout, number: int, rng: np.random.Generator
-    ) -> UInt8[np.ndarray, "size size 3"]:
-        """Cuts a tile of the grid after moving it at random; tiles already cut stay."""
+    ) -> tuple[UInt8[np.ndarray, "size size 3"], Bool[np.ndarray, "size size"]]:
+        """Cuts a tile of the grid after moving it at random; tiles already cut stay.
+
+        Returns:
+          The tile, and which of its pixels are in the image.
+        """
+        origins = layout.grid.origins[[number]]
         if isinstance(self._pictures[index], CutTiles):
-            return self.tiles(index, layout, np.array([number]))[0]
-        origins = random_origins(
-            layout.height, layout.width, layout.grid.origins[[number]], self.tiling, rng
-        )
-        return cut(self._pixels(index), origins, self.tiling.size)[0]
+            tile = self.tiles(index, layout, np.array([number]))[0]
+        else:
+            origins = random_origins(layout.height, layout.width, origins, self.tiling, rng)
+            tile = cut(self._pixels(index), origins, self.tiling.size)[0]
+        return tile, pixel_mask(layout.height, layout.width, origins, self.tiling.size)[0]
 
     def pixel_masks(self, layout: Layout) -> np.ndarray:
         """Tells the pixels of each tile that are in the image from padding."""

@@ -16,11 +16,11 @@ _NUMERIC_BINS = 5
 
 
 def assign_splits(
-    labels: Num[np.ndarray, "row"],
-    groups: Shaped[np.ndarray, "row"],
+    labels: Num[np.ndarray, " row"],
+    groups: Shaped[np.ndarray, " row"],
     fractions: Mapping[str, float],
     seed: int,
-) -> Shaped[np.ndarray, "row"]:
+) -> Shaped[np.ndarray, " row"]:
     """Gives every row the name of a split, keeping groups whole and labels balanced.
 
     The order of the rows has no influence.
@@ -41,9 +41,7 @@ def assign_splits(
     names = list(fractions)
     shares = np.array([fractions[name] for name in names], np.float64)
     if not names or not np.all(shares > 0) or not np.isclose(shares.sum(), 1.0):
-        raise ValueError(
-            f"the split fractions must be above 0 and sum to 1, not {dict(fractions)}"
-        )
+        raise ValueError(f"the split fractions must be above 0 and sum to 1, not {dict(fractions)}")
     unique_groups, group_index = np.unique(np.asarray(groups, str), return_inverse=True)
     if len(unique_groups) < len(names):
         raise ValueError(
@@ -59,8 +57,8 @@ def assign_splits(
 
 
 def leave_groups_out(
-    groups: Shaped[np.ndarray, "row"], count: int
-) -> Iterator[tuple[Bool[np.ndarray, "row"], Bool[np.ndarray, "row"]]]:
+    groups: Shaped[np.ndarray, " row"], count: int
+) -> Iterator[tuple[Bool[np.ndarray, " row"], Bool[np.ndarray, " row"]]]:
     """Yields (train, test) masks for every choice of `count` groups to test on.
 
     Args:
@@ -82,14 +80,14 @@ def leave_groups_out(
         yield ~is_test, is_test
 
 
-def _bin_by_quantile(scores: Num[np.ndarray, "row"]) -> Int[np.ndarray, "row"]:
+def _bin_by_quantile(scores: Num[np.ndarray, " row"]) -> Int[np.ndarray, " row"]:
     edges = np.quantile(scores, np.linspace(0, 1, _NUMERIC_BINS + 1)[1:-1])
     return np.searchsorted(edges, scores, side="right")
 
 
 def _place_groups(
-    counts: Int[np.ndarray, "group stratum"], shares: Num[np.ndarray, "split"], seed: int
-) -> Int[np.ndarray, "group"]:
+    counts: Int[np.ndarray, "group stratum"], shares: Num[np.ndarray, " split"], seed: int
+) -> Int[np.ndarray, " group"]:
     """Places groups one after the other where they best fill the splits' targets."""
     targets = shares[:, None] * counts.sum(axis=0)
     filled = np.zeros_like(targets)

@@ -7,9 +7,10 @@ from typing import Any
 
 import ml_collections
 
-from iqa_jax.learning.losses import TASKS
 from iqa_jax.learning.sharding import PLACEMENTS
-from iqa_jax.models.fusions import FUSIONS
+from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
+from iqa_jax.models.fusions import FUSIONS, READOUTS
+from iqa_jax.models.positions import POSITIONS
 from iqa_jax.setup import label_from_config, tiling_from_config
 
 WEIGHTS = ("imagenet", "none")
@@ -66,9 +67,14 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         choose("early_stopping.metric", config.early_stopping.metric, METRICS[kind])
         fusions = fusions_for(kind, config.model.fusion)
         choose("evaluation.fusion", config.evaluation.fusion, fusions)
+        loss = config.loss.name or default_loss(kind)
+        if choose("loss.name", loss, TASKS[kind]):
+            problems += _loss_problems(config, loss)
         if kind == "numeric" and config.balanced_sampling:
             problems.append("balanced_sampling needs classes; set it to False for numeric labels")
     choose("model.fusion", config.model.fusion, FUSIONS)
+    choose("fusion.positions", config.fusion.positions, POSITIONS)
+    choose("fusion.readout", config.fusion.readout, READOUTS)
     choose("model.weights", config.model.weights, WEIGHTS)
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
@@ -91,7 +97,17 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("model.dropout", 0, 0.99, "from 0 to 0.99"),
         ("model.drop_block_size", 0, 7, "from 0 (off) to 7"),
         ("model.drop_block_keep", 0.01, 1, "from 0.01 to 1"),
+        ("fusion.attention_dim", 1, infinite, "1 or more"),
+        ("fusion.position_dim", 8, infinite, "8 or more"),
+        ("fusion.position_cells", 1, infinite, "1 or more"),
+        ("fusion.width", 8, infinite, "8 or more"),
+        ("fusion.depth", 1, infinite, "1 or more"),
+        ("fusion.heads", 1, infinite, "1 or more"),
+        ("fusion.mlp_dim", 1, infinite, "1 or more"),
+        ("fusion.dropout", 0, 0.99, "from 0 to 0.99"),
         ("loss.label_smoothing", 0, 0.99, "from 0 to 0.99"),
+        ("loss.plcc_weight", 0, infinite, "0 or more"),
+        ("loss.bins", 2, 1000, "from 2 to 1000"),
         ("optimizer.learning_rate", 0, infinite, "0 or more"),
         ("optimizer.weight_decay", 0, infinite, "0 or more"),
         ("optimizer.warmup_epochs", 0, infinite, "0 or more"),
@@ -105,6 +121,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         for part in key.split("."):
             value = value[part]
         limit(key, value, low, high, what)
+    if len(config.data.fractions) != 3:
+        problems.append(
+            f"data.fractions is {config.data.fractions}; give three shares: train, val, test"
+        )
     if 0 <= config.tiles.edge_sum_max < config.tiles.edge_sum_min:
         problems.append("tiles.edge_sum_max is below tiles.edge_sum_min: no tile would be left")
     for build in (label_from_config, tiling_from_config):
@@ -112,6 +132,22 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             build(config)
         except ValueError as error:
             problems.append(str(error))
+    fusion = config.fusion
+    if fusion.width % max(fusion.heads, 1):
+        problems.append(
+            f"fusion.width is {fusion.width}; it must be a multiple of fusion.heads, "
+            f"{fusion.heads}"
+        )
+    for key in ("width", "position_dim"):
+        if fusion.positions == "sincos_2d" and fusion[key] % 4:
+            problems.append(
+                f"fusion.{key} is {fusion[key]}; sincos_2d positions need a multiple of 4"
+            )
+    if config.model.fusion == "gated_attention_positions" and fusion.positions == "none":
+        problems.append(
+            'model.fusion is "gated_attention_positions" and fusion.positions is "none"; choose '
+            'positions, or "gated_attention"'
+        )
     if config.model.weights == "none" and config.model.trainable_layers >= 0:
         problems.append(
             'model.trainable_layers freezes layers that model.weights = "none" leaves random; '
@@ -119,6 +155,31 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if problems:
         raise ConfigError(problems)
+
+
+def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
+    """Lists the keys that the named loss of the label kind has no use for, or lacks."""
+    data, loss = config.data, config.loss
+    problems = []
+    if loss.plcc_weight and name not in REGRESSIONS:
+        problems.append(
+            f"loss.plcc_weight is {loss.plcc_weight}; only {', '.join(REGRESSIONS)} take it"
+        )
+    is_std_used = loss.use_std_weights or (name == "emd" and not data.count_columns)
+    if data.label_std_column and (data.label_kind != "numeric" or not is_std_used):
+        problems.append(
+            "data.label_std_column needs numeric labels and loss.use_std_weights, or loss.name "
+            '"emd" without data.count_columns'
+        )
+    if data.count_columns and (data.label_kind, name) != ("numeric", "emd"):
+        problems.append(
+            'data.count_columns needs numeric labels and loss.name "emd", which learns from them'
+        )
+    if len(data.count_columns) == 1:
+        problems.append("data.count_columns names one column; give one per score")
+    if loss.use_std_weights and not data.label_std_column:
+        problems.append("loss.use_std_weights needs data.label_std_column")
+    return problems
 
 
 def config_to_json(config: ml_collections.ConfigDict) -> str:

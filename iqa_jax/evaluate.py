@@ -17,7 +17,7 @@ from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
-from iqa_jax.analysis.answers import label_of, score_of
+from iqa_jax.analysis.answers import label_of, score_of, written_score
 from iqa_jax.analysis.late_fusion import fit_thresholds, three_class
 from iqa_jax.analysis.metrics import (
     binary_metrics,
@@ -169,7 +169,9 @@ def evaluate_run(
     metrics = {}
     for name, evaluation in evaluations.items():
         metrics[name] = dict(evaluation.metrics)
-        if thresholds and evaluation.is_answered.any():
+        # The thresholds were fitted on the rows of the run's own `val`.
+        is_fitted_on = name == "val" and not manifest_path
+        if thresholds and not is_fitted_on and evaluation.is_answered.any():
             metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
         table = prediction_table(config, evaluation, thresholds)
         table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
@@ -253,7 +255,6 @@ def prediction_table(
     thresholds: tuple[float, float] | None,
 ) -> pd.DataFrame:
     """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
-    kind = config.data.label_kind
     rows = []
     for answer, (_, image) in zip(
         evaluation.answers, evaluation.images.iterrows(), strict=True
@@ -261,7 +262,7 @@ def prediction_table(
         row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
         row |= answer_row(config, answer, thresholds)
         row |= {
-            f"score_{fusion}": float(score_of(values, kind))
+            f"score_{fusion}": _written_score(config, values)
             for fusion, values in answer.values.items()
         }
         rows.append(row)
@@ -277,7 +278,7 @@ def answer_row(
         return {"score": None, "predicted": None, "tiles": 0, "error": answer.error}
     values = answer.values[config.evaluation.fusion]
     row: dict[str, Any] = {
-        "score": float(score_of(values, data.label_kind)),
+        "score": _written_score(config, values),
         "predicted": label_of(
             values, data.label_kind, data.classes, data.marginal, thresholds
         ),
@@ -285,3 +286,11 @@ def answer_row(
     if data.label_kind != "numeric":
         row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
     return row | {"tiles": len(answer.tile_values), "error": ""}
+
+
+def _written_score(config: ml_collections.ConfigDict, values: np.ndarray) -> float:
+    data = config.data
+    score = written_score(
+        values, data.label_kind, data.minimum, data.maximum, data.higher_is_better
+    )
+    return float(score)

@@ -68,8 +68,10 @@ class QualityScorer:
           `p_<class>` …, `tiles`, `error`.
 
         Raises:
-          TypeError, ValueError: an array is no RGB image.
+          TypeError, ValueError: this is one picture, or an array is no RGB image.
         """
+        if isinstance(pictures, (str, Path)) or getattr(pictures, "ndim", 4) < 4:
+            raise TypeError("give a list of pictures, even for one: scorer.score([picture]).")
         for place, picture in enumerate(pictures):
             if isinstance(picture, np.ndarray):
                 _check_array(picture, place)

@@ -4,6 +4,7 @@ from input_pipeline.images import ImageError
 from input_pipeline.manifest import ManifestError
 from iqa_jax.config import ConfigError
 from iqa_jax.learning.checkpoint import CheckpointError
+from iqa_jax.learning.sharding import PlacementError
 from iqa_jax.models.pretrained import PretrainedError
 from iqa_jax.train import TrainingError
 from iqa_jax.workdir import WorkdirError
@@ -14,6 +15,7 @@ PROBLEMS = (
     ImageError,
     ManifestError,
     OSError,
+    PlacementError,
     PretrainedError,
     TrainingError,
     WorkdirError,

@@ -17,9 +17,9 @@ from input_pipeline.bags import Bag
 from input_pipeline.sources import Layout
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.config import fusions_for
-from iqa_jax.learning.losses import Task
 from iqa_jax.learning.sharding import batch_sharding, make_mesh, replicated_sharding
 from iqa_jax.learning.steps import encode_step, predict_step
+from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
 
 _BAGS_PER_CALL = 16

@@ -1,10 +1,12 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -15,12 +17,12 @@ from input_pipeline.manifest import LabelSpec, Manifest, read_manifest
 from input_pipeline.features import COMPUTED
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
-from iqa_jax.learning.losses import TASKS, Task
 from iqa_jax.learning.optimizer import make_optimizer, step_decay
 from iqa_jax.learning.state import Path as ParameterPath
 from iqa_jax.learning.state import TrainState, create_state
+from iqa_jax.learning.tasks import TASKS, Task, default_loss
 from iqa_jax.models.fusions import FUSIONS
-from iqa_jax.models.heads import TwoLayerHead
+from iqa_jax.models.heads import CoralHead, TwoLayerHead
 from iqa_jax.models.mobilenet_v2 import MobileNetV2, is_trainable
 from iqa_jax.models.pretrained import load_pretrained
 from iqa_jax.models.quality_model import QualityModel
@@ -59,11 +61,16 @@ def manifest_from_config(
         manifest is split as `data.fractions` says.
       labelled: False to read no labels.
     """
-    fractions = dict(zip(("train", "val", "test"), config.data.fractions, strict=True))
+    data = config.data
+    fractions = dict(zip(("train", "val", "test"), data.fractions, strict=True))
+    columns = [name for name in data.features if name not in COMPUTED]
+    if labelled and not whole:
+        # Only training looks at these.
+        columns += [*filter(None, [data.label_std_column]), *data.count_columns]
     return read_manifest(
-        path or config.data.manifest,
+        path or data.manifest,
         label_from_config(config) if labelled else None,
-        features=[name for name in config.data.features if name not in COMPUTED],
+        features=columns,
         fractions={whole: 1.0} if whole else fractions,
         seed=config.seed,
     )
@@ -92,12 +99,14 @@ def edge_band_from_config(config: Config) -> tuple[int, int]:
 
 def task_from_config(config: Config) -> Task:
     """Makes the task that the label kind asks for."""
-    data = config.data
-    return TASKS[data.label_kind](
-        classes=tuple(data.classes),
-        label_smoothing=config.loss.label_smoothing,
+    data, loss = config.data, config.loss
+    return TASKS[data.label_kind][loss.name or default_loss(data.label_kind)](
+        classes=len(data.classes),
+        label_smoothing=loss.label_smoothing,
         minimum=data.minimum,
         maximum=data.maximum,
+        bins=len(data.count_columns) or loss.bins,
+        plcc_weight=loss.plcc_weight,
     )
 
 
@@ -106,10 +115,20 @@ def _trainable_layers(config: Config) -> int | None:
     return None if layers < 0 else layers
 
 
+def _fusion_from_config(config: Config) -> nn.Module:
+    """Makes the fusion from those keys that it has."""
+    fusion = FUSIONS[config.model.fusion]
+    keys = {**config.fusion, "dtype": jnp.dtype(config.model.dtype)}
+    fields = {field.name for field in dataclasses.fields(fusion)}
+    return fusion(**{name: value for name, value in keys.items() if name in fields})
+
+
 def model_from_config(config: Config, axis_name: str | None = None) -> QualityModel:
     """Makes the network; `axis_name` as in `Placement`."""
     model, dtype = config.model, jnp.dtype(config.model.dtype)
     is_dropping = model.drop_block_size > 0
+    task = task_from_config(config)
+    make_head = CoralHead if task.has_shared_weight else TwoLayerHead
     return QualityModel(
         encoder=MobileNetV2(
             width_multiplier=model.width_multiplier,
@@ -119,10 +138,10 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             drop_block_size=max(model.drop_block_size, 1),
             axis_name=axis_name,
         ),
-        fusion=FUSIONS[model.fusion](),
-        head=TwoLayerHead(
+        fusion=_fusion_from_config(config),
+        head=make_head(
             hidden_dim=model.hidden_dim,
-            outputs=task_from_config(config).outputs,
+            outputs=task.outputs,
             dropout=model.dropout,
             dtype=dtype,
         ),

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import ml_collections
@@ -31,6 +31,7 @@ from input_pipeline.manifest import Manifest, check_split_contents
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.config import LOWER_IS_BETTER, check_config
+from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.evaluate import Evaluator, evaluate_run
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
@@ -104,7 +105,11 @@ def _prepare(
             max_pixels=config.data.max_pixels,
             progress=lambda done, _: progress.update(done),
         )
-    problems = [*report.errors, *check_split_contents(manifest)]
+    readable = manifest.images.drop(list(report.bad_images))
+    problems = [
+        *report.errors,
+        *check_split_contents(dataclasses.replace(manifest, images=readable)),
+    ]
     text = format_audit(report)
     workdir.write_text("audit.txt", text)
     if problems:
@@ -130,6 +135,9 @@ def _prepare(
         )
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
         f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
+    if len(index.dropped):
+        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
+        say(f"see {workdir.folder / 'edge_filter.png'}")
     labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
     classes = setup.label_from_config(config).classes
     lost = [name for number, name in enumerate(classes) if number not in labels]
@@ -250,6 +258,9 @@ class _Loop:
                     say(f"stopped by signal {received[0]} after step {self.step}; everything is "
                         "saved, and the same command goes on from here")  # fmt: skip
                     return received[0]
+        if self._is_stale():
+            say(f"stopped early: val {config.early_stopping.metric} has not become better in "
+                f"{self.best.evaluations_since} evaluations")  # fmt: skip
         return 0
 
     def _settle(self, in_flight: deque, keep: int = 0) -> dict[str, float]:
@@ -324,19 +335,22 @@ class _Writer:
 
     def __init__(self, workdir: Workdir):
         self._workdir = workdir
-        self._tensorboard = None
+
+    @cached_property
+    def _tensorboard(self):
+        # Imports TensorFlow: not before the first update is on its way.
+        try:
+            from clu.metric_writers import SummaryWriter
+        except ImportError:
+            say("TensorFlow is not installed: curves go to history.jsonl, not to TensorBoard")
+            return None
+        return SummaryWriter(str(self._workdir.folder / "tensorboard"))
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        if self._tensorboard is None:
-            # Imports TensorFlow: not before the first update is on its way.
-            from clu import metric_writers
-
-            self._tensorboard = metric_writers.SummaryWriter(
-                str(self._workdir.folder / "tensorboard")
-            )
         self._workdir.add_history({"step": step, **values})
-        self._tensorboard.write_scalars(step, values)
-        self._tensorboard.flush()
+        if self._tensorboard:
+            self._tensorboard.write_scalars(step, values)
+            self._tensorboard.flush()
 
 
 @contextmanager

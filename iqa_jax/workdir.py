@@ -47,7 +47,9 @@ class Workdir:
           WorkdirError: it belongs to a run with another config or manifest.
         """
         about = {"path": str(manifest.path), "sha256": manifest.digest}
-        if (self.folder / "config.json").exists():
+        is_run = (self.folder / "config.json").exists()
+        # A start that ended before anything was saved binds nobody.
+        if is_run and (self.last.steps or self.best.steps):
             changed = [
                 line
                 for line in differing_keys(self.config(), config)
@@ -61,7 +63,7 @@ class Workdir:
                     + "\n".join(f"  {line}" for line in changed)
                     + "\nGive another --workdir, or the config of that run to go on with it."
                 )
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif not is_run and self.folder.exists() and any(self.folder.iterdir()):
             raise WorkdirError(f"{self.folder} is not empty and is no run; give another --workdir.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_text("manifest.json", json.dumps(about, indent=2))
@@ -114,7 +116,11 @@ class Workdir:
     def history(self) -> list[dict[str, Any]]:
         """Reads the curves: one entry per logged step."""
         path = self.folder / "history.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        if not path.exists():
+            return []
+        # A kill or a full disk may have torn the last line off; it is logged again.
+        whole_lines = path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole_lines.splitlines()]
 
     def cut_history(self, step: int) -> None:
         """Drops what a killed run logged after the checkpoint it goes on from."""

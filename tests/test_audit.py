@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 
 import cv2
 import numpy as np
@@ -74,11 +75,15 @@ def test_a_clean_manifest_has_no_findings_and_true_counts(tmp_path):
     summary = found.summary
     assert summary["tiles"] == sum(tiles) and summary["bytes"] == found.table["bytes"].sum()
     assert summary["tiles_per_image"] == {
-        "min": min(tiles), "median": np.median(tiles), "max": max(tiles),
-    }  # fmt: skip
+        "min": min(tiles),
+        "median": np.median(tiles),
+        "max": max(tiles),
+    }
     assert summary["splits"]["val"] == {
-        "images": 2, "groups": 2, "labels": {"bad": 1, "marginal": 0, "good": 1},
-    }  # fmt: skip
+        "images": 2,
+        "groups": 2,
+        "labels": {"bad": 1, "marginal": 0, "good": 1},
+    }
     assert json.loads(json.dumps(summary)) == summary
 
 
@@ -86,6 +91,7 @@ def test_every_bad_file_is_named_with_its_row_and_stops_nothing(tmp_path):
     whole = FILES["astronaut"]
     bomb = bytearray(FILES["rocket"])
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
     rows = [
         *clean_rows(),
         ("missing.png,good,train,1", None),
@@ -137,12 +143,23 @@ def test_leaks_between_splits_are_errors_with_their_rows(tmp_path):
         "with different labels (bad, good): keep one",
         "group 'a' is in more than one split: row 2 in 'train' and row 7 in 'test'",
     ]
+    assert found.warnings == []
 
 
 def test_a_copy_inside_one_split_is_a_warning(tmp_path):
     found = audit_rows(tmp_path, [*clean_rows(), ("copy.png,good,train,e", FILES["astronaut"])])
     assert found.errors == []
     assert found.warnings == ["the same file content is in rows 2, 6 in 'train': keep one"]
+
+
+def test_a_flat_picture_in_two_splits_is_a_warning(tmp_path):
+    black = png(np.zeros((128, 128, 3), np.uint8))
+    rows = [*clean_rows(), ("e.png,bad,train,e", black), ("f.png,bad,val,f", black)]
+    found = audit_rows(tmp_path, rows)
+    assert found.errors == []
+    assert found.warnings == [
+        "the same file content is in row 6 in 'train' and row 7 in 'val': keep one"
+    ]
 
 
 def test_what_other_splits_lack_is_a_warning(tmp_path):
@@ -162,7 +179,7 @@ def test_what_other_splits_lack_is_a_warning(tmp_path):
     [
         lambda image: cv2.GaussianBlur(image, (0, 0), 3),
         lambda image: cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
-        lambda image: cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1),
+        lambda image: cv2.imdecode(cv2.imencode(".jpg", image, [1, 30])[1], cv2.IMREAD_COLOR),
         lambda image: (128 + 0.4 * (image.astype(float) - 128)).astype(np.uint8),
         lambda image: np.clip(
             image + np.random.default_rng(0).normal(0, 15, image.shape), 0, 255
@@ -187,9 +204,9 @@ def test_crops_of_different_scenes_do_not_look_alike():
         for _ in range(100):
             size = rng.integers(128, min(image.shape[:2]))
             top, left = (rng.integers(0, side - size) for side in image.shape[:2])
-            value, is_flat = hash_picture(np.ascontiguousarray(
-                image[top : top + size, left : left + size]
-            ))  # fmt: skip
+            value, is_flat = hash_picture(
+                np.ascontiguousarray(image[top : top + size, left : left + size])
+            )
             if not is_flat:
                 own.append(value)
         hashes.append(np.array(own))
@@ -200,10 +217,13 @@ def test_crops_of_different_scenes_do_not_look_alike():
 
 def test_flat_pictures_are_not_said_to_look_alike(tmp_path):
     noise = np.random.default_rng(0).integers(-2, 3, (3, 200, 200, 3))
-    flat = [png((level + noise[number]).astype(np.uint8)) for number, level in
-            enumerate((40, 120, 250))]  # fmt: skip
-    rows = [(f"flat{n}.png,good,{split},flat{n}", flat[n]) for n, split in
-            enumerate(("train", "val", "val"))]  # fmt: skip
+    flat = [
+        png((level + noise[number]).astype(np.uint8)) for number, level in enumerate((40, 120, 250))
+    ]
+    rows = [
+        (f"flat{n}.png,good,{split},flat{n}", flat[n])
+        for n, split in enumerate(("train", "val", "val"))
+    ]
     found = audit_rows(tmp_path, [*clean_rows(), *rows])
     assert found.table["is_flat"].tolist() == [False] * 4 + [True] * 3
     assert found.warnings == []
@@ -260,8 +280,12 @@ def test_a_table_without_labels_is_audited_for_its_files(tmp_path):
 
 
 def test_scores_are_summarised_by_their_range(tmp_path):
-    rows = [(f"{name}.png,{mos},{split}", FILES[name]) for name, mos, split in
-            zip(FILES, (1, 2, 3, 5), ("train", "train", "val", "val"))]  # fmt: skip
+    rows = [
+        (f"{name}.png,{mos},{split}", FILES[name])
+        for name, mos, split in zip(
+            FILES, (1, 2, 3, 5), ("train", "train", "val", "val"), strict=True
+        )
+    ]
     opinion = LabelSpec("numeric", column="mos", minimum=1, maximum=5)
     found = audit_rows(tmp_path, rows, header="path,mos,split", label=opinion)
     assert found.errors == []

@@ -37,8 +37,11 @@ def test_rows_become_images(tmp_path):
     )
     manifest = read_manifest(path, QUALITY, features=["sharpness"])
     images = manifest.images
-    assert images["path"].tolist() == [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"),
-                                       "/far/c.jpg"]  # fmt: skip
+    assert images["path"].tolist() == [
+        str(tmp_path / "a.jpg"),
+        str(tmp_path / "b.jpg"),
+        "/far/c.jpg",
+    ]
     assert images["name"].tolist() == ["a.jpg", "sub/../b.jpg", "/far/c.jpg"]
     assert images["label"].tolist() == [1, 0, -1]
     assert images["label"].dtype == "int32" and images["sharpness"].dtype == "float32"
@@ -57,15 +60,18 @@ def test_format_separator_and_blanks_do_not_change_what_is_read(tmp_path):
     plain = "path,label,split\na.jpg,good,train\nb.jpg,bad,val\n"
     expected = read_manifest(write(tmp_path, plain), QUALITY)
     frame = pd.DataFrame(
-        {"path": ["a.jpg", "b.jpg"], "label": pd.Categorical(["good", "bad"]),
-         "split": ["train", "val"]}
-    )  # fmt: skip
+        {
+            "path": ["a.jpg", "b.jpg"],
+            "label": pd.Categorical(["good", "bad"]),
+            "split": ["train", "val"],
+        }
+    )
     parquet = tmp_path / "manifest.parquet"
     frame.to_parquet(parquet)
     sources = [
         write(tmp_path, b"\xef\xbb\xbf" + plain.replace(",", ";").encode(), "excel.csv"),
         write(tmp_path, plain.replace(",", "\t").replace("\n", "\r\n"), "tabs.csv"),
-        write(tmp_path, " path , label,split \n a.jpg , good,train\nb.jpg,\"bad\",val\n", "s.csv"),
+        write(tmp_path, ' path , label,split \n a.jpg , good,train\nb.jpg,"bad",val\n', "s.csv"),
         parquet,
     ]
     for source in sources:
@@ -94,9 +100,8 @@ def test_row_numbers_are_those_of_a_spreadsheet(tmp_path):
 
 
 def test_all_problems_are_told_at_once(tmp_path):
-    text = (
-        "path,label,split,size\na.jpg,Good,train,1\n./a.jpg,good,train,x\n,bad,,2\n"
-        + "".join(f"{number}.jpg,blurry,train,1\n" for number in range(8))
+    text = "path,label,split,size\na.jpg,Good,train,1\n./a.jpg,good,train,x\n,bad,,2\n" + "".join(
+        f"{number}.jpg,blurry,train,1\n" for number in range(8)
     )
     assert problems_of(tmp_path, text, features=["size"]) == [
         "row 2: unknown label 'Good' in 1 row (row 2); the labels are bad, marginal, good; "

@@ -32,6 +32,17 @@ def test_groups_stay_whole_and_shares_are_met(seed):
         assert abs((splits == name).mean() - share) < 0.02
 
 
+def test_shares_are_met_with_a_dozen_unequal_groups():
+    misses = []
+    for data_seed in range(10):
+        labels, groups = grouped_rows(data_seed, groups=12)
+        for seed in range(10):
+            splits = assign_splits(labels, groups, FRACTIONS, seed)
+            misses += [abs((splits == name).mean() - FRACTIONS[name]) for name in FRACTIONS]
+    # Placing groups in any order misses by 0.034 in the mean, largest first by 0.021.
+    assert np.mean(misses) < 0.025
+
+
 def test_labels_are_better_balanced_than_by_chance():
     drawn, by_chance = [], []
     for seed in range(20):
@@ -39,7 +50,8 @@ def test_labels_are_better_balanced_than_by_chance():
         drawn.append(class_miss(labels, assign_splits(labels, groups, FRACTIONS, seed)))
         rng = np.random.default_rng(seed)
         names = np.unique(groups)
-        chance = dict(zip(names, rng.choice(list(FRACTIONS), len(names), p=[*FRACTIONS.values()])))
+        drawn_names = rng.choice(list(FRACTIONS), len(names), p=[*FRACTIONS.values()])
+        chance = dict(zip(names, drawn_names, strict=True))
         by_chance.append(class_miss(labels, np.array([chance[group] for group in groups])))
     assert np.mean(drawn) < 0.25 * np.mean(by_chance)
 
@@ -105,8 +117,13 @@ def test_every_pair_of_groups_is_left_out_once():
         assert not set(groups[train]) & set(groups[test])
         seen.append(tuple(sorted(set(groups[test]))))
     assert sorted(seen) == [
-        ("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d"),
-    ]  # fmt: skip
+        ("a", "b"),
+        ("a", "c"),
+        ("a", "d"),
+        ("b", "c"),
+        ("b", "d"),
+        ("c", "d"),
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 2, 3])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from iqa_jax.analysis.late_fusion import three_class
+from iqa_jax.analysis.late_fusion import most_probable, three_class
 
 
 def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.ndarray, "*image"]:
@@ -24,6 +24,27 @@ def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.
     if kind == "unordered":
         return values.max(axis=-1)
     return values @ np.linspace(0, 1, values.shape[-1])
+
+
+def written_score(
+    values: Float[np.ndarray, "*image values"],
+    kind: str,
+    minimum: float,
+    maximum: float,
+    higher_is_better: bool,
+) -> Float[np.ndarray, "*image"]:
+    """Gives the score as tables of answers have it: in the direction of the label column.
+
+    The one place where a score leaves "higher is better": a label column in which lower is better
+    (such as DMOS) was mirrored on reading, and its score is mirrored back here.
+
+    Args:
+      values, kind: as in `score_of`.
+      minimum, maximum: numeric only: the label's scale.
+      higher_is_better: numeric only: the label's direction.
+    """
+    score = score_of(values, kind)
+    return score if kind != "numeric" or higher_is_better else minimum + maximum - score
 
 
 def label_of(
@@ -47,5 +68,4 @@ def label_of(
     if thresholds is not None:
         names = (classes[0], marginal, classes[1])
         return names[int(three_class(score_of(values, kind)[None], *thresholds)[0])]
-    # The later, better class wins a tie, as it does in a vote.
-    return classes[len(classes) - 1 - int(np.argmax(values[::-1]))]
+    return classes[int(most_probable(values))]

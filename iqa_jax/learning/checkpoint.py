@@ -50,14 +50,18 @@ class Checkpoints:
         return sorted(self._manager.all_steps()) if self.folder.is_dir() else []
 
     def save(self, step: int, state: Any, record: dict[str, Any]) -> None:
-        """Saves state and record; a step that is there already stays as it is.
+        """Saves state and record.
+
+        Checkpoints from this step on are dropped first: a run that went on from an older one,
+        because the newest was damaged, comes by their steps again.
 
         Raises:
           CheckpointError: it could not be written; earlier checkpoints are untouched.
         """
-        if step in self.steps:
-            return
         try:
+            for later in self.steps:
+                if later >= step:
+                    self._manager.delete(later)
             self._manager.save(
                 step,
                 args=ocp.args.Composite(

@@ -1,11 +1,4 @@
-"""Losses per example, and the tasks that join a label kind to its loss and its answer.
-
-A task says how many outputs the head has, what one example costs, and how outputs become the
-probabilities or the score that people read. A new label kind is one more entry of `TASKS`.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Losses: pure functions of the network's outputs and the labels, one value per example."""
 
 import jax
 import jax.numpy as jnp
@@ -30,57 +23,115 @@ def cross_entropy(
     return optax.losses.softmax_cross_entropy(logits, target)
 
 
-def scaled_huber(
-    logits: Float[Array, "batch 1"],
-    label: Float[Array, " batch"],
-    minimum: float,
-    maximum: float,
+def coral(
+    logits: Float[Array, "batch steps"], label: Int[Array, " batch"]
 ) -> Float[Array, " batch"]:
-    """Gives Huber's loss on the scale where the opinion scores' range is [-1, 1].
+    """Gives CORAL's loss: one yes-or-no question per step of the grades, "is it above?".
+
+    The questions are consistent with each other if the logits differ in a bias alone; see
+    `CoralHead`.
+
+    Args:
+      logits: of grade > 0, grade > 1, …; one fewer than there are grades.
+      label: grade from 0; negative ones count as 0 and must be masked.
+
+    Source: Cao, Mirjalili, Raschka 2020, eq. 3, all steps weighing 1.
+    """
+    return optax.losses.sigmoid_binary_cross_entropy(logits, _is_above(label, logits)).sum(-1)
+
+
+def corn(
+    logits: Float[Array, "batch steps"], label: Int[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Gives CORN's loss: question k, "is it above k?", is only asked of grades from k on.
+
+    Summed over a batch it is divided by the number of questions asked, `corn_terms`, not by the
+    number of examples.
+
+    Args:
+      logits: of grade > k given grade ≥ k, for k from 0; one fewer than there are grades.
+      label: grade from 0; negative ones count as 0 and must be masked.
+
+    Source: Shi, Cao, Raschka 2021, eq. 5.
+    """
+    step = jnp.arange(logits.shape[-1])
+    losses = optax.losses.sigmoid_binary_cross_entropy(logits, _is_above(label, logits))
+    return jnp.where(step <= jnp.maximum(label, 0)[:, None], losses, 0).sum(-1)
+
+
+def corn_terms(label: Int[Array, " batch"], classes: int) -> Float[Array, " batch"]:
+    """Counts the questions that `corn` asks of each example."""
+    return jnp.clip(label + 1, 1, classes - 1).astype(jnp.float32)
+
+
+def _is_above(
+    label: Int[Array, " batch"], logits: Float[Array, "batch steps"]
+) -> Float[Array, "batch steps"]:
+    return (label[:, None] > jnp.arange(logits.shape[-1])).astype(logits.dtype)
+
+
+def earth_movers_distance(
+    logits: Float[Array, "batch bins"], target: Float[Array, "batch bins"]
+) -> Float[Array, " batch"]:
+    """Gives the root mean square distance between two cumulative distributions over bins.
+
+    The root is taken per example. Where both are equal the gradient is 0, not NaN.
+
+    Args:
+      logits: of the predicted distribution; bins in the order of their scores.
+      target: probabilities; each row sums to 1.
+
+    Source: Talebi and Milanfar 2018 (NIMA), eq. 1 with r = 2.
+    """
+    difference = jnp.cumsum(jax.nn.softmax(logits) - target, axis=-1)
+    return optax.safe_norm(difference, 0.0, axis=-1) / jnp.sqrt(float(logits.shape[-1]))
+
+
+def huber(
+    prediction: Float[Array, " batch"], target: Float[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Gives Huber's loss of scores on a scale from -1 to 1.
 
     Quadratic up to a tenth of the range (the usual spread of opinions), linear beyond, so that
     a few odd scores do not rule the gradient.
     """
-    target = (label - (minimum + maximum) / 2) / ((maximum - minimum) / 2)
-    return optax.losses.huber_loss(logits[:, 0], target, delta=0.2)
+    return optax.losses.huber_loss(prediction, target, delta=0.2)
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a label kind asks of the network.
+def l1(
+    prediction: Float[Array, " batch"], target: Float[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Gives the absolute error."""
+    return jnp.abs(prediction - target)
 
-    Attributes:
-      outputs: width of the head's last layer.
-      loss: `(logits [batch, outputs], label [batch]) -> [batch]`.
-      predict: `logits [..., outputs] -> [..., values]`: probabilities per class, or one score.
+
+def l2(
+    prediction: Float[Array, " batch"], target: Float[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Gives the squared error."""
+    return optax.losses.squared_error(prediction, target)
+
+
+def correlation_loss(
+    prediction: Float[Array, " batch"],
+    target: Float[Array, " batch"],
+    weight: Float[Array, " batch"],
+) -> Float[Array, ""]:
+    """Gives 1 - PLCC over a whole batch, in [0, 2]; 1 where nothing varies.
+
+    It does not see scale and offset: use it beside a loss that does.
+
+    Args:
+      prediction, target: scores on a scale from -1 to 1.
+      weight: of each example; those with 0 are not looked at.
     """
+    share = weight / jnp.maximum(weight.sum(), 1e-12)
 
-    outputs: int
-    loss: Callable[[Array, Array], Array]
-    predict: Callable[[Array], Array]
+    def centred(values):
+        values = jnp.where(weight > 0, values, 0)
+        return values - share @ values
 
-
-def classification(classes: tuple[str, ...], label_smoothing: float, **_) -> Task:
-    """Makes the task of naming one of some classes."""
-    return Task(
-        outputs=len(classes),
-        loss=lambda logits, label: cross_entropy(logits, label, label_smoothing),
-        predict=lambda logits: jax.nn.softmax(logits, axis=-1),
-    )
-
-
-def regression(minimum: float, maximum: float, **_) -> Task:
-    """Makes the task of giving a score on the scale [minimum, maximum]."""
-    return Task(
-        outputs=1,
-        loss=lambda logits, label: scaled_huber(logits, label, minimum, maximum),
-        predict=lambda logits: (minimum + maximum) / 2 + logits * (maximum - minimum) / 2,
-    )
-
-
-TASKS: dict[str, Callable[..., Task]] = {
-    "binary": classification,
-    "ordered": classification,
-    "unordered": classification,
-    "numeric": regression,
-}
+    prediction, target = centred(prediction), centred(target)
+    # Far below the variance of any scores that differ; keeps the gradient finite where none do.
+    spread = jnp.sqrt((share @ prediction**2) * (share @ target**2) + 1e-12)
+    return 1 - share @ (prediction * target) / spread

@@ -16,6 +16,10 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 AXIS = "data"
 
 
+class PlacementError(ValueError):
+    """Says why the devices cannot share the work and what to do."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """How state and batches reach the devices and how a step is compiled for them.
@@ -77,10 +81,10 @@ def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
     """Places one copy of the state and one slice of the batch per device of one process.
 
     Raises:
-      ValueError: there are several processes.
+      PlacementError: there are several processes.
     """
     if jax.process_count() > 1:
-        raise ValueError('parallel.mode = "pmap" drives one process; use "jit" for several.')
+        raise PlacementError('parallel.mode = "pmap" drives one process; use "jit" for several.')
     count = len(devices)
     copy = jax.pmap(lambda _, state: state, AXIS, in_axes=(0, None), devices=devices)
 
@@ -115,13 +119,13 @@ def check_batch_size(batch_size: int, devices: int, processes: int) -> None:
     """Refuses a batch that the devices cannot share equally.
 
     Raises:
-      ValueError: names the nearest sizes that divide.
+      PlacementError: names the nearest sizes that divide.
     """
     shares = devices if devices % processes == 0 else devices * processes
     if batch_size % shares:
         below = batch_size // shares * shares
         nearest = f"{below} or {below + shares}" if below else f"{shares}"
-        raise ValueError(
+        raise PlacementError(
             f"batch_size {batch_size} does not divide over {devices} devices; "
             f"the nearest sizes that do: {nearest}."
         )

@@ -10,8 +10,8 @@ import optax
 from jaxtyping import Array, Float, Key, UInt8
 
 from iqa_jax.learning.augment import augment, to_unit
-from iqa_jax.learning.losses import Task
 from iqa_jax.learning.state import Path, TrainState, merge, partition
+from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
 
 Batch = Mapping[str, Array]
@@ -35,7 +35,8 @@ def train_step(
     Args:
       state: before the update.
       batch: `tiles`, `tile_mask`, `tile_position`, `grid_shape`, `features`, `label`, `mask`.
-        Masked examples weigh nothing.
+        Masked examples weigh nothing. `weight` [batch] scales each example's loss; without it all
+        weigh 1.
       model, task, optimizer: of the run.
       is_trainable: which parameters the update may change.
       augmentation: keyword arguments of `augment`.
@@ -56,8 +57,17 @@ def train_step(
 
     tiles = augment(batch["tiles"], augment_key, **augmentation, first_example=first_example)
     trainable, frozen = partition(state.params, is_trainable)
-    weight = batch["mask"].astype(jnp.float32)
-    count = jnp.maximum(over_devices(weight.sum()), 1)
+    weight = jnp.where(batch["mask"], batch.get("weight", 1.0), 0.0)
+    terms = jnp.where(batch["mask"], task.terms(batch["label"]), 0).sum()
+    terms = jnp.maximum(over_devices(terms), 1)
+
+    def batch_loss(logits):
+        """Gives this device's share, so that the sum over devices is the whole."""
+        if not axis_name:
+            return task.batch_loss(logits, batch["label"], weight)
+        gather = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
+        whole = task.batch_loss(gather(logits), gather(batch["label"]), gather(weight))
+        return whole / jax.lax.axis_size(axis_name)
 
     def loss_of(trainable):
         answer, changed = model.apply(
@@ -69,7 +79,10 @@ def train_step(
             rngs={"dropout": dropout_key},
         )
         losses = jnp.where(batch["mask"], task.loss(answer.logits, batch["label"]), 0)
-        return losses.sum() / count, changed["batch_stats"]
+        loss = (weight * losses).sum() / terms
+        if task.batch_loss:
+            loss += batch_loss(answer.logits)
+        return loss, changed["batch_stats"]
 
     (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
     gradients = jax.tree.map(over_devices, gradients)
@@ -80,7 +93,7 @@ def train_step(
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
-    return state, {"loss": over_devices(loss), "gradient_norm": optax.global_norm(gradients)}
+    return state, {"loss": over_devices(loss), "gradient_norm": optax.tree.norm(gradients)}
 
 
 def encode_step(

@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from iqa_jax.models.batch_norm import normalise, normalise_batch
 from iqa_jax.models.depthwise import depthwise_convolution
 
-EPSILON = 1e-5
 MOMENTUM = 0.9
 
 
@@ -21,8 +21,8 @@ class ConvolutionNorm(nn.Module):
         channels: of the output.
         kernel_size: side of the kernel.
         stride: of the convolution.
-        depthwise: one kernel per channel.
-        relu6: whether the activation follows.
+        is_depthwise: one kernel per channel.
+        is_cut: whether ReLU6 follows.
         dtype: of the computation.
         axis_name: mapped axis to share statistics over, or None.
     """
@@ -30,8 +30,8 @@ class ConvolutionNorm(nn.Module):
     channels: int
     kernel_size: int = 1
     stride: int = 1
-    depthwise: bool = False
-    relu6: bool = True
+    is_depthwise: bool = False
+    is_cut: bool = True
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
 
@@ -39,87 +39,82 @@ class ConvolutionNorm(nn.Module):
     def __call__(
         self,
         inputs: Float[Array, "n height width channel"],
-        mask: Bool[Array, " n"] | None,
+        mask: Bool[Array, " n"],
         train: bool,
     ) -> Float[Array, "n rows columns channel_out"]:
         """Applies the layer.
 
         Args:
             inputs: [n, height, width, channel].
-            mask: [n], False for examples that must not enter the statistics; None for none.
+            mask: [n], False for examples that must not enter the statistics.
             train: normalise with the statistics of this batch and move the running ones.
         """
-        groups = self.channels if self.depthwise else 1
         kernel = self.param(
             "kernel",
             nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
-            (self.kernel_size, self.kernel_size, inputs.shape[-1] // groups, self.channels),
+            (
+                self.kernel_size,
+                self.kernel_size,
+                1 if self.is_depthwise else inputs.shape[-1],
+                self.channels,
+            ),
         )
         scale = self.param("scale", nn.initializers.ones, (self.channels,))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (self.channels,))
         var = self.variable("batch_stats", "var", jnp.ones, (self.channels,))
 
-        x, kernel = inputs.astype(self.dtype), kernel.astype(self.dtype)
-        if self.depthwise:
-            x = depthwise_convolution(x, kernel, self.stride)
-        elif self.kernel_size == 1:
-            x = x @ kernel[0, 0]
-        else:
-            padding = (self.kernel_size - 1) // 2
-            x = jax.lax.conv_general_dilated(
-                x,
-                kernel,
-                (self.stride, self.stride),
-                ((padding, padding),) * 2,
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )
-        if train:
-            batch_mean, batch_var, count = batch_statistics(
-                x, mask, jax.lax.stop_gradient(mean.value), self.axis_name
-            )
-            if not self.is_initializing():
-                # PyTorch keeps the unbiased variance; an empty batch moves nothing.
-                unbiased = batch_var * count / jnp.maximum(count - 1, 1)
-                step = jnp.where(count > 0, 1 - MOMENTUM, 0.0)
-                mean.value += step * (batch_mean - mean.value)
-                var.value += step * (unbiased - var.value)
-        else:
-            batch_mean, batch_var = mean.value, var.value
-        factor = scale * jax.lax.rsqrt(batch_var + EPSILON)
-        x = x * factor + (bias - batch_mean * factor)
-        if self.relu6:
-            x = jnp.clip(x, 0.0, 6.0)
-        return x.astype(self.dtype)
+        x = self._convolve(inputs.astype(self.dtype), kernel.astype(self.dtype))
+        if not train:
+            return normalise(x, scale, bias, mean.value, var.value, self.is_cut)
+        y, batch = normalise_batch(x, scale, bias, mask, mean.value, self.is_cut, self.axis_name)
+        if not self.is_initializing():
+            # PyTorch keeps the unbiased variance; an empty batch moves nothing.
+            unbiased = batch.var * batch.count / jnp.maximum(batch.count - 1, 1)
+            step = jnp.where(batch.count > 0, 1 - MOMENTUM, 0.0)
+            mean.value += step * (batch.mean - mean.value)
+            var.value += step * (unbiased - var.value)
+        return y
+
+    def _convolve(self, x, kernel):
+        if self.is_depthwise:
+            return depthwise_convolution(x, kernel, self.stride)
+        if self.kernel_size == 1:
+            return pointwise_convolution(x, kernel[0, 0])
+        padding = (self.kernel_size - 1) // 2
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            ((padding, padding),) * 2,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
 
 
-def batch_statistics(
-    x: Float[Array, "n height width channel"],
-    mask: Bool[Array, " n"] | None,
-    shift: Float[Array, " channel"],
-    axis_name: str | None,
-) -> tuple[Float[Array, " channel"], Float[Array, " channel"], Float[Array, ""]]:
-    """Gives mean and biased variance per channel over the real examples.
+@jax.custom_vjp
+def pointwise_convolution(
+    x: Float[Array, "n height width channel"], kernel: Float[Array, "channel channel_out"]
+) -> Float[Array, "n height width channel_out"]:
+    """Multiplies each position's channels by the kernel.
 
-    Args:
-        x: [n, height, width, channel].
-        mask: [n], False for padding, or None.
-        shift: [channel], any rough guess of the mean: both sums are taken about it in one pass,
-            without the cancellation of E[x^2] - E[x]^2.
-        axis_name: mapped axis to sum over, or None.
-
-    Returns:
-        Mean, variance, and the number of values behind each.
+    XLA on CPU transposes the left operand of the product that gives the kernel's gradient: here
+    that is the one with fewer channels, where autodiff would always take the gradient.
     """
-    x = x.astype(jnp.float32) - shift
-    if mask is None:
-        count = jnp.float32(x.size // x.shape[-1])
+    return x @ kernel
+
+
+def _pointwise_forward(x, kernel):
+    return x @ kernel, (x, kernel)
+
+
+def _pointwise_backward(residuals, gradient):
+    x, kernel = residuals
+    positions = (((0, 1, 2), (0, 1, 2)), ((), ()))
+    if kernel.shape[0] <= kernel.shape[1]:
+        kernel_gradient = jax.lax.dot_general(x, gradient, positions)
     else:
-        x = jnp.where(mask[:, None, None, None], x, 0.0)
-        count = jnp.sum(mask, dtype=jnp.float32) * (x.shape[1] * x.shape[2])
-    total, square = jnp.sum(x, axis=(0, 1, 2)), jnp.sum(x * x, axis=(0, 1, 2))
-    if axis_name is not None:
-        total, square, count = jax.lax.psum((total, square, count), axis_name)
-    mean = total / jnp.maximum(count, 1)
-    var = jnp.maximum(square / jnp.maximum(count, 1) - mean * mean, 0.0)
-    return shift + mean, var, count
+        kernel_gradient = jax.lax.dot_general(gradient, x, positions).T
+    return gradient @ kernel.T, kernel_gradient
+
+
+pointwise_convolution.defvjp(_pointwise_forward, _pointwise_backward)

@@ -29,4 +29,25 @@ class TwoLayerHead(nn.Module):
         hidden = nn.Dropout(self.dropout, deterministic=not train)(embedding)
         hidden = nn.relu(nn.Dense(self.hidden_dim, dtype=self.dtype, name="hidden")(hidden))
         hidden = nn.Dropout(self.dropout, deterministic=not train)(hidden)
-        return nn.Dense(self.outputs, dtype=self.dtype, name="output")(hidden).astype(jnp.float32)
+        return self.output(hidden).astype(jnp.float32)
+
+    def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
+        """Applies the second layer; called within `__call__`."""
+        return nn.Dense(self.outputs, dtype=self.dtype, name="output")(hidden)
+
+
+class CoralHead(TwoLayerHead):
+    """Two layers whose outputs share one weight vector and differ in a bias alone.
+
+    With output k the logit of P(grade > k), the biases begin falling from 1, so that the answers
+    start out in order.
+
+    Source: Cao, Mirjalili, Raschka 2020, section 3.3; the biases' start is that of their code.
+    """
+
+    def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
+        score = nn.Dense(1, use_bias=False, dtype=self.dtype, name="output")(hidden)
+        bias = self.param(
+            "bias", lambda _: jnp.arange(self.outputs, 0, -1, jnp.float32) / self.outputs
+        )
+        return score + bias

@@ -127,14 +127,14 @@ class MobileNetV2(nn.Module):
         first_trainable = first_trainable_layer(self.trainable_layers)
         layer_number = 0
 
-        def layer(x, channels, kernel_size=1, stride=1, depthwise=False, relu6=True):
+        def layer(x, channels, kernel_size=1, stride=1, is_depthwise=False, is_cut=True):
             nonlocal layer_number
             module = ConvolutionNorm(
                 channels=channels,
                 kernel_size=kernel_size,
                 stride=stride,
-                depthwise=depthwise,
-                relu6=relu6,
+                is_depthwise=is_depthwise,
+                is_cut=is_cut,
                 dtype=self.dtype,
                 axis_name=self.axis_name,
                 name=f"layer_{layer_number:02d}",
@@ -144,6 +144,7 @@ class MobileNetV2(nn.Module):
             return module(x, mask, train_layer)
 
         x = jnp.asarray(images, self.dtype)
+        mask = jnp.ones(len(x), bool) if mask is None else mask
         x = layer(x, round_channels(32 * self.width_multiplier), kernel_size=3, stride=2)
         for stage, (expansion, base_channels, blocks, first_stride) in enumerate(STAGES):
             channels = round_channels(base_channels * self.width_multiplier)
@@ -152,8 +153,8 @@ class MobileNetV2(nn.Module):
                 inputs, hidden = x, expansion * x.shape[-1]
                 if expansion > 1:
                     x = layer(x, hidden)
-                x = layer(x, hidden, kernel_size=3, stride=stride, depthwise=True)
-                x = layer(x, channels, relu6=False)
+                x = layer(x, hidden, kernel_size=3, stride=stride, is_depthwise=True)
+                x = layer(x, channels, is_cut=False)
                 if stride == 1 and inputs.shape == x.shape:
                     x = x + inputs
             if train and self.drop_block_rate > 0 and stage in DROP_BLOCK_STAGES:

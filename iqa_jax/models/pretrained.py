@@ -27,6 +27,10 @@ WEIGHTS = {
 }
 
 
+class PretrainedError(ValueError):
+    """Says why pretrained weights cannot be had and what to do."""
+
+
 def load_pretrained(
     width_multiplier: float = 1.0, folder: Path = WEIGHTS_FOLDER
 ) -> dict[str, dict[str, Any]]:
@@ -41,12 +45,12 @@ def load_pretrained(
         `MobileNetV2.init` gives.
 
     Raises:
-        ValueError: no weights of that width, or the file is not the one it should be.
+        PretrainedError: no weights of that width, or the file is not the one it should be.
         FileNotFoundError: the file is missing.
     """
     if width_multiplier not in WEIGHTS:
         widths = ", ".join(str(width) for width in sorted(WEIGHTS))
-        raise ValueError(
+        raise PretrainedError(
             f"There are no pretrained weights for width_multiplier {width_multiplier}, only for "
             f"{widths}: use that width, or train from scratch."
         )
@@ -59,9 +63,11 @@ def load_pretrained(
         )
     content = path.read_bytes()
     if content.startswith(b"version https://git-lfs"):
-        raise ValueError(f"{path} is only a Git LFS pointer: run `git lfs pull` to fetch the file.")
+        raise PretrainedError(
+            f"{path} is only a Git LFS pointer: run `git lfs pull` to fetch the file."
+        )
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(
+        raise PretrainedError(
             f"The pretrained weights {path} ({len(content)} bytes) are damaged or were changed: "
             f"their sha256 is not {sha256[:16]}... Restore the file from the repository."
         )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 # The statistics of the photographs that the pretrained encoder was trained on, RGB in [0, 1].
 # Source: torchvision, the input transform of MobileNetV2 IMAGENET1K_V1.
@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
     Attributes:
       logits: the head on the fused embedding.
-      tile_logits: the head on every tile alone (at evaluation; None in training).
+      tile_logits: of every tile as a bag of its own (at evaluation; None in training).
       attention: share of each tile; see `Fused`.
       embedding: the fused embedding.
     """
@@ -36,7 +36,7 @@ class QualityModel(nn.Module):
 
     Attributes:
       encoder: `(images [n, height, width, 3], mask, train) -> [n, dim]`.
-      fusion: `(embeddings, tile_mask, tile_position, grid_shape) -> Fused`.
+      fusion: `(embeddings, tile_mask, tile_position, grid_shape, train) -> Fused`.
       head: `([*, dim], train) -> [*, outputs]`.
     """
 
@@ -71,12 +71,27 @@ class QualityModel(nn.Module):
           train: dropout, and no answer per tile.
         """
         embeddings = jnp.concatenate([bags["embeddings"], bags["features"]], axis=-1)
-        fused = self.fusion(
-            embeddings, bags["tile_mask"], bags["tile_position"], bags["grid_shape"]
-        )
+        mask, position, grid = bags["tile_mask"], bags["tile_position"], bags["grid_shape"]
+        fused = self.fusion(embeddings, mask, position, grid, train)
         logits = self.head(fused.embedding, train)
-        tile_logits = None if train else self.head(embeddings)
+        tile_logits = None if train else self._answer_tiles(embeddings, position, grid)
         return Answer(logits, tile_logits, fused.attention, fused.embedding)
+
+    def _answer_tiles(
+        self,
+        embeddings: Float[Array, "batch tile dim"],
+        tile_position: Int[Array, "batch tile 2"],
+        grid_shape: Int[Array, "batch 2"],
+    ) -> Float[Array, "batch tile outputs"]:
+        """Answers every tile as the one tile of a bag, at its place in its grid."""
+        batch, tiles, dim = embeddings.shape
+        alone = self.fusion(
+            embeddings.reshape(-1, 1, dim),
+            jnp.ones((batch * tiles, 1), bool),
+            tile_position.reshape(-1, 1, 2),
+            jnp.repeat(grid_shape, tiles, axis=0),
+        )
+        return self.head(alone.embedding).reshape(batch, tiles, -1)
 
     def __call__(
         self,

@@ -1,14 +1,13 @@
 """Mean of the tile embeddings."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from iqa_jax.models.fusions.fused import Fused
+from iqa_jax.models.fusions.fused import Fused, uniform_attention, weigh
 
 
 class MeanEmbedding(nn.Module):
-    """Every real tile counts the same; an empty bag gives the zero embedding."""
+    """Every real tile counts the same."""
 
     def __call__(
         self,
@@ -16,8 +15,7 @@ class MeanEmbedding(nn.Module):
         tile_mask: Bool[Array, "batch tile"],
         tile_position: Int[Array, "batch tile 2"],
         grid_shape: Int[Array, "batch 2"],
+        train: bool = False,
     ) -> Fused:
-        del tile_position, grid_shape  # Order-free.
-        count = jnp.maximum(tile_mask.sum(axis=1, keepdims=True), 1)
-        attention = tile_mask / count
-        return Fused(jnp.einsum("btd,bt->bd", embeddings, attention), attention)
+        del tile_position, grid_shape, train  # Order-free, and the same in training.
+        return weigh(embeddings, uniform_attention(tile_mask))

@@ -1,0 +1,33 @@
+"""Tasks: how many outputs the head has, what an example costs, how outputs become an answer.
+
+The loss follows the label kind. Builders take what they need of the keyword arguments `classes`,
+`label_smoothing`, `minimum`, `maximum`, `bins` and `plcc_weight`.
+"""
+
+from collections.abc import Callable
+
+from iqa_jax.learning.tasks.classification import classification
+from iqa_jax.learning.tasks.grading import coral_grading, corn_grading, emd_grading
+from iqa_jax.learning.tasks.scoring import REGRESSIONS, emd_scoring
+from iqa_jax.learning.tasks.task import Task
+
+# Label kind -> name of a loss -> builder; the first loss is the kind's default.
+TASKS: dict[str, dict[str, Callable[..., Task]]] = {
+    "binary": {"cross_entropy": classification},
+    "ordered": {
+        "cross_entropy": classification,
+        "coral": coral_grading,
+        "corn": corn_grading,
+        "emd": emd_grading,
+    },
+    "unordered": {"cross_entropy": classification},
+    "numeric": {**REGRESSIONS, "emd": emd_scoring},
+}
+
+
+def default_loss(kind: str) -> str:
+    """Names the loss that a label kind gets where none is asked for."""
+    return next(iter(TASKS[kind]))
+
+
+__all__ = ["REGRESSIONS", "TASKS", "Task", "default_loss"]

@@ -1,0 +1,37 @@
+"""What a label kind asks of the network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def one_term_each(label: Array) -> Float[Array, " batch"]:
+    """Says that every example brings one term to the loss."""
+    return jnp.ones(label.shape[0])
+
+
+@dataclass(frozen=True)
+class Task:
+    """Joins outputs, loss and answer.
+
+    The loss of a batch is `Σ weight · loss / Σ terms` over its real examples, plus the batch loss.
+
+    Attributes:
+      outputs: width of the head's last layer.
+      loss: `(logits [batch, outputs], label [batch, …]) -> [batch]`.
+      predict: `logits [..., outputs] -> [..., values]`: probabilities per class, lowest quality
+        first, or one score on the label's scale, higher is better.
+      terms: `label [batch, …] -> [batch]`, how many terms each example brings to the loss.
+      batch_loss: `(logits, label, weight [batch]) -> scalar`, a term that needs the whole batch;
+        weight is 0 for masked examples.
+      has_shared_weight: whether the outputs differ in a bias alone; see `CoralHead`.
+    """
+
+    outputs: int
+    loss: Callable[[Array, Array], Array]
+    predict: Callable[[Array], Array]
+    terms: Callable[[Array], Array] = one_term_each
+    batch_loss: Callable[[Array, Array, Array], Array] | None = None
+    has_shared_weight: bool = False

@@ -1,0 +1,115 @@
+"""Eight virtual devices, a compilation cache, and a run small enough to train in seconds."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# The devices are virtual ones of the CPU, here and in the processes that tests start.
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import cv2
+import jax
+import numpy as np
+import pytest
+import skimage.data
+import sklearn.datasets
+
+jax.config.update("jax_num_cpu_devices", 8)
+# The folder of main.py: what one start has compiled, tests and other starts find.
+jax.config.update(
+    "jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled")
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+ROOT = Path(__file__).parents[1]
+SPLITS = ("train", "train", "train", "train", "val", "test")
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory) -> Path:
+    """A manifest of 42 PNG images of 64x64 pixels: per scene 3 good, 3 bad, 1 marginal."""
+    folder = tmp_path_factory.mktemp("tiny")
+    scenes = [
+        skimage.data.astronaut(),
+        skimage.data.chelsea(),
+        skimage.data.coffee(),
+        skimage.data.rocket(),
+        *sklearn.datasets.load_sample_images().images,
+    ]
+    rng = np.random.default_rng(0)
+    rows = []
+    for number, (scene, split) in enumerate(zip(scenes, SPLITS, strict=True)):
+        for take in range(7):
+            top, left = (int(rng.integers(side - 64)) for side in scene.shape[:2])
+            image = np.ascontiguousarray(scene[top : top + 64, left : left + 64])
+            label = ("good", "bad", "good", "bad", "good", "bad", "marginal")[take]
+            if label != "good":
+                image = cv2.GaussianBlur(image, (0, 0), 3.0 if label == "bad" else 1.0)
+            path = folder / f"scene{number}_{take}.png"
+            cv2.imwrite(str(path), image[:, :, ::-1])
+            rows.append((path.name, label, f"scene{number}", split, 10.0 * number + take))
+    manifest = folder / "manifest.csv"
+    with manifest.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "group", "split", "exposure"))
+        writer.writerows(rows)
+    return manifest
+
+
+# Sizes of a tiny run, by key: twelve steps, evaluated after the sixth and the last.
+TINY = {
+    "tiles.size": 32,
+    "tiles.stride": 32,
+    "batch_size": 8,
+    "epochs": 1,
+    "evaluate_every_epochs": 0.5,
+    "data.threads": 2,
+    "data.features": ("n_tiles", "edge_sum"),
+    "model.width_multiplier": 0.1,
+    "model.weights": "none",
+    "model.hidden_dim": 8,
+    "evaluation.chunk_tiles": 16,
+}
+
+
+def make_tiny_config(manifest: Path):
+    from configs import default
+
+    config = default.get_config()
+    config.update_from_flattened_dict({**TINY, "data.manifest": str(manifest)})
+    return config
+
+
+@pytest.fixture
+def tiny_config(tiny_manifest):
+    """The config of a tiny run; change it freely."""
+    return make_tiny_config(tiny_manifest)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
+    """The workdir of a tiny run that is finished; only to be read."""
+    from iqa_jax.train import train
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert train(make_tiny_config(tiny_manifest), str(folder), "") == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_main():
+    """Starts `python main.py` with the devices that tests have; gives the process."""
+
+    def start(*arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "main.py"), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "JAX_NUM_CPU_DEVICES": "8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

@@ -1,0 +1,93 @@
+"""Properties of the random changes of training tiles."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from iqa_jax.learning.augment import augment, colour_matrix, to_unit
+
+NOTHING = {
+    "flip_horizontal": False,
+    "flip_vertical": False,
+    "hue_jitter": 0.0,
+    "saturation_jitter": 0.0,
+}
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    # Middle values: colour changes of them are not cut at 0 or 255.
+    return np.random.default_rng(0).integers(90, 165, (16, 3, 8, 8, 3), dtype=np.uint8)
+
+
+def changed(tiles, seed=0, **arguments):
+    return np.asarray(augment(tiles, jax.random.key(seed), **{**NOTHING, **arguments}))
+
+
+def test_nothing_asked_changes_nothing(tiles):
+    np.testing.assert_array_equal(changed(tiles), to_unit(tiles))
+
+
+@pytest.mark.parametrize(("name", "axis"), [("flip_horizontal", 3), ("flip_vertical", 2)])
+def test_flips_mirror_whole_bags_about_half_of_the_time(tiles, name, axis):
+    given = np.asarray(to_unit(tiles))
+    mirrored = np.flip(given, axis)
+    is_mirrored = [
+        np.array_equal(bag, other)
+        for bag, other in zip(changed(tiles, **{name: True}), mirrored, strict=True)
+    ]
+    is_kept = [
+        np.array_equal(bag, other)
+        for bag, other in zip(changed(tiles, **{name: True}), given, strict=True)
+    ]
+    assert all(np.logical_xor(is_mirrored, is_kept))
+    assert 3 <= sum(is_mirrored) <= 13
+
+
+def test_colour_changes_keep_luma(tiles):
+    result = changed(tiles, hue_jitter=0.1, saturation_jitter=0.2)
+    assert np.abs(result - to_unit(tiles)).max() > 0.02
+    np.testing.assert_allclose(result @ LUMA, np.asarray(to_unit(tiles)) @ LUMA, atol=2e-4)
+
+
+def test_grey_stays_grey():
+    grey = np.full((4, 1, 8, 8, 3), 120, np.uint8)
+    result = changed(grey, hue_jitter=0.5, saturation_jitter=1.0)
+    np.testing.assert_allclose(result, to_unit(grey), atol=2e-4)
+
+
+def test_a_turn_of_the_hue_composes_and_a_whole_turn_is_none():
+    def turn(hue):
+        return np.asarray(colour_matrix(jnp.array([hue]), jnp.ones(1))[0])
+
+    np.testing.assert_allclose(turn(0.1) @ turn(0.2), turn(0.3), atol=1e-5)
+    np.testing.assert_allclose(turn(1.0), np.eye(3), atol=1e-5)
+    # A third of the circle leads from a red that is not pure towards another primary.
+    assert np.argmax(turn(1 / 3) @ (1, 0, 0)) != 0
+
+
+def test_no_saturation_is_luma():
+    colour = np.array([0.7, 0.2, 0.4])
+    matrix = np.asarray(colour_matrix(jnp.zeros(1), jnp.zeros(1))[0])
+    np.testing.assert_allclose(matrix @ colour, np.full(3, colour @ LUMA), atol=1e-4)
+
+
+def test_values_stay_in_the_unit_interval():
+    extreme = np.random.default_rng(0).choice([0, 255], (8, 1, 8, 8, 3)).astype(np.uint8)
+    result = changed(extreme, hue_jitter=0.5, saturation_jitter=1.0)
+    assert 0 <= result.min() and result.max() <= 1
+
+
+def test_an_example_depends_on_its_place_alone(tiles):
+    arguments = {"flip_horizontal": True, "flip_vertical": True, "hue_jitter": 0.1}
+    whole = changed(tiles, **arguments)
+    part = changed(tiles[12:], **arguments, first_example=12)
+    np.testing.assert_array_equal(whole[12:], part)
+
+
+def test_keys_decide(tiles):
+    arguments = {"hue_jitter": 0.1, "saturation_jitter": 0.2}
+    np.testing.assert_array_equal(changed(tiles, 1, **arguments), changed(tiles, 1, **arguments))
+    assert not np.array_equal(changed(tiles, 1, **arguments), changed(tiles, 2, **arguments))

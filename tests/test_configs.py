@@ -1,0 +1,109 @@
+"""Every recipe takes two steps, and every key of the default is read by some code."""
+
+import ast
+import csv
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import default
+from conftest import ROOT
+from iqa_jax import train as train_module
+from iqa_jax.config import config_from_json, config_to_json, differing_keys
+from iqa_jax.learning.augment import augment
+from iqa_jax.models.fusions import FUSIONS
+from iqa_jax.workdir import Workdir
+
+RECIPES = sorted(
+    path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__",)
+)
+
+
+def load_recipe(name: str) -> ConfigDict:
+    return __import__(f"configs.{name}", fromlist=["get_config"]).get_config()
+
+
+def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
+    """Writes the tiny manifest with labels of the recipe's kind."""
+    data = config.data
+    if data.label_kind == "numeric":
+        span = data.maximum - data.minimum
+        names = [str(data.minimum + span * share) for share in (0.8, 0.1, 0.9, 0.2, 0.7, 0.3, 0.5)]
+    else:
+        names = [data.classes[number % len(data.classes)] for number in range(7)]
+    with manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    extra = [name for name in (data.label_std_column, *data.count_columns) if name]
+    for number, row in enumerate(rows):
+        row["path"] = str(manifest.parent / row["path"])
+        row[data.label_column] = names[number % 7]
+        row |= dict.fromkeys(extra, "1")
+    path = folder / "manifest.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
+    config = load_recipe(name)
+    config.data.manifest = str(relabel(config, tiny_manifest, tmp_path))
+    config.tiles.size = config.tiles.stride = 32
+    config.tiles.edge_sum_min = 0
+    # 96 tiles (112 where no label is marginal): two steps.
+    config.batch_size = 48
+    config.epochs = 1
+    # What follows training has tests of its own.
+    monkeypatch.setattr(train_module, "evaluate_run", lambda *_, **__: None)
+    assert train_module.train(config, str(tmp_path / "run"), "") == 0
+    workdir = Workdir(tmp_path / "run")
+    assert workdir.last.steps == [2] and workdir.best.steps == [2]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_keeps_to_the_keys_of_the_default(name):
+    recipe = load_recipe(name)
+    for line in differing_keys(default.get_config(), recipe):
+        key, change = line.split(": ", 1)
+        assert "None" not in change, f"{key} is not a key of configs/default.py"
+
+
+def flatten(config: ConfigDict, prefix: tuple[str, ...] = ()):
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from flatten(value, (*prefix, key))
+        else:
+            yield *prefix, key
+
+
+def test_every_key_is_read():
+    # (the object's last name, the attribute): `config.data.threads` and `data.threads` alike.
+    read = set()
+    for path in (ROOT / "iqa_jax").glob("*.py"):
+        if path.name == "config.py":  # Checks values; that is not a use.
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                owner = node.value
+                name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+                read.add((name.removeprefix("_"), node.attr))
+    # Sections that go whole to what takes their keys as arguments.
+    read |= {("augment", name) for name in inspect.signature(augment).parameters}
+    for fusion in FUSIONS.values():
+        read |= {("fusion", field.name) for field in dataclasses.fields(fusion)}
+    for *section, key in flatten(default.get_config()):
+        owner = section[-1] if section else "config"
+        assert (owner, key) in read, f"{'.'.join([*section, key])} is read nowhere"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_config_survives_json(name):
+    config = load_recipe(name)
+    back = config_from_json(config_to_json(config))
+    assert back.to_dict() == config.to_dict()
+    assert differing_keys(config, back) == []

@@ -1,0 +1,97 @@
+"""Imports run downward only, without circles; who may import what is written here."""
+
+import ast
+import graphlib
+import itertools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder in ("input_pipeline", "iqa_jax", "configs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+} | {"main": ROOT / "main.py"}
+# Each room may import the rooms named, besides its own.
+BELOW = {
+    "main": {"modes"},
+    "modes": {"learning", "analysis", "models", "input_pipeline"},
+    "learning": {"models"},
+    "analysis": {"models"},
+    "models": set(),
+    "input_pipeline": set(),
+    "configs": set(),
+}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    if parts[0] != "iqa_jax":
+        return parts[0]
+    return parts[1] if len(parts) > 1 and parts[1] in BELOW else "modes"
+
+
+def imports_of(module: str, is_top_only: bool = False) -> set[str]:
+    """Names what a module imports, as deep as a file of ours goes."""
+    tree = ast.parse(FILES[module].read_text())
+    found = set()
+    for node in tree.body if is_top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: write the whole name of {node.module}"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in FILES else node.module)
+    return found
+
+
+def packages_of(module: str, is_top_only: bool = False) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(module, is_top_only)}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_rooms_import_downward_only(module):
+    room = room_of(module)
+    for imported in imports_of(module) & set(FILES):
+        assert room_of(imported) in BELOW[room] | {room}, f"{module} imports {imported}"
+
+
+def test_no_circles():
+    graph = {module: imports_of(module) & set(FILES) for module in FILES}
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_input_pipeline_knows_no_jax():
+    for module in FILES:
+        if room_of(module) == "input_pipeline":
+            assert not packages_of(module) & {"jax", "flax", "optax", "iqa_jax", "ml_collections"}
+
+
+def test_config_dicts_stay_in_the_mode_files():
+    for module in FILES:
+        if room_of(module) in ("learning", "analysis", "models"):
+            assert "ml_collections" not in packages_of(module), module
+
+
+def test_one_importer_of_orbax():
+    importers = [module for module in FILES if "orbax" in packages_of(module)]
+    assert importers == ["iqa_jax.learning.checkpoint"]
+
+
+def test_nothing_heavy_at_start():
+    # main.py reads its flags and a recipe before it knows whether anything will run.
+    heavy = {"jax", "flax", "tensorflow", "clu", "matplotlib", "pandas", "numpy", "orbax", "grain"}
+    reached, waiting = set(), {"main", *(name for name in FILES if room_of(name) == "configs")}
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        waiting |= (imports_of(module, is_top_only=True) & set(FILES)) - reached
+    for module, package in itertools.product(sorted(reached), heavy):
+        assert package not in packages_of(module, is_top_only=True), module
+
+
+def test_tensorflow_and_torch_only_where_they_are_needed():
+    for module in FILES:
+        assert not packages_of(module, is_top_only=True) & {"tensorflow", "torch"}, module

@@ -1,0 +1,127 @@
+"""How images are put together for scoring changes no answer."""
+
+import jax
+import numpy as np
+import pytest
+
+from input_pipeline.bags import whole_bags
+from input_pipeline.features import FeatureTable
+from input_pipeline.sources import TileSource
+from input_pipeline.tiles import Tiling
+from iqa_jax import setup
+from iqa_jax.scorer import Scorer
+from shallow import make_model, make_variables
+
+FUSIONS = ("mean_score", "vote", "mean_embedding")
+
+
+@pytest.fixture(scope="module")
+def variables():
+    variables = jax.device_get(make_variables())
+    # A head that is sure of itself: else all answers are near the prior and equal anyway.
+    for layer in variables["params"]["head"].values():
+        layer["kernel"] = layer["kernel"] * 8
+    return variables
+
+
+@pytest.fixture
+def make_scorer(tiny_config):
+    task = setup.task_from_config(tiny_config)
+
+    def make(chunk_tiles=16):
+        return Scorer(
+            make_model(), task, kind="binary", fusion="mean_embedding", chunk_tiles=chunk_tiles
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Twenty pictures of 1 to 260 tiles and of different colours, and a file that is none."""
+    rng = np.random.default_rng(0)
+    bad = tmp_path_factory.mktemp("bad") / "text.jpg"
+    bad.write_text("no image")
+    sizes = [(16, 16), (9, 40), (70, 33), (1, 1), (208, 320)] * 4
+    images = [
+        (rng.uniform(0, 1, (height, width, 3)) * rng.integers(0, 256, 3)).astype(np.uint8)
+        for height, width in sizes
+    ]
+    return [*images[:7], bad, *images[7:]]
+
+
+def score(scorer, variables, pictures, order=None):
+    order = range(len(pictures)) if order is None else order
+    source = TileSource(pictures, Tiling(16, 16), max_pixels=10**6)
+    bags = whole_bags(source, order, FeatureTable(), threads=2)
+    answers = list(scorer.score(variables, bags))
+    assert [answer.image_id for answer in answers] == list(order)
+    return {answer.image_id: answer for answer in answers}
+
+
+def assert_same(ours, theirs):
+    assert ours.keys() <= theirs.keys()
+    for image_id, answer in ours.items():
+        other = theirs[image_id]
+        assert answer.error == other.error
+        assert answer.values.keys() == other.values.keys()
+        for fusion, values in answer.values.items():
+            np.testing.assert_allclose(values, other.values[fusion], atol=1e-5, err_msg=fusion)
+        np.testing.assert_allclose(answer.tile_values, other.tile_values, atol=1e-5)
+        np.testing.assert_allclose(answer.attention, other.attention, atol=1e-6)
+
+
+@pytest.fixture
+def answers(make_scorer, variables, pictures):
+    return score(make_scorer(), variables, pictures)
+
+
+def test_answers(answers):
+    good = [answer for answer in answers.values() if not answer.error]
+    assert {len(answer.tile_values) for answer in good} == {1, 3, 15, 260}
+    for answer in good:
+        assert tuple(answer.values) == FUSIONS
+        assert answer.attention.sum() == pytest.approx(1)
+        np.testing.assert_allclose(
+            answer.values["mean_score"], answer.tile_values.mean(axis=0), atol=1e-6
+        )
+        votes = np.mean(answer.tile_values[:, 1] >= 0.5)
+        np.testing.assert_allclose(answer.values["vote"], (1 - votes, votes))
+    # They differ, so that equal answers in the other tests mean something.
+    assert np.std([answer.values["mean_embedding"][1] for answer in good]) > 0.05
+
+
+@pytest.mark.parametrize("chunk_tiles", [1, 40, 1000])
+def test_chunks_change_nothing(make_scorer, variables, pictures, answers, chunk_tiles):
+    assert_same(score(make_scorer(chunk_tiles), variables, pictures), answers)
+
+
+def test_order_and_company_change_nothing(make_scorer, variables, pictures, answers):
+    scorer = make_scorer()
+    order = np.random.default_rng(1).permutation(len(pictures)).tolist()
+    assert_same(score(scorer, variables, pictures, order), answers)
+    for image_id in (0, 4):
+        assert_same(score(scorer, variables, pictures, [image_id]), answers)
+
+
+def test_the_number_of_devices_changes_nothing(
+    make_scorer, variables, pictures, answers, monkeypatch
+):
+    one = jax.local_devices()[:1]
+    monkeypatch.setattr(jax, "local_devices", lambda: one)
+    assert_same(score(make_scorer(), variables, pictures), answers)
+
+
+def test_a_bad_image_is_an_error_alone(answers):
+    assert [number for number, answer in answers.items() if answer.error] == [7]
+    assert "text.jpg" in answers[7].error
+    assert not answers[7].values and len(answers[7].tile_values) == 0
+
+
+def test_nothing_but_bad_images(make_scorer, variables, pictures):
+    answers = score(make_scorer(), variables, [pictures[7]] * 3)
+    assert all(answer.error for answer in answers.values())
+
+
+def test_no_images(make_scorer, variables):
+    assert score(make_scorer(), variables, []) == {}

@@ -1,0 +1,85 @@
+"""Any number of devices, and either way to drive them, give the same update."""
+
+from functools import partial
+
+import flax
+import jax
+import numpy as np
+import optax
+import pytest
+
+from iqa_jax import setup
+from iqa_jax.learning.sharding import PLACEMENTS, PlacementError, check_batch_size
+from iqa_jax.learning.state import create_state
+from iqa_jax.learning.steps import train_step
+from shallow import make_batch, make_model, make_variables
+
+
+def update_twice(config, mode, device_count):
+    """Gives the state after two updates and the figures of both, on the host."""
+    placement = PLACEMENTS[mode](jax.devices()[:device_count])
+    optimizer, is_trainable = optax.sgd(0.05), lambda path: True
+    step = placement.compile_step(
+        partial(
+            train_step,
+            model=make_model(axis_name=placement.axis_name),
+            task=setup.task_from_config(config),
+            optimizer=optimizer,
+            is_trainable=is_trainable,
+            augmentation=setup.augmentation_from_config(config),
+            key=jax.random.key(0),
+            total_steps=10,
+            axis_name=placement.axis_name,
+        )
+    )
+    state = placement.place_state(create_state(make_variables(), optimizer, is_trainable))
+    figures = []
+    for number in range(2):
+        batch = make_batch(16, seed=number)
+        # Leaves the last two of eight devices without an example.
+        batch["mask"][-5:] = False
+        state, metrics = step(state, placement.place_batch(batch))
+        figures.append({name: float(value) for name, value in metrics.items()})
+    return jax.device_get(placement.fetch_state(state)), figures
+
+
+@pytest.mark.parametrize("mode", PLACEMENTS)
+def test_eight_devices_are_one(tiny_config, mode):
+    assert jax.device_count() == 8
+    state, figures = update_twice(tiny_config, mode, 8)
+    expected, expected_figures = update_twice(tiny_config, "jit", 1)
+    assert int(state.step) == 2
+    for figure, other in zip(figures, expected_figures, strict=True):
+        assert figure["gradient_norm"] > 0.01
+        assert figure == pytest.approx(other, rel=1e-4)
+    for kind in ("params", "batch_stats"):
+        ours, theirs = (
+            flax.traverse_util.flatten_dict(getattr(which, kind)) for which in (state, expected)
+        )
+        for path, value in ours.items():
+            scale = max(np.abs(value).max(), 1e-3)
+            np.testing.assert_allclose(
+                value / scale, theirs[path] / scale, atol=1e-4, err_msg=str(path)
+            )
+
+
+@pytest.mark.parametrize("mode", PLACEMENTS)
+def test_a_state_comes_back_as_it_went(mode):
+    placement = PLACEMENTS[mode](jax.devices())
+    state = {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3), "step": np.int32(3)}
+    back = placement.fetch_state(placement.place_state(state))
+    jax.tree.map(np.testing.assert_array_equal, back, state)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "devices", "nearest"),
+    [(30, 8, "24 or 32"), (5, 8, "sizes that do: 8"), (9, 2, "8 or 10")],
+)
+def test_a_batch_that_does_not_divide_names_the_nearest_sizes(batch_size, devices, nearest):
+    with pytest.raises(PlacementError, match=nearest):
+        check_batch_size(batch_size, devices, processes=1)
+
+
+def test_a_batch_that_divides_is_accepted():
+    check_batch_size(32, 8, 1)
+    check_batch_size(32, 8, 2)
