@@ -85,6 +85,8 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except app.UsageError:
+        raise
     except Exception as error:
         from iqa_jax.problems import PROBLEMS
 

@@ -34,6 +34,13 @@ def get_config() -> ml_collections.ConfigDict:
     tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
     tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.
 
+    # What a training example is.
+    config.bags = bags = ml_collections.ConfigDict()
+    bags.tiles = 1  # 1: every tile is one; more: every image, with so many of its tiles.
+    bags.cached = False  # Train on embeddings kept on disk; needs model.trainable_layers = 0.
+    bags.copies = 1  # Embeddings per image: the grid's, and of tiles moved and mirrored.
+    bags.cache_folder = "~/.cache/iqa_jax/embeddings"
+
     config.batch_size = 32  # Examples per update, over all devices.
     config.balanced_sampling = True  # Every class as often as the others.
     config.epochs = 20
@@ -48,6 +55,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model = model = ml_collections.ConfigDict()
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # imagenet | none
+    model.pooling = "mean"  # Of feature maps: mean (the last) | stages (mean and std of all).
     model.trainable_layers = -1  # Train only the last N of 52 convolutions; -1: all.
     # Inside the network, over the tiles of a bag: mean_embedding | max_embedding | attention |
     # gated_attention | gated_attention_positions | tile_vit.

@@ -3,10 +3,12 @@
     make quickstart
 """
 
+import ml_collections
+
 from configs import default
 
 
-def get_config():
+def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.data.manifest = "data/sample_photos/manifest.csv"
     config.tiles.size = config.tiles.stride = 128

@@ -4,10 +4,12 @@
         --config.data.manifest=photos/manifest.csv
 """
 
+import ml_collections
+
 from configs import default
 
 
-def get_config():
+def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.model.trainable_layers = 22
     config.tiles.edge_sum_min = 256

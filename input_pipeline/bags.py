@@ -52,6 +52,7 @@ def index_tiles(
     *,
     low: int,
     high: int = NO_LIMIT,
+    counts_edges: bool = True,
     threads: int = 4,
     progress: Callable[[int], None] = lambda done: None,
 ) -> TileIndex:
@@ -61,6 +62,7 @@ def index_tiles(
       source: of the tiles.
       image_ids: pictures of the source.
       low, high: the band of edge pixels per tile, both ends kept.
+      counts_edges: False to read headers only and call all edge sums 0, where no one asks.
       threads: images looked at at once.
       progress: called with the number of images done.
     """
@@ -68,6 +70,8 @@ def index_tiles(
     def measure(image_id):
         try:
             layout = source.layout(image_id)
+            if not counts_edges:
+                return layout, np.zeros(len(layout.grid.origins), np.int64)
             return layout, edge_sums(source, layout, source.tiles(image_id, layout))
         except ImageError as error:
             return None, str(error)
@@ -232,6 +236,7 @@ class Bag:
       features: [tile, feature].
       layout: of the image; None with an error.
       error: a sentence, or empty.
+      embeddings: [tile, dim], where they are known and `tiles` is empty.
     """
 
     image_id: int
@@ -239,6 +244,7 @@ class Bag:
     features: Float32[np.ndarray, "tile feature"]
     layout: Layout | None
     error: str = ""
+    embeddings: Float32[np.ndarray, "tile dim"] | None = None
 
 
 def whole_bags(
@@ -277,3 +283,12 @@ def whole_bags(
     dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bag)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
     return iter(dataset.to_iter_dataset(options))
+
+
+def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:
+    """Gives a bag's image again, its tiles moved at random in their cells and mirrored alike."""
+    count = len(bag.tiles)
+    tiles = [source.random_tile(bag.image_id, bag.layout, n, rng)[0] for n in range(count)]
+    return dataclasses.replace(
+        bag, tiles=np.stack(tiles)[:, :, :: -1 if rng.random() < 0.5 else 1]
+    )

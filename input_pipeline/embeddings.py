@@ -8,7 +8,7 @@ share one file, runs share a cache, and a cache that was being written goes on w
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from input_pipeline.bags import TileIndex, pad_bag, shuffled_batches
+from input_pipeline.bags import Bag, TileIndex, pad_bag, shuffled_batches
 from input_pipeline.features import FeatureTable
+from input_pipeline.images import ImageError
+from input_pipeline.sources import TileSource
 
 
 class EmbeddingCache:
@@ -102,3 +104,33 @@ def embedding_batches(
         }
 
     return shuffled_batches(labels[image_ids], make_bag, **order)
+
+
+def embedded_bags(
+    read: Callable[[int], Float32[np.ndarray, "copy tile dim"]],
+    source: TileSource,
+    image_ids: Sequence[int],
+    features: FeatureTable,
+    images: pd.DataFrame,
+) -> Iterator[Bag]:
+    """Gives whole images as bags of cached embeddings; a bad image is a bag with its error.
+
+    Args:
+      read: image_id -> its embeddings.
+      source: of the layouts.
+      image_ids: which pictures.
+      features: hand-crafted features, none of them measured on pixels.
+      images: the manifest's images.
+    """
+    nothing = np.zeros((0, 1, 1, 3), np.uint8)
+    for image_id in map(int, image_ids):
+        try:
+            layout = source.layout(image_id)
+            embeddings = np.asarray(read(image_id)[0])
+        except (ImageError, KeyError) as error:
+            no_features = np.zeros((0, len(features.names)), np.float32)
+            yield Bag(image_id, nothing, no_features, None, str(error))
+            continue
+        count = len(embeddings)
+        values = features(np.zeros(count), count, images.loc[image_id])
+        yield Bag(image_id, nothing, values, layout, embeddings=embeddings)

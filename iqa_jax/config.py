@@ -11,6 +11,7 @@ from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
+from iqa_jax.models.mobilenet_v2 import POOLINGS
 from iqa_jax.setup import label_from_config, tiling_from_config
 
 WEIGHTS = ("imagenet", "none")
@@ -75,6 +76,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     choose("model.fusion", config.model.fusion, FUSIONS)
     choose("fusion.positions", config.fusion.positions, POSITIONS)
     choose("fusion.readout", config.fusion.readout, READOUTS)
+    choose("model.pooling", config.model.pooling, POOLINGS)
     choose("model.weights", config.model.weights, WEIGHTS)
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
@@ -115,6 +117,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("optimizer.decay_every_epochs", 1e-6, infinite, "more than 0"),
         ("optimizer.gradient_clip", 1e-12, infinite, "more than 0"),
         ("early_stopping.patience", 1, infinite, "1 or more"),
+        ("bags.tiles", 1, infinite, "1 or more"),
+        ("bags.copies", 1, infinite, "1 or more"),
         ("evaluation.chunk_tiles", 1, infinite, "1 or more"),
     ):
         value = config
@@ -127,6 +131,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if 0 <= config.tiles.edge_sum_max < config.tiles.edge_sum_min:
         problems.append("tiles.edge_sum_max is below tiles.edge_sum_min: no tile would be left")
+    if config.bags.cached and config.model.trainable_layers != 0:
+        problems.append(
+            "bags.cached trains on the embeddings of a frozen encoder; set model.trainable_layers=0"
+        )
+    if config.bags.cached and "edge_sum" in config.data.features:
+        problems.append('bags.cached never sees pixels; take "edge_sum" out of data.features')
     for build in (label_from_config, tiling_from_config):
         try:
             build(config)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.bags import whole_bags
+from input_pipeline.embeddings import embedded_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
@@ -25,8 +26,9 @@ from iqa_jax.analysis.metrics import (
     decision_metrics,
     score_metrics,
 )
+from iqa_jax.embed import CachedEmbeddings
 from iqa_jax.progress import meter, say
-from iqa_jax.scorer import Answered, Scorer
+from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.workdir import Workdir, WorkdirError
 
 
@@ -63,7 +65,9 @@ class Evaluator:
         manifest: Manifest,
         source: TileSource,
         features: FeatureTable,
+        embeddings: CachedEmbeddings | None = None,
     ):
+        self._embeddings = embeddings
         self._config, self._manifest = config, manifest
         self._source, self._features = source, features
         self._scorer = scorer_from_config(config)
@@ -71,13 +75,11 @@ class Evaluator:
     def __call__(self, variables: Any, split: str) -> Evaluation:
         """Scores every image of a split and computes its metrics."""
         config, images = self._config, self._manifest.split(split)
-        bags = whole_bags(
-            self._source,
-            images.index,
-            self._features,
-            self._manifest.images,
-            threads=config.data.threads,
-        )
+        which = (self._source, images.index, self._features, self._manifest.images)
+        if self._embeddings is not None:
+            bags = embedded_bags(self._embeddings, *which)
+        else:
+            bags = whole_bags(*which, threads=config.data.threads)
         answers = []
         with meter(f"evaluating {split}", len(images)) as progress:
             for answer in self._scorer.score(variables, bags):
@@ -102,17 +104,6 @@ class Evaluator:
                 "fusions": fusions,
             },
         )
-
-
-def scorer_from_config(config: ml_collections.ConfigDict) -> Scorer:
-    """Makes the scorer of a run."""
-    return Scorer(
-        setup.model_from_config(config),
-        setup.task_from_config(config),
-        kind=config.data.label_kind,
-        fusion=config.model.fusion,
-        chunk_tiles=config.evaluation.chunk_tiles,
-    )
 
 
 def compute_metrics(kind: str, values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from functools import partial
 from typing import Any
 
 import jax
+import ml_collections
 import numpy as np
 
 from input_pipeline.bags import Bag
 from input_pipeline.sources import Layout
+from iqa_jax import setup
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.config import fusions_for
 from iqa_jax.learning.sharding import batch_sharding, make_mesh, replicated_sharding
@@ -72,7 +74,7 @@ class Scorer:
         """Answers bags in their order; a bag with an error gets an answer with that error."""
         variables = jax.device_put(variables, self._replicated)
         group: list[tuple[Bag, np.ndarray]] = []
-        for embedded in self._embed(variables, bags):
+        for embedded in self.embed(variables, bags):
             group.append(embedded)
             if len(group) == self._bags:
                 yield from self._fuse(variables, group)
@@ -80,10 +82,15 @@ class Scorer:
         if group:
             yield from self._fuse(variables, group)
 
-    def _embed(
+    def embed(
         self, variables: Any, bags: Iterable[Bag]
     ) -> Iterator[tuple[Bag, np.ndarray]]:
-        """Encodes the tiles of all bags as one stream, cut into chunks."""
+        """Encodes the tiles of all bags as one stream, cut into chunks.
+
+        Yields:
+          Each bag without its tiles, and their embeddings [tile, dim]; in the bags' order.
+        """
+        variables = jax.device_put(variables, self._replicated)
         waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
         chunk, filled = None, 0
 
@@ -102,6 +109,7 @@ class Scorer:
                 bag, parts = waiting.popleft()
                 # The pixels are done with: a group of bags must not hold them.
                 bare = dataclasses.replace(bag, tiles=bag.tiles[:0].copy())
+                parts = [bag.embeddings] if bag.embeddings is not None else parts
                 yield bare, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
         for bag in bags:
@@ -161,3 +169,14 @@ class Scorer:
             values[self._fusion] = answers["fused"][row]
             attention = answers["attention"][row, :count]
             yield Answered(bag.image_id, values, tile_values, attention, bag.layout)
+
+
+def scorer_from_config(config: ml_collections.ConfigDict) -> Scorer:
+    """Makes the scorer of a run."""
+    return Scorer(
+        setup.model_from_config(config),
+        setup.task_from_config(config),
+        kind=config.data.label_kind,
+        fusion=config.model.fusion,
+        chunk_tiles=config.evaluation.chunk_tiles,
+    )

@@ -137,6 +137,7 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             drop_block_rate=1 - model.drop_block_keep if is_dropping else 0.0,
             drop_block_size=max(model.drop_block_size, 1),
             axis_name=axis_name,
+            pooling=model.pooling,
         ),
         fusion=_fusion_from_config(config),
         head=make_head(

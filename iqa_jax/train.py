@@ -19,33 +19,19 @@ import ml_collections
 import numpy as np
 from clu import parameter_overview
 
-from input_pipeline.audit import audit, format_audit
-from input_pipeline.bags import (
-    TileIndex,
-    fit_index_features,
-    index_tiles,
-    training_batches,
-)
-from input_pipeline.features import FeatureTable
-from input_pipeline.manifest import Manifest, check_split_contents
-from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.config import LOWER_IS_BETTER, check_config
-from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.evaluate import Evaluator, evaluate_run
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.progress import meter, say
+from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.workdir import Workdir
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
 # enough to stop soon after one goes wrong.
 _STEPS_IN_FLIGHT = 2
-
-
-class TrainingError(RuntimeError):
-    """Says why training stopped, what is kept and what to do."""
 
 
 @dataclasses.dataclass
@@ -82,106 +68,26 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     manifest = setup.manifest_from_config(config)
     workdir = Workdir(folder)
     workdir.open_for_training(config, manifest)
-    source = setup.source_from_config(config, manifest, cached=True)
-    index = _prepare(config, manifest, source, workdir)
-    features = fit_index_features(config.data.features, index, manifest.images)
-    workdir.write_features(features)
-
-    stopped_by = _Loop(config, manifest, source, index, features, workdir).run()
+    stopped_by = _Loop(config, prepare_training(config, manifest, workdir), workdir).run()
     if stopped_by:
         return 128 + stopped_by
     evaluate_run(workdir, command=command)
     return 0
 
 
-def _prepare(
-    config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource, workdir: Workdir
-) -> TileIndex:
-    """Audits the data and indexes the training tiles."""
-    with meter("audit", len(manifest.images)) as progress:
-        report = audit(
-            manifest,
-            tiling=source.tiling,
-            max_pixels=config.data.max_pixels,
-            progress=lambda done, _: progress.update(done),
-        )
-    readable = manifest.images.drop(list(report.bad_images))
-    problems = [
-        *report.errors,
-        *check_split_contents(dataclasses.replace(manifest, images=readable)),
-    ]
-    text = format_audit(report)
-    workdir.write_text("audit.txt", text)
-    if problems:
-        raise TrainingError(
-            "the data cannot be trained on:\n" + "\n".join(f"  {line}" for line in problems)
-        )
-    say(text)
-    kind = config.data.label_kind
-    train_ids = [
-        image_id
-        for image_id, label in manifest.split("train")["label"].items()
-        if image_id not in report.bad_images and (kind == "numeric" or label >= 0)
-    ]
-    low, high = setup.edge_band_from_config(config)
-    with meter("tiles of", len(train_ids)) as progress:
-        index = index_tiles(
-            source,
-            train_ids,
-            low=low,
-            high=high,
-            threads=config.data.threads,
-            progress=progress.update,
-        )
-    say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
-        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
-    if len(index.dropped):
-        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
-        say(f"see {workdir.folder / 'edge_filter.png'}")
-    labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
-    classes = setup.label_from_config(config).classes
-    lost = [name for number, name in enumerate(classes) if number not in labels]
-    if not len(index) or lost:
-        raise TrainingError(
-            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
-            f"tiles.edge_sum_min ({low}) and tiles.edge_sum_max ({config.tiles.edge_sum_max})."
-        )
-    return index
-
-
 class _Loop:
     """The state of a run while it trains, and its turns."""
 
-    def __init__(
-        self,
-        config: ml_collections.ConfigDict,
-        manifest: Manifest,
-        source: TileSource,
-        index: TileIndex,
-        features: FeatureTable,
-        workdir: Workdir,
-    ):
-        self.config, self.manifest, self.workdir = config, manifest, workdir
-        self.steps_per_epoch = max(1, len(index) // config.batch_size)
+    def __init__(self, config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir):
+        self.config, self.manifest, self.workdir = config, data.manifest, workdir
+        self.targets = data.targets
+        self.steps_per_epoch = max(1, data.examples(config.bags.tiles) // config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
-        self.evaluator = Evaluator(config, manifest, source, features)
-        low, high = setup.edge_band_from_config(config)
-        self.data = training_batches(
-            source,
-            index,
-            manifest.images,
-            features,
-            batch_size=config.batch_size,
-            balanced=config.balanced_sampling,
-            random_tiles=config.tiles.random,
-            low=low,
-            high=high,
-            seed=config.seed,
-            threads=config.data.threads,
-            process=jax.process_index(),
-            processes=jax.process_count(),
+        self.evaluator = Evaluator(
+            config, data.manifest, data.source, data.features, data.embeddings
         )
+        self.data = data.batches(config)
         self.placement = PLACEMENTS[config.parallel.mode](jax.devices())
         optimizer, self.schedule = setup.optimizer_from_config(config, self.steps_per_epoch)
         is_trainable = setup.is_trainable_from_config(config)
@@ -223,6 +129,7 @@ class _Loop:
             while self.step < self.total_steps and not self._is_stale():
                 batch = next(self.data)
                 image_id = batch["image_id"]
+                batch |= {name: values[image_id] for name, values in self.targets.items()}
                 self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
                 self.step += 1
                 in_flight.append((self.step, image_id, metrics))

@@ -10,7 +10,15 @@ from iqa_jax.models import depthwise
 
 @pytest.mark.parametrize(
     ("n", "height", "width", "stride"),
-    [(1, 5, 5, 1), (1, 6, 6, 2), (3, 4, 9, 1), (11, 6, 5, 2), (9, 7, 8, 2), (17, 1, 2, 1), (2, 1, 1, 2)],
+    [
+        (1, 5, 5, 1),
+        (1, 6, 6, 2),
+        (3, 4, 9, 1),
+        (11, 6, 5, 2),
+        (9, 7, 8, 2),
+        (17, 1, 2, 1),
+        (2, 1, 1, 2),
+    ],
 )
 def test_equals_grouped_convolution(n, height, width, stride):
     rng = np.random.default_rng(n)

@@ -31,12 +31,13 @@ def small(name, **keys):
     return FUSIONS[name](**{key: value for key, value in keys.items() if key in fields})
 
 
-ORDER_FREE = {
-    name: small(name) for name in ("mean_embedding", "max_embedding", "attention", "gated_attention")
-} | {f"tile_vit none {readout}": small("tile_vit", positions="none", readout=readout)
-     for readout in READOUTS}  # fmt: skip
+POOLS = ("mean_embedding", "max_embedding", "attention", "gated_attention")
+ORDER_FREE = {name: small(name) for name in POOLS} | {
+    f"tile_vit none {readout}": small("tile_vit", positions="none", readout=readout)
+    for readout in READOUTS
+}
 POSITIONAL = {
-    f"{name} {positions}": small(name, positions=positions)
+    f"{name} {positions}": small(name, positions=positions, depth=1)
     for name in ("gated_attention_positions", "tile_vit")
     for positions in POSITIONS
     if positions != "none"
@@ -90,7 +91,8 @@ def test_every_fusion_is_tested():
 def test_attention_is_normalised(fusion):
     embeddings, mask, position, grid = bags()
     mask = mask.at[0, 5:].set(False)
-    attention = np.asarray(run(fusion, start(fusion), embeddings, mask, position, grid)[0].attention)
+    fused, *_ = run(fusion, start(fusion), embeddings, mask, position, grid)
+    attention = np.asarray(fused.attention)
     np.testing.assert_allclose(attention.sum(axis=1), 1, atol=1e-5)
     assert attention.min() >= 0 and (attention[~np.asarray(mask)] == 0).all()
 
@@ -164,7 +166,7 @@ def test_one_tile_has_all_the_attention(fusion):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
-@pytest.mark.parametrize("name", ["mean_embedding", "max_embedding", "attention", "gated_attention"])
+@pytest.mark.parametrize("name", POOLS)
 def test_one_tile_is_fused_to_itself(name):
     inputs = bags(rows=1, columns=1)
     fused = small(name).apply(start(small(name)), *inputs)
@@ -250,3 +252,30 @@ def test_dropout_is_on_in_training_alone():
         for seed in (0, 1)
     )
     assert min(np.abs(shaken - still).max(), np.abs(shaken - other).max()) > 0.01
+
+
+def test_attention_finds_the_planted_tile_where_the_mean_loses_it():
+    fusions = ("mean_embedding", "gated_attention")
+    row = fusion_proofs.planted_signal(fusions, (64,), steps=200)["64 tiles"]
+    assert row["gated_attention"]["attention_auc"] >= 0.95
+    assert row["gated_attention"]["auc"] >= 0.95
+    # Above the best of the mean only by the chance of 2000 test bags.
+    assert 0.6 < row["mean_embedding"]["auc"] <= row["best_of_the_mean"] + 0.03
+
+
+def test_poison_fools_every_fusion_that_can_see_it():
+    fusions = {name: FUSIONS[name]() for name in ("mean_embedding", "max_embedding")}
+    found = fusion_proofs.poison(fusions, steps=200)
+    assert found["max_embedding"]["low"]["passes"]
+    assert not found["max_embedding"]["high"]["passes"]
+    assert not found["mean_embedding"]["low"]["passes"]
+
+
+def test_positions_see_adjacency_and_stay_under_the_optimum():
+    fusions = {
+        "order_free": FUSIONS["gated_attention"](),
+        "sincos_2d": fusion_proofs.tile_vit(positions="sincos_2d", depth=1),
+    }
+    found = fusion_proofs.adjacency(fusions, fusion_proofs.SQUARE, steps=600)
+    assert abs(found["order_free"] - 0.5) < 0.06
+    assert found["order_free"] + 0.2 < found["sincos_2d"] <= found["bayes_optimum"]

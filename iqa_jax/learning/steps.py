@@ -34,7 +34,7 @@ def train_step(
 
     Args:
       state: before the update.
-      batch: `tiles`, `tile_mask`, `tile_position`, `grid_shape`, `features`, `label`, `mask`.
+      batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`, `label`, `mask`.
         Masked examples weigh nothing. `weight` [batch] scales each example's loss; without it all
         weigh 1.
       model, task, optimizer: of the run.
@@ -55,7 +55,9 @@ def train_step(
         dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
     over_devices = partial(jax.lax.psum, axis_name=axis_name) if axis_name else lambda value: value
 
-    tiles = augment(batch["tiles"], augment_key, **augmentation, first_example=first_example)
+    if "tiles" in batch:
+        tiles = augment(batch["tiles"], augment_key, **augmentation, first_example=first_example)
+        batch = {**batch, "tiles": tiles}
     trainable, frozen = partition(state.params, is_trainable)
     weight = jnp.where(batch["mask"], batch.get("weight", 1.0), 0.0)
     terms = jnp.where(batch["mask"], task.terms(batch["label"]), 0).sum()
@@ -72,7 +74,7 @@ def train_step(
     def loss_of(trainable):
         answer, changed = model.apply(
             {"params": merge(trainable, frozen), "batch_stats": state.batch_stats},
-            {**batch, "tiles": tiles, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
+            {**batch, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
             train=True,
             progress=state.step / total_steps,
             mutable=["batch_stats"],

@@ -130,8 +130,6 @@ def _normalise_batch_backward(is_cut, axis_name, residuals, gradients):
     slope = share * sums[1] / deviation
     offset = share * sums[0] - slope * statistics.mean
     through_statistics = jnp.where(mask[:, None, None, None], x_32 * slope + offset, 0)
-    # The division comes last because XLA never repeats one: otherwise each of the many readers
-    # of this gradient would compute it anew.
     x_gradient = (gradient * scale - through_statistics) / deviation
     return x_gradient.astype(x.dtype), scale_gradient, bias_gradient, None, None
 

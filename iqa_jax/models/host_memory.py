@@ -13,6 +13,9 @@ def keep_freed_memory() -> None:
     and unmaps it at the end, so the system has to clear every page again: it costs more than
     half of an elementwise pass. Call it once, before the first computation starts threads; where
     the C library has no `mallopt` (macOS, Windows, musl) it does nothing.
+
+    The price is memory: the heap grows over the first few steps, to about four times the largest
+    buffer before it settles, and is given back only when the process ends.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

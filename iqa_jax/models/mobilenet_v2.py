@@ -84,6 +84,28 @@ def first_trainable_layer(trainable_layers: int | None) -> int:
     return LAYER_COUNT - trainable_layers
 
 
+def pool_mean(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+    """Gives the mean of the last feature map: what it shows."""
+    return jnp.mean(maps[-1], axis=(1, 2))
+
+
+def pool_stages(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+    """Gives mean and standard deviation of every map: also how it looks, from grain to layout.
+
+    Early maps hold the noise, blur and blocking that the last one was trained to ignore. Their
+    statistics are taken in float32, and the deviation has a finite slope on flat maps.
+    """
+    maps = [feature_map.astype(jnp.float32) for feature_map in maps]
+    means = [jnp.mean(feature_map, axis=(1, 2)) for feature_map in maps]
+    deviations = [
+        jnp.sqrt(jnp.var(feature_map, axis=(1, 2)) + 1e-6) for feature_map in maps
+    ]
+    return jnp.concatenate([*means, *deviations], axis=-1)
+
+
+POOLINGS = {"mean": pool_mean, "stages": pool_stages}
+
+
 class MobileNetV2(nn.Module):
     """Encodes tiles as embeddings.
 
@@ -100,6 +122,7 @@ class MobileNetV2(nn.Module):
         drop_block_size: side of its squares, in units of the feature map.
         axis_name: of the mapped axis to share BatchNorm statistics over, under `pmap`. Under
             `jit` a global batch needs none.
+        pooling: a key of `POOLINGS`: how feature maps become the embedding.
 
     Source:
         Sandler et al. 2018, arXiv 1801.04381; torchvision `mobilenet_v2`.
@@ -111,8 +134,8 @@ class MobileNetV2(nn.Module):
     drop_block_rate: float = 0.0
     drop_block_size: int = 3
     axis_name: str | None = None
+    pooling: str = "mean"
 
-    @nn.compact
     def features(
         self,
         images: Float[Array, "n height width 3"],
@@ -124,6 +147,21 @@ class MobileNetV2(nn.Module):
 
         Args: as `__call__`.
         """
+        return self.feature_maps(images, mask, train, drop_progress)[-1]
+
+    @nn.compact
+    def feature_maps(
+        self,
+        images: Float[Array, "n height width 3"],
+        mask: Bool[Array, " n"] | None = None,
+        train: bool = False,
+        drop_progress: float | Float[Array, ""] = 1.0,
+    ) -> list[Float[Array, "n rows columns channels"]]:
+        """Gives the output of every block and the last feature map.
+
+        Args: as `__call__`.
+        """
+        maps = []
         first_trainable = first_trainable_layer(self.trainable_layers)
         layer_number = 0
 
@@ -157,10 +195,11 @@ class MobileNetV2(nn.Module):
                 x = layer(x, channels, is_cut=False)
                 if stride == 1 and inputs.shape == x.shape:
                     x = x + inputs
+                maps.append(x)
             if train and self.drop_block_rate > 0 and stage in DROP_BLOCK_STAGES:
                 keep = 1.0 - self.drop_block_rate * drop_progress
                 x = drop_block(x, self.make_rng("dropout"), keep, self.drop_block_size)
-        return layer(x, embedding_dim(self.width_multiplier))
+        return [*maps, layer(x, embedding_dim(self.width_multiplier))]
 
     def __call__(
         self,
@@ -169,7 +208,7 @@ class MobileNetV2(nn.Module):
         train: bool = False,
         drop_progress: float | Float[Array, ""] = 1.0,
     ) -> Float[Array, "n dim"]:
-        """Encodes images as the mean of the last feature map.
+        """Encodes images as `pooling` says.
 
         Args:
             images: normalised RGB [n, height, width, 3] (/255, ImageNet mean and deviation).
@@ -182,4 +221,4 @@ class MobileNetV2(nn.Module):
         Returns:
             Embeddings [n, dim] in `dtype`; dim as `embedding_dim`.
         """
-        return jnp.mean(self.features(images, mask, train, drop_progress), axis=(1, 2))
+        return POOLINGS[self.pooling](self.feature_maps(images, mask, train, drop_progress))

@@ -29,7 +29,7 @@ def sincos_2d(
       frequency i is 10000^(-i / (dim / 4 - 1)).
     """
     if dim % 4 or dim < 8:
-        raise ValueError(f"sin-cos positions need a width that is a multiple of 4 from 8, not {dim}")
+        raise ValueError(f"sin-cos positions need a multiple of 4, 8 or more, as width, not {dim}")
     quarter = dim // 4
     frequency = 10000.0 ** (-jnp.arange(quarter) / (quarter - 1))
     y, x = jnp.moveaxis(position[..., None] * frequency, -2, 0)

@@ -99,7 +99,9 @@ class QualityModel(nn.Module):
         train: bool = False,
         progress: Float[Array, ""] | float = 1.0,
     ) -> Answer:
-        """Answers a batch of bags of tiles (float, in [0, 1])."""
+        """Answers a batch of bags of tiles (float, in [0, 1]), or of their embeddings."""
+        if "embeddings" in batch:
+            return self.answer(batch, train)
         tiles, mask = batch["tiles"], batch["tile_mask"]
         embeddings = self.encode(
             tiles.reshape(-1, *tiles.shape[2:]), mask.reshape(-1), train, progress

@@ -1,0 +1,21 @@
+"""Opinion scores on a frozen encoder, in the layout of LIVE In the Wild: columns path, mos.
+
+    python main.py --config=configs/mos.py --config.data.manifest=live/manifest.csv --workdir=runs/mos
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = default.get_config()
+    config.data.label_kind, config.data.label_column = "numeric", "mos"
+    config.balanced_sampling = False
+    config.tiles.edge, config.tiles.stride = "shift", 128
+    config.model.pooling, config.model.trainable_layers = "stages", 0
+    config.model.fusion = config.evaluation.fusion = "gated_attention"
+    config.bags.cached, config.bags.tiles = True, 16
+    config.optimizer.learning_rate, config.epochs = 3e-4, 60
+    config.early_stopping.metric, config.early_stopping.patience = "srcc", 60
+    return config

@@ -1,0 +1,100 @@
+"""Embeds images once with a frozen encoder and keeps the result on disk."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jax
+import ml_collections
+import numpy as np
+from jaxtyping import Float32
+
+from input_pipeline.audit import Audit
+from input_pipeline.bags import Bag, moved_bag, whole_bags
+from input_pipeline.embeddings import EmbeddingCache
+from input_pipeline.features import FeatureTable
+from input_pipeline.sources import TileSource
+from iqa_jax import setup
+from iqa_jax.progress import meter, say
+from iqa_jax.scorer import scorer_from_config
+
+
+class CachedEmbeddings:
+    """The embeddings of a manifest's images: copy 0 of the grid, further ones of moved tiles.
+
+    Args:
+      cache: where they are.
+      content: image_id -> hash of the picture's content.
+    """
+
+    def __init__(self, cache: EmbeddingCache, content: Mapping[int, str]):
+        self._cache, self._content = cache, content
+
+    def __call__(self, image_id: int) -> Float32[np.ndarray, "copy tile dim"]:
+        embeddings = self._cache.read(self._content[image_id])
+        if embeddings is None:
+            raise OSError(
+                f"the embeddings in {self._cache.folder} have gone while they were in use; start "
+                "the same command again."
+            )
+        return embeddings
+
+
+def cache_embeddings(
+    config: ml_collections.ConfigDict, source: TileSource, found: Audit
+) -> CachedEmbeddings:
+    """Makes sure that the embeddings of all readable images are on disk.
+
+    Args:
+      config: of the run.
+      source: of the tiles.
+      found: the audit of the images, with the hashes of their files.
+    """
+    variables = setup.variables_from_config(config)
+    tiling, copies = source.tiling, config.bags.copies
+    cache = EmbeddingCache(
+        Path(os.path.expanduser(config.bags.cache_folder)),
+        {
+            "encoder": _hash_tree({kind: variables[kind]["encoder"] for kind in variables}),
+            "pooling": config.model.pooling,
+            "dtype": config.model.dtype,
+            "tiling": [tiling.size, tiling.stride, tiling.edge],
+            "copies": [copies, config.seed] if copies > 1 else 1,
+        },
+    )
+    content = {
+        image_id: hashlib.sha256("".join(rows["sha256"]).encode()).hexdigest()
+        for image_id, rows in found.table.groupby("image_id")
+        if image_id not in found.bad_images
+    }
+    missing = [image_id for image_id, name in content.items() if cache.read(name) is None]
+    say(f"{len(content) - len(missing)} of {len(content)} images are embedded in {cache.folder}")
+    scorer = scorer_from_config(config)
+
+    def bags() -> Iterator[Bag]:
+        for bag in whole_bags(source, missing, FeatureTable(), threads=config.data.threads):
+            yield bag
+            for copy in range(1, copies):
+                # The random numbers hang on the picture, not on its place in a manifest.
+                seed = [config.seed, copy, int(content[bag.image_id][:15], 16)]
+                yield moved_bag(source, bag, np.random.default_rng(seed))
+
+    with meter("embedding", len(missing)) as progress:
+        parts: list[np.ndarray] = []
+        done = 0
+        for bag, embeddings in scorer.embed(variables, bags()):
+            parts.append(embeddings)
+            if len(parts) == copies:
+                cache.write(content[bag.image_id], np.stack(parts))
+                parts, done = [], done + 1
+                progress.update(done)
+    return CachedEmbeddings(cache, content)
+
+
+def _hash_tree(tree) -> str:
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        digest.update(jax.tree_util.keystr(path).encode())
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()

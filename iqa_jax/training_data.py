@@ -1,0 +1,178 @@
+"""What a run trains on: audited, indexed, and as a stream of batches."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import grain
+import jax
+import ml_collections
+import numpy as np
+
+from input_pipeline.audit import Audit, audit, format_audit
+from input_pipeline.bags import (
+    NO_LIMIT,
+    TileIndex,
+    fit_index_features,
+    index_tiles,
+    training_batches,
+)
+from input_pipeline.embeddings import embedding_batches
+from input_pipeline.features import FeatureTable
+from input_pipeline.manifest import Manifest, check_split_contents
+from input_pipeline.sources import TileSource
+from iqa_jax import setup
+from iqa_jax.edge_filter import draw_edge_filter
+from iqa_jax.embed import CachedEmbeddings, cache_embeddings
+from iqa_jax.progress import meter, say
+from iqa_jax.targets import targets_from_config
+from iqa_jax.workdir import Workdir
+
+
+class TrainingError(RuntimeError):
+    """Says why training stopped, what is kept and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on.
+
+    Attributes:
+      manifest, source: the images.
+      index: the training tiles.
+      features: hand-crafted features, scaled on the training tiles.
+      targets: name -> [image, ...], joined to a batch by its `image_id`.
+      embeddings: of all images, where the encoder is frozen and the config asks for the cache.
+    """
+
+    manifest: Manifest
+    source: TileSource
+    index: TileIndex
+    features: FeatureTable
+    targets: Mapping[str, np.ndarray]
+    embeddings: CachedEmbeddings | None
+
+    def examples(self, tiles_per_bag: int) -> int:
+        """Counts the examples of an epoch: tiles, or images where a bag has several."""
+        is_tiles = tiles_per_bag == 1 and self.embeddings is None
+        return len(self.index) if is_tiles else len(np.unique(self.index.image_id))
+
+    def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
+        """Opens the endless stream of training batches."""
+        order: dict[str, Any] = {
+            "batch_size": config.batch_size,
+            "balanced": config.balanced_sampling,
+            "seed": config.seed,
+            "threads": config.data.threads,
+            "process": jax.process_index(),
+            "processes": jax.process_count(),
+        }
+        images, tiles_per_bag = self.manifest.images, config.bags.tiles
+        if self.embeddings is not None:
+            return embedding_batches(
+                self.embeddings,
+                self.index,
+                images,
+                self.features,
+                tiles_per_bag=tiles_per_bag,
+                **order,
+            )
+        low, high = setup.edge_band_from_config(config)
+        return training_batches(
+            self.source,
+            self.index,
+            images,
+            self.features,
+            tiles_per_bag=tiles_per_bag,
+            random_tiles=config.tiles.random,
+            low=low,
+            high=high,
+            **order,
+        )
+
+
+def prepare_training(
+    config: ml_collections.ConfigDict, manifest: Manifest, workdir: Workdir
+) -> TrainingData:
+    """Audits the images, indexes the training tiles, and embeds them where they are cached.
+
+    Raises:
+      TrainingError: the data cannot be trained on.
+      ManifestError: ratings that cannot be.
+    """
+    source = setup.source_from_config(config, manifest, cached=True)
+    found = _audit(config, manifest, source, workdir)
+    index = _index(config, manifest, source, found, workdir)
+    features = fit_index_features(config.data.features, index, manifest.images)
+    workdir.write_features(features)
+    embeddings = None
+    if config.bags.cached:
+        embeddings = cache_embeddings(config, source, found)
+    targets = targets_from_config(config, manifest)
+    return TrainingData(manifest, source, index, features, targets, embeddings)
+
+
+def _audit(
+    config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource, workdir: Workdir
+) -> Audit:
+    with meter("audit", len(manifest.images)) as progress:
+        found = audit(
+            manifest,
+            tiling=source.tiling,
+            max_pixels=config.data.max_pixels,
+            progress=lambda done, _: progress.update(done),
+        )
+    readable = manifest.images.drop(list(found.bad_images))
+    problems = [
+        *found.errors,
+        *check_split_contents(dataclasses.replace(manifest, images=readable)),
+    ]
+    text = format_audit(found)
+    workdir.write_text("audit.txt", text)
+    if problems:
+        raise TrainingError(
+            "the data cannot be trained on:\n" + "\n".join(f"  {line}" for line in problems)
+        )
+    say(text)
+    return found
+
+
+def _index(
+    config: ml_collections.ConfigDict,
+    manifest: Manifest,
+    source: TileSource,
+    found: Audit,
+    workdir: Workdir,
+) -> TileIndex:
+    kind = config.data.label_kind
+    train_ids = [
+        image_id
+        for image_id, label in manifest.split("train")["label"].items()
+        if image_id not in found.bad_images and (kind == "numeric" or label >= 0)
+    ]
+    low, high = setup.edge_band_from_config(config)
+    with meter("tiles of", len(train_ids)) as progress:
+        index = index_tiles(
+            source,
+            train_ids,
+            low=low,
+            high=high,
+            # Counting edges decodes every image.
+            counts_edges=low > 0 or high != NO_LIMIT or "edge_sum" in config.data.features,
+            threads=config.data.threads,
+            progress=progress.update,
+        )
+    say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
+        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
+    if len(index.dropped):
+        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
+        say(f"see {workdir.folder / 'edge_filter.png'}")
+    labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
+    classes = setup.label_from_config(config).classes
+    lost = [name for number, name in enumerate(classes) if number not in labels]
+    if not len(index) or lost:
+        raise TrainingError(
+            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
+            f"tiles.edge_sum_min ({low}) and tiles.edge_sum_max ({config.tiles.edge_sum_max})."
+        )
+    return index
