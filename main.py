@@ -48,6 +48,10 @@ def _run() -> int:
 
     import jax
 
+    from iqa_jax.host_memory import keep_freed_memory
+
+    if jax.default_backend() == "cpu":
+        keep_freed_memory()
     # Compiled programs are kept between starts: on a CPU they take longer than a small training.
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update(

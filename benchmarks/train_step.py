@@ -5,7 +5,7 @@
 Each side lives in a process of its own and the sides take turns, so that a change in the
 machine's load meets all of them. A training step is forward pass, backward pass, BatchNorm with
 batch statistics and AdamW. PyTorch runs channels-last, once as it comes and once with the memory
-setting that iqa_jax uses (`iqa_jax.models.host_memory`), which helps it too.
+setting that iqa_jax uses (`iqa_jax.host_memory`), which helps it too.
 """
 
 import argparse
@@ -27,7 +27,7 @@ LEARNING_RATE = 1e-4
 def build_iqa_jax(images: np.ndarray, labels: np.ndarray) -> dict[str, Callable]:
     """Compiles our training step and inference; each call runs one to its end."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from iqa_jax.models.host_memory import keep_freed_memory
+    from iqa_jax.host_memory import keep_freed_memory
 
     keep_freed_memory()
     import jax
@@ -111,7 +111,7 @@ def serve(side: str, batch: int, size: int, pipe) -> None:
         work = build_iqa_jax(images, labels)
     else:
         if side == "pytorch_kept_memory":
-            from iqa_jax.models.host_memory import keep_freed_memory
+            from iqa_jax.host_memory import keep_freed_memory
 
             keep_freed_memory()
         work = build_pytorch(images, labels)

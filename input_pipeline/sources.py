@@ -1,5 +1,6 @@
 """Where the tiles of an image come from: a file to cut, tiles already cut, or pixels in memory."""
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -132,6 +133,26 @@ class TileSource:
         ):
             image[top : top + size, left : left + size] = tile
         return image
+
+    def content(self, index: int) -> str:
+        """Hashes what a picture is made of: its pixels' file, or its tiles' files and places.
+
+        Raises:
+          ImageError: a file cannot be read.
+        """
+        picture, digest = self._pictures[index], hashlib.sha256()
+        if isinstance(picture, np.ndarray):
+            digest.update(repr(picture.shape).encode() + picture.tobytes())
+            return digest.hexdigest()
+        is_cut = isinstance(picture, CutTiles)
+        for path in picture.paths if is_cut else [picture]:
+            try:
+                digest.update(Path(path).read_bytes())
+            except OSError as error:
+                raise ImageError(f"{path}: cannot be read: {error.strerror or error}.") from error
+        if is_cut:
+            digest.update(picture.positions.tobytes())
+        return digest.hexdigest()
 
     def _load_tile(self, path: str) -> np.ndarray:
         tile, size = load(path, max_pixels=self._max_pixels), self.tiling.size

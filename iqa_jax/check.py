@@ -9,6 +9,7 @@ from input_pipeline.manifest import check_split_contents
 from iqa_jax import setup
 from iqa_jax.config import check_config
 from iqa_jax.progress import meter, say
+from iqa_jax.targets import targets_from_config
 
 
 def check(config: ml_collections.ConfigDict) -> int:
@@ -22,6 +23,7 @@ def check(config: ml_collections.ConfigDict) -> int:
     """
     check_config(config)
     manifest = setup.manifest_from_config(config)
+    targets_from_config(config, manifest)
     with meter("audit", len(manifest.images)) as progress:
         report = audit(
             manifest,

@@ -4,16 +4,17 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 from jaxtyping import Float32
 
-from input_pipeline.audit import Audit
 from input_pipeline.bags import Bag, moved_bag, whole_bags
 from input_pipeline.embeddings import EmbeddingCache
 from input_pipeline.features import FeatureTable
+from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.progress import meter, say
@@ -42,16 +43,15 @@ class CachedEmbeddings:
 
 
 def cache_embeddings(
-    config: ml_collections.ConfigDict, source: TileSource, found: Audit
+    config: ml_collections.ConfigDict, variables: Mapping[str, Any], source: TileSource
 ) -> CachedEmbeddings:
     """Makes sure that the embeddings of all readable images are on disk.
 
     Args:
       config: of the run.
+      variables: of its network; only the encoder's count.
       source: of the tiles.
-      found: the audit of the images, with the hashes of their files.
     """
-    variables = setup.variables_from_config(config)
     tiling, copies = source.tiling, config.bags.copies
     cache = EmbeddingCache(
         Path(os.path.expanduser(config.bags.cache_folder)),
@@ -63,17 +63,21 @@ def cache_embeddings(
             "copies": [copies, config.seed] if copies > 1 else 1,
         },
     )
-    content = {
-        image_id: hashlib.sha256("".join(rows["sha256"]).encode()).hexdigest()
-        for image_id, rows in found.table.groupby("image_id")
-        if image_id not in found.bad_images
-    }
+    content = {}
+    for image_id in range(len(source)):
+        try:
+            content[image_id] = source.content(image_id)
+        except ImageError:
+            continue  # Has no embeddings, and its error where it is asked for.
     missing = [image_id for image_id, name in content.items() if cache.read(name) is None]
     say(f"{len(content) - len(missing)} of {len(content)} images are embedded in {cache.folder}")
     scorer = scorer_from_config(config)
 
     def bags() -> Iterator[Bag]:
         for bag in whole_bags(source, missing, FeatureTable(), threads=config.data.threads):
+            if bag.error:
+                del content[bag.image_id]
+                continue
             yield bag
             for copy in range(1, copies):
                 # The random numbers hang on the picture, not on its place in a manifest.

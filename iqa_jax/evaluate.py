@@ -26,7 +26,7 @@ from iqa_jax.analysis.metrics import (
     decision_metrics,
     score_metrics,
 )
-from iqa_jax.embed import CachedEmbeddings
+from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.workdir import Workdir, WorkdirError
@@ -147,8 +147,9 @@ def evaluate_run(
     config = workdir.config()
     manifest, output = _open_manifest(workdir, config, manifest_path)
     source = setup.source_from_config(config, manifest)
-    evaluator = Evaluator(config, manifest, source, workdir.features())
     variables, step = restore_variables(workdir, config)
+    embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
+    evaluator = Evaluator(config, manifest, source, workdir.features(), embeddings)
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     evaluations = {name: evaluator(variables, name) for name in splits}

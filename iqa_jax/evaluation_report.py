@@ -167,7 +167,8 @@ def _galleries(
             tile_size=source.tiling.size,
             tile_scores=score_of(answer.tile_values, kind),
             score=float(scores[place]),
-            label=image["label_text"],
+            # Scores here are higher-is-better; so is this, whatever the manifest's direction.
+            label=f"{labels[place]:g}" if kind == "numeric" else image["label_text"],
             predicted=label_of(
                 answer.values[fusion], kind, data.classes, data.marginal, thresholds
             ),

@@ -100,6 +100,7 @@ def prepare_training(
       TrainingError: the data cannot be trained on.
       ManifestError: ratings that cannot be.
     """
+    targets = targets_from_config(config, manifest)
     source = setup.source_from_config(config, manifest, cached=True)
     found = _audit(config, manifest, source, workdir)
     index = _index(config, manifest, source, found, workdir)
@@ -107,8 +108,7 @@ def prepare_training(
     workdir.write_features(features)
     embeddings = None
     if config.bags.cached:
-        embeddings = cache_embeddings(config, source, found)
-    targets = targets_from_config(config, manifest)
+        embeddings = cache_embeddings(config, setup.variables_from_config(config), source)
     return TrainingData(manifest, source, index, features, targets, embeddings)
 
 
