@@ -1,9 +1,10 @@
 """Trains, evaluates and applies image-quality scorers.
 
-    python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
-    python main.py --mode=check    --config=configs/X.py
-    python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
-    python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
+python main.py --mode=check    --config=configs/X.py
+python main.py --mode=compare  --config=configs/X.py --workdir=DIR
+python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
+python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
 """
 
 import os
@@ -15,7 +16,8 @@ from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
-_MODE = flags.DEFINE_enum("mode", "train", ["check", "train", "evaluate", "predict"], "What to do.")
+_MODES = ["check", "train", "compare", "evaluate", "predict"]
+_MODE = flags.DEFINE_enum("mode", "train", _MODES, "What to do.")
 _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
 _IMAGES = flags.DEFINE_string("images", "", "predict: a folder, pattern, image, .txt or table.")
@@ -39,7 +41,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _run() -> int:
     mode = _MODE.value
-    if mode in ("check", "train"):
+    if mode in ("check", "train", "compare"):
         _need(config="given" if _CONFIG.value is not None else "")
     if mode != "check":
         _need(workdir=_WORKDIR.value)
@@ -68,13 +70,15 @@ def _run() -> int:
         from iqa_jax.train import train
 
         return train(_CONFIG.value, _WORKDIR.value, command)
+    if mode == "compare":
+        from iqa_jax.compare import compare
+
+        return compare(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)
     if mode == "evaluate":
         from iqa_jax.evaluate import evaluate_run
 
-        evaluate_run(
-            workdir, split=_SPLIT.value, manifest_path=_MANIFEST.value, command=command
-        )
+        evaluate_run(workdir, split=_SPLIT.value, manifest_path=_MANIFEST.value, command=command)
         return 0
     from iqa_jax.predict import predict
 

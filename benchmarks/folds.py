@@ -27,8 +27,12 @@ def run_folds(folds: Mapping[str, Sequence[str]], output: Path, jobs: int) -> di
     def run(name: str) -> dict:
         folder = output / name
         metrics = folder / "run" / "metrics.json"
+        recipe = folder / "arguments.json"
+        if metrics.exists() and json.loads(recipe.read_text()) != list(folds[name]):
+            raise SystemExit(f"{folder} was trained with other arguments; give another --output.")
         if not metrics.exists():
             folder.mkdir(parents=True, exist_ok=True)
+            recipe.write_text(json.dumps(list(folds[name])))
             command = [sys.executable, str(ROOT / "main.py"), f"--workdir={folder / 'run'}"]
             with (folder / "log.txt").open("w") as log:
                 subprocess.run(

@@ -8,13 +8,13 @@ The command can be stopped and repeated.
 """
 
 import argparse
-import itertools
 import json
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.folds import ROOT, run_folds, summarise_fusions
+from input_pipeline.splits import leave_groups_out
 
 
 def write_fold(table: pd.DataFrame, path: Path, test: tuple[str, ...]) -> None:
@@ -43,7 +43,8 @@ def main() -> None:
     table["path"] = [str(folder / path) for path in table["path"]]
     output = arguments.output.resolve()
     folds = {}
-    for test in itertools.combinations(sorted(table["group"].unique()), 2):
+    for _, is_test in leave_groups_out(table["group"].to_numpy(), 2):
+        test = tuple(sorted(table["group"][is_test].unique()))
         name = "+".join(test)
         manifest = output / name / "manifest.csv"
         write_fold(table, manifest, test)

@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
     tiles.size = 256  # Pixels, square.
     tiles.stride = 256  # Smaller than `size`: overlapping tiles.
     tiles.edge = "shift"  # Last row and column: shift (inwards) | pad | drop.
-    tiles.random = True  # Training tiles move at random inside their cell of the grid.
+    tiles.random = True  # Training tiles move at random, by less than a stride.
     tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
     tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.
 
@@ -107,6 +107,15 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluation = evaluation = ml_collections.ConfigDict()
     evaluation.fusion = "mean_score"  # The headline: mean_score | vote | the model's own fusion.
     evaluation.chunk_tiles = 64  # Tiles per encoder call.
+
+    # What --mode=compare trains: each fusion on each split.
+    config.compare = compare = ml_collections.ConfigDict()
+    compare.fusions = (
+        "mean_embedding", "max_embedding", "attention", "gated_attention",
+        "gated_attention_positions", "tile_vit",
+    )  # fmt: skip
+    compare.splits = 10  # Split k is drawn with seed + k; 1 where the manifest has its own.
+    compare.fractions = (0.6, 0.2, 0.2)  # train, val, test of the splits that are drawn.
 
     config.parallel = parallel = ml_collections.ConfigDict()
     parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.

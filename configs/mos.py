@@ -1,6 +1,7 @@
 """Opinion scores on a frozen encoder, in the layout of LIVE In the Wild: columns path, mos.
 
-    python main.py --config=configs/mos.py --config.data.manifest=live/manifest.csv --workdir=runs/mos
+    python main.py --config=configs/mos.py --config.data.manifest=live/manifest.csv \
+        --workdir=runs/mos
 """
 
 import ml_collections

@@ -1,6 +1,6 @@
 """A few minutes on two cores: the seed recipe in small, on the sample photos.
 
-    make quickstart
+make quickstart
 """
 
 import ml_collections

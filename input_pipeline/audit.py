@@ -233,7 +233,7 @@ def _find_same_content(table: pd.DataFrame, manifest: Manifest) -> tuple[list[st
     labels = manifest.images["label_text"]
     for _, same in repeated.groupby("sha256", sort=False):
         is_flat = same["is_flat"].iat[0]
-        is_leak = same["split"].nunique() > 1 and not is_flat
+        is_leak = same["split"].nunique() > 1
         # Plain background is the same in many tiles, and no result gains by knowing it.
         if is_flat and manifest.tiles is not None:
             continue

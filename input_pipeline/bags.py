@@ -178,7 +178,7 @@ def training_batches(
       features: scaling of the hand-crafted features.
       tiles_per_bag: 1: every tile is an example; more: every image is one, with so many of its
         tiles drawn anew each time.
-      random_tiles: move tiles inside their cell; one that leaves the band is not moved.
+      random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
       **order: as in `shuffled_batches`.
 
@@ -286,9 +286,7 @@ def whole_bags(
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:
-    """Gives a bag's image again, its tiles moved at random in their cells and mirrored alike."""
+    """Gives a bag's image again, its tiles moved at random and mirrored alike."""
     count = len(bag.tiles)
     tiles = [source.random_tile(bag.image_id, bag.layout, n, rng)[0] for n in range(count)]
-    return dataclasses.replace(
-        bag, tiles=np.stack(tiles)[:, :, :: -1 if rng.random() < 0.5 else 1]
-    )
+    return dataclasses.replace(bag, tiles=np.stack(tiles)[:, :, :: -1 if rng.random() < 0.5 else 1])

@@ -127,7 +127,7 @@ def embedded_bags(
         try:
             layout = source.layout(image_id)
             embeddings = np.asarray(read(image_id)[0])
-        except (ImageError, KeyError) as error:
+        except ImageError as error:
             no_features = np.zeros((0, len(features.names)), np.float32)
             yield Bag(image_id, nothing, no_features, None, str(error))
             continue

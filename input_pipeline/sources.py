@@ -128,9 +128,7 @@ class TileSource:
             return self._pixels(index)
         layout, size = self.layout(index), self.tiling.size
         image = np.zeros((layout.height, layout.width, 3), np.uint8)
-        for (top, left), tile in zip(
-            layout.grid.origins, self.tiles(index, layout), strict=True
-        ):
+        for (top, left), tile in zip(layout.grid.origins, self.tiles(index, layout), strict=True):
             image[top : top + size, left : left + size] = tile
         return image
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
+from jaxtyping import Bool, Int, Int32, UInt8
 
 EDGE_LOW = 50
 EDGE_HIGH = 70
@@ -201,43 +201,6 @@ def within_band(
         raise ValueError(f"The edge-sum band from {low} to {high} is empty; swap its ends.")
     edge_sums = np.asarray(edge_sums)
     return (edge_sums >= low) & (edge_sums <= high)
-
-
-def stitch(
-    values: Float[np.ndarray, "tile"],
-    origins: Int[np.ndarray, "tile 2"],
-    size: int,
-    height: int,
-    width: int,
-) -> Float32[np.ndarray, "{height} {width}"]:
-    """Spreads one value per tile over the image, averaging where tiles overlap.
-
-    Works in bands of one tile's height: beyond the map itself, memory does not grow with the
-    image's height.
-
-    Args:
-        values: one per tile.
-        origins: top and left of each tile; parts beyond the image are ignored.
-        size: side of a tile in pixels.
-        height: of the image, in pixels.
-        width: of the image, in pixels.
-
-    Returns:
-        The map; NaN where no tile looked.
-    """
-    stitched = np.empty((height, width), np.float32)
-    for start in range(0, height, size):
-        rows = min(size, height - start)
-        total = np.zeros((rows, width))
-        count = np.zeros((rows, width))
-        for value, (top, left) in zip(values, origins.tolist(), strict=True):
-            top -= start
-            area = np.s_[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
-            total[area] += value
-            count[area] += 1
-        with np.errstate(invalid="ignore"):
-            stitched[start : start + rows] = total / count
-    return stitched
 
 
 def _axis_origins(length: int, tiling: Tiling) -> Int32[np.ndarray, "tile"]:

@@ -1,7 +1,7 @@
 """No-reference image quality from tiles.
 
-    scorer = iqa_jax.load_scorer("runs/quickstart")
-    scorer.score(["photo.jpg"])
+scorer = iqa_jax.load_scorer("runs/quickstart")
+scorer.score(["photo.jpg"])
 """
 
 

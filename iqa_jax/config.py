@@ -145,8 +145,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     fusion = config.fusion
     if fusion.width % max(fusion.heads, 1):
         problems.append(
-            f"fusion.width is {fusion.width}; it must be a multiple of fusion.heads, "
-            f"{fusion.heads}"
+            f"fusion.width is {fusion.width}; it must be a multiple of fusion.heads, {fusion.heads}"
         )
     for key in ("width", "position_dim"):
         if fusion.positions == "sincos_2d" and fusion[key] % 4:

@@ -11,9 +11,7 @@ from iqa_jax.analysis.contact_sheet import write_contact_sheet
 _TILES_PER_ROW = 12
 
 
-def draw_edge_filter(
-    path: Path, source: TileSource, index: TileIndex, low: int, high: int
-) -> None:
+def draw_edge_filter(path: Path, source: TileSource, index: TileIndex, low: int, high: int) -> None:
     """Writes a PNG of dropped and borderline tiles, each with its number of edge pixels.
 
     Args:

@@ -16,7 +16,6 @@ from input_pipeline.embeddings import EmbeddingCache
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
-from iqa_jax import setup
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
 
@@ -27,12 +26,17 @@ class CachedEmbeddings:
     Args:
       cache: where they are.
       content: image_id -> hash of the picture's content.
+      errors: image_id -> why it has no embeddings.
     """
 
-    def __init__(self, cache: EmbeddingCache, content: Mapping[int, str]):
-        self._cache, self._content = cache, content
+    def __init__(
+        self, cache: EmbeddingCache, content: Mapping[int, str], errors: Mapping[int, str]
+    ):
+        self._cache, self._content, self._errors = cache, content, errors
 
     def __call__(self, image_id: int) -> Float32[np.ndarray, "copy tile dim"]:
+        if image_id in self._errors:
+            raise ImageError(self._errors[image_id])
         embeddings = self._cache.read(self._content[image_id])
         if embeddings is None:
             raise OSError(
@@ -63,12 +67,12 @@ def cache_embeddings(
             "copies": [copies, config.seed] if copies > 1 else 1,
         },
     )
-    content = {}
+    content, errors = {}, {}
     for image_id in range(len(source)):
         try:
             content[image_id] = source.content(image_id)
-        except ImageError:
-            continue  # Has no embeddings, and its error where it is asked for.
+        except ImageError as error:
+            errors[image_id] = str(error)
     missing = [image_id for image_id, name in content.items() if cache.read(name) is None]
     say(f"{len(content) - len(missing)} of {len(content)} images are embedded in {cache.folder}")
     scorer = scorer_from_config(config)
@@ -76,7 +80,7 @@ def cache_embeddings(
     def bags() -> Iterator[Bag]:
         for bag in whole_bags(source, missing, FeatureTable(), threads=config.data.threads):
             if bag.error:
-                del content[bag.image_id]
+                errors[bag.image_id] = bag.error
                 continue
             yield bag
             for copy in range(1, copies):
@@ -93,7 +97,7 @@ def cache_embeddings(
                 cache.write(content[bag.image_id], np.stack(parts))
                 parts, done = [], done + 1
                 progress.update(done)
-    return CachedEmbeddings(cache, content)
+    return CachedEmbeddings(cache, content, errors)
 
 
 def _hash_tree(tree) -> str:

@@ -152,23 +152,29 @@ def evaluate_run(
     evaluator = Evaluator(config, manifest, source, workdir.features(), embeddings)
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
-    evaluations = {name: evaluator(variables, name) for name in splits}
-
+    if not splits:
+        raise WorkdirError(f"{manifest.path} has only the split train: name it, --split=train.")
+    seen = _names_seen(workdir, config) if manifest_path else set()
     is_three_class = config.data.label_kind == "binary" and config.data.marginal
-    if is_three_class and not manifest_path and "val" in evaluations:
-        _fit_three_class(workdir, config, evaluations["val"])
-    thresholds = workdir.thresholds()
-    metrics = {}
-    for name, evaluation in evaluations.items():
-        metrics[name] = dict(evaluation.metrics)
-        # The thresholds were fitted on the rows of the run's own `val`.
+    evaluations, metrics = {}, {}
+    # `val` comes first. What is scored is written at once: a later split may be interrupted.
+    for name in splits:
+        evaluation = evaluations[name] = evaluator(variables, name)
         is_fitted_on = name == "val" and not manifest_path
-        if thresholds and not is_fitted_on and evaluation.is_answered.any():
+        if is_three_class and is_fitted_on:
+            _fit_three_class(workdir, config, evaluation, step)
+        thresholds = workdir.thresholds(step)
+        metrics[name] = {"step": step, **evaluation.metrics}
+        if overlap := len(seen.intersection(_places(evaluation.images))):
+            metrics[name]["seen_in_training"] = overlap
+            say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "
+                "its figures flatter")  # fmt: skip
+        # No figure on rows that the thresholds were fitted on.
+        if thresholds and not is_fitted_on and not overlap and evaluation.is_answered.any():
             metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
         table = prediction_table(config, evaluation, thresholds)
         table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
-    known = output.read_json("metrics.json") if (output.folder / "metrics.json").exists() else {}
-    output.write_text("metrics.json", json.dumps({**known, **metrics}, indent=2))
+        _add_metrics(output, metrics)
 
     # Imports matplotlib: only a report needs it.
     from iqa_jax.evaluation_report import write_run_report
@@ -200,9 +206,12 @@ def _open_manifest(
 ) -> tuple[Manifest, Workdir]:
     """Reads the manifest to evaluate, and says where results go."""
     if manifest_path:
-        output = Workdir(workdir.folder / f"evaluation_{Path(manifest_path).stem}")
+        manifest = setup.manifest_from_config(config, manifest_path, whole="all")
+        # Many manifests are called manifest.csv; the digest tells them apart.
+        name = f"evaluation_{Path(manifest_path).stem}_{manifest.digest[:8]}"
+        output = Workdir(workdir.folder / name)
         output.folder.mkdir(exist_ok=True)
-        return setup.manifest_from_config(config, manifest_path, whole="all"), output
+        return manifest, output
     about = workdir.read_json("manifest.json")
     manifest = setup.manifest_from_config(config, about["path"])
     if manifest.digest != about["sha256"]:
@@ -214,6 +223,29 @@ def _open_manifest(
     return manifest, workdir
 
 
+def _places(images: pd.DataFrame) -> pd.Series:
+    """Says where images are, or what they are called where they are given as tiles."""
+    return images["path"].where(images["path"] != "", images["name"])
+
+
+def _names_seen(workdir: Workdir, config: ml_collections.ConfigDict) -> set[str]:
+    """Names the images that trained a run or chose its checkpoint, if its manifest is there."""
+    path = Path(workdir.read_json("manifest.json")["path"])
+    if not path.exists():
+        say(f"{path} is gone: whether these images trained the run cannot be told")
+        return set()
+    images = setup.manifest_from_config(config, path).images
+    return set(_places(images[images["split"].isin(("train", "val"))]))
+
+
+def _add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
+    """Writes metrics.json, keeping other splits' figures of the same checkpoint."""
+    step = next(iter(metrics.values()))["step"]
+    known = output.read_json("metrics.json") if (output.folder / "metrics.json").exists() else {}
+    known = {name: figures for name, figures in known.items() if figures["step"] == step}
+    output.write_text("metrics.json", json.dumps({**known, **metrics}, indent=2))
+
+
 def _grades(evaluation: Evaluation) -> np.ndarray:
     """Gives binary labels with the marginal ones between: 0 bad, 1 marginal, 2 good."""
     labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
@@ -221,7 +253,7 @@ def _grades(evaluation: Evaluation) -> np.ndarray:
 
 
 def _fit_three_class(
-    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Evaluation
+    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Evaluation, step: int
 ) -> None:
     """Fits the thresholds on `val`, whose rows no reported three-class figure is scored on."""
     grades = _grades(evaluation)
@@ -229,7 +261,7 @@ def _fit_three_class(
         return
     scores = score_of(evaluation.values(config.evaluation.fusion), "binary")
     low, high = fit_thresholds(scores, grades)
-    workdir.write_text("thresholds.json", json.dumps({"low": low, "high": high}))
+    workdir.write_text("thresholds.json", json.dumps({"step": step, "low": low, "high": high}))
 
 
 def _three_class_metrics(
@@ -248,9 +280,7 @@ def prediction_table(
 ) -> pd.DataFrame:
     """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
     rows = []
-    for answer, (_, image) in zip(
-        evaluation.answers, evaluation.images.iterrows(), strict=True
-    ):
+    for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
         row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
         row |= answer_row(config, answer, thresholds)
         row |= {
@@ -271,9 +301,7 @@ def answer_row(
     values = answer.values[config.evaluation.fusion]
     row: dict[str, Any] = {
         "score": _written_score(config, values),
-        "predicted": label_of(
-            values, data.label_kind, data.classes, data.marginal, thresholds
-        ),
+        "predicted": label_of(values, data.label_kind, data.classes, data.marginal, thresholds),
     }
     if data.label_kind != "numeric":
         row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}

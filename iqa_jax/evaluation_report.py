@@ -116,7 +116,7 @@ def _headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) ->
         Headline(
             f"{name}, {split}",
             figures["fusions"].get(figures["fusion"], {}).get(name),
-            f"{figures['fusion']} over {figures['rows'] - figures['errors']} images",
+            f"{figures['fusion']} over {figures.get('n', 0)} images",
         )
         for split, figures in metrics.items()
     ]
@@ -191,6 +191,4 @@ def _galleries(
         own = values[np.arange(len(rows)), np.maximum(labels, 0).astype(int)]
         distance = np.where(labels >= 0, 1 - own, -1)
     worst = [place for place in np.argsort(-distance, kind="stable") if distance[place] >= 0]
-    yield gallery(
-        "Worst mistakes", "Furthest from their label, worst first.", worst[:_EXAMPLES]
-    )
+    yield gallery("Worst mistakes", "Furthest from their label, worst first.", worst[:_EXAMPLES])

@@ -36,7 +36,7 @@ class QualityScorer:
         self.config: ml_collections.ConfigDict = workdir.config()
         self._variables, self.step = restore_variables(workdir, self.config)
         self._features: FeatureTable = workdir.features()
-        self._thresholds = workdir.thresholds()
+        self._thresholds = workdir.thresholds(self.step)
         self._scorer = scorer_from_config(self.config)
 
     @property

@@ -25,6 +25,7 @@ from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
 
 _BAGS_PER_CALL = 16
+_TILES_PER_CALL = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +59,11 @@ class Scorer:
       chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
     """
 
-    def __init__(self, model: QualityModel, task: Task, *, kind: str, fusion: str, chunk_tiles: int):
+    def __init__(
+        self, model: QualityModel, task: Task, *, kind: str, fusion: str, chunk_tiles: int
+    ):
         mesh = make_mesh(jax.local_devices())
-        devices = mesh.size
+        devices = self._devices = mesh.size
         self._replicated, self._sharded = replicated_sharding(mesh), batch_sharding(mesh)
         self._chunk = -(-chunk_tiles // devices) * devices
         self._bags = -(-_BAGS_PER_CALL // devices) * devices
@@ -75,6 +78,11 @@ class Scorer:
         variables = jax.device_put(variables, self._replicated)
         group: list[tuple[Bag, np.ndarray]] = []
         for embedded in self.embed(variables, bags):
+            # One huge image must not pad all bags of a group to its length.
+            longest = max(len(embeddings) for _, embeddings in [*group, embedded])
+            if group and longest * (len(group) + 1) > _TILES_PER_CALL:
+                yield from self._fuse(variables, group)
+                group = []
             group.append(embedded)
             if len(group) == self._bags:
                 yield from self._fuse(variables, group)
@@ -82,9 +90,7 @@ class Scorer:
         if group:
             yield from self._fuse(variables, group)
 
-    def embed(
-        self, variables: Any, bags: Iterable[Bag]
-    ) -> Iterator[tuple[Bag, np.ndarray]]:
+    def embed(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[Bag, np.ndarray]]:
         """Encodes the tiles of all bags as one stream, cut into chunks.
 
         Yields:
@@ -128,20 +134,21 @@ class Scorer:
             encode()
         yield from complete()
 
-    def _fuse(
-        self, variables: Any, group: list[tuple[Bag, np.ndarray]]
-    ) -> Iterator[Answered]:
+    def _fuse(self, variables: Any, group: list[tuple[Bag, np.ndarray]]) -> Iterator[Answered]:
         longest = max(len(embeddings) for _, embeddings in group)
         dim = max(embeddings.shape[1] for _, embeddings in group)
         # Powers of two: few shapes to compile, whatever the images.
         length = 1 << max(longest - 1, 0).bit_length()
         features = group[0][0].features.shape[1]
+        bags = self._bags
+        if length * bags > _TILES_PER_CALL:
+            bags = -(-len(group) // self._devices) * self._devices
         batch = {
-            "embeddings": np.zeros((self._bags, length, dim), np.float32),
-            "features": np.zeros((self._bags, length, features), np.float32),
-            "tile_mask": np.zeros((self._bags, length), bool),
-            "tile_position": np.zeros((self._bags, length, 2), np.int32),
-            "grid_shape": np.ones((self._bags, 2), np.int32),
+            "embeddings": np.zeros((bags, length, dim), np.float32),
+            "features": np.zeros((bags, length, features), np.float32),
+            "tile_mask": np.zeros((bags, length), bool),
+            "tile_position": np.zeros((bags, length, 2), np.int32),
+            "grid_shape": np.ones((bags, 2), np.int32),
         }
         for row, (bag, embeddings) in enumerate(group):
             count = len(embeddings)

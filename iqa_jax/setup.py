@@ -180,9 +180,7 @@ def abstract_state_from_config(config: Config) -> TrainState:
     """Gives the shapes of a run's state, on one device, without computing or loading any."""
     optimizer, _ = optimizer_from_config(config, steps_per_epoch=1)
     state = jax.eval_shape(
-        lambda: create_state(
-            _random_variables(config), optimizer, is_trainable_from_config(config)
-        )
+        lambda: create_state(_random_variables(config), optimizer, is_trainable_from_config(config))
     )
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(

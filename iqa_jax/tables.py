@@ -22,9 +22,7 @@ def _csv_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callable[[R
 
 
 @contextmanager
-def _json_lines_writer(
-    path: Path, columns: Mapping[str, type]
-) -> Iterator[Callable[[Rows], None]]:
+def _json_lines_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callable[[Rows], None]]:
     with path.open("w", encoding="utf-8") as file:
 
         def write(rows: Rows) -> None:
@@ -40,7 +38,21 @@ def _parquet_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callabl
     types = {str: pa.string(), float: pa.float64(), int: pa.int64()}
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        yield lambda rows: writer.write_table(pa.Table.from_pylist(list(rows), schema))
+
+        def write(rows: Rows) -> None:
+            # Parquet holds UTF-8 only; file names may be anything.
+            clean = [
+                {
+                    name: value.encode("utf-8", "backslashreplace").decode()
+                    if isinstance(value, str)
+                    else value
+                    for name, value in row.items()
+                }
+                for row in rows
+            ]
+            writer.write_table(pa.Table.from_pylist(clean, schema))
+
+        yield write
 
 
 TABLE_WRITERS: dict[

@@ -7,6 +7,7 @@ resumed run is bit for bit the run that was never stopped.
 
 import dataclasses
 import math
+import os
 import signal
 import sys
 import time
@@ -68,11 +69,21 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     manifest = setup.manifest_from_config(config)
     workdir = Workdir(folder)
     workdir.open_for_training(config, manifest)
-    stopped_by = _Loop(config, prepare_training(config, manifest, workdir), workdir).run()
+    stopped_by = fit(config, prepare_training(config, manifest, workdir), workdir)
     if stopped_by:
         return 128 + stopped_by
     evaluate_run(workdir, command=command)
     return 0
+
+
+def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir) -> int:
+    """Trains in a workdir that is open, or goes on there, without evaluating the outcome.
+
+    Returns:
+      The signal that stopped it, or 0.
+    """
+    workdir.write_features(data.features)
+    return _Loop(config, data, workdir).run()
 
 
 class _Loop:
@@ -124,7 +135,8 @@ class _Loop:
         config, writer = self.config, _Writer(self.workdir)
         evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
         in_flight: deque = deque()
-        logged_at, logged_step = time.monotonic(), self.step
+        logged_at, tiles = time.monotonic(), 0
+        first_step = self.step + 1
         with _signals() as received, meter("step", self.total_steps) as progress:
             while self.step < self.total_steps and not self._is_stale():
                 batch = next(self.data)
@@ -133,22 +145,24 @@ class _Loop:
                 self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
                 self.step += 1
                 in_flight.append((self.step, image_id, metrics))
-                self._settle(in_flight, _STEPS_IN_FLIGHT)
+                tiles += int(batch["tile_mask"].sum())
+                # The first update compiles: it says nothing about the rate.
+                self._settle(in_flight, 0 if self.step == first_step else _STEPS_IN_FLIGHT)
+                if self.step == first_step:
+                    logged_at, tiles = time.monotonic(), 0
                 is_last = self.step == self.total_steps
 
                 if self.step % config.log_every_steps == 0 or is_last:
                     values = self._settle(in_flight)
                     now = time.monotonic()
-                    rate = (self.step - logged_step) * config.batch_size / (now - logged_at)
-                    logged_at, logged_step = now, self.step
+                    rate = tiles / max(now - logged_at, 1e-9)
+                    logged_at, tiles = now, 0
                     values["learning_rate"] = float(self.schedule(self.step - 1))
                     values["tiles_per_second"] = rate
                     writer.write(
                         self.step, {f"train/{name}": value for name, value in values.items()}
                     )
-                    progress.update(
-                        self.step, f"loss {values['loss']:.4f}  {rate:.0f} tiles/s"
-                    )
+                    progress.update(self.step, f"loss {values['loss']:.4f}  {rate:.0f} tiles/s")
 
                 if self.step % evaluate_every == 0 or is_last:
                     self._settle(in_flight)
@@ -156,8 +170,11 @@ class _Loop:
                     writer.write(self.step, self._evaluate())
                     logged_at += time.monotonic() - paused
 
-                if received or is_last or self._is_stale() or (
-                    self.step % config.checkpoint_every_steps == 0
+                if (
+                    received
+                    or is_last
+                    or self._is_stale()
+                    or (self.step % config.checkpoint_every_steps == 0)
                 ):
                     self._settle(in_flight)
                     self._save(self.workdir.last)
@@ -212,9 +229,7 @@ class _Loop:
             )
         shown = "undefined" if value is None else f"{value:.4f}"
         say(f"step {self.step}: val {name} {shown}{', the best so far' if is_better else ''}")
-        return {
-            f"val/{key}": value for key, value in figures.items() if isinstance(value, float)
-        }
+        return {f"val/{key}": value for key, value in figures.items() if isinstance(value, float)}
 
     def _save(self, checkpoints) -> None:
         record = {"data": self.data.get_state(), "best": dataclasses.asdict(self.best)}
@@ -232,7 +247,7 @@ class _Loop:
             f"parallel.mode {self.config.parallel.mode}"
         )
         say(
-            f"{self.total_steps} steps of {self.config.batch_size} tiles, "
+            f"{self.total_steps} steps of {self.config.batch_size} examples, "
             f"{self.steps_per_epoch} per epoch; results go to {self.workdir.folder}"
         )
 
@@ -246,6 +261,7 @@ class _Writer:
     @cached_property
     def _tensorboard(self):
         # Imports TensorFlow: not before the first update is on its way.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # Else it warns, twice.
         try:
             from clu.metric_writers import SummaryWriter
         except ImportError:

@@ -19,7 +19,7 @@ from input_pipeline.bags import (
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import FeatureTable
-from input_pipeline.manifest import Manifest, check_split_contents
+from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.edge_filter import draw_edge_filter
@@ -105,7 +105,6 @@ def prepare_training(
     found = _audit(config, manifest, source, workdir)
     index = _index(config, manifest, source, found, workdir)
     features = fit_index_features(config.data.features, index, manifest.images)
-    workdir.write_features(features)
     embeddings = None
     if config.bags.cached:
         embeddings = cache_embeddings(config, setup.variables_from_config(config), source)
@@ -122,16 +121,11 @@ def _audit(
             max_pixels=config.data.max_pixels,
             progress=lambda done, _: progress.update(done),
         )
-    readable = manifest.images.drop(list(found.bad_images))
-    problems = [
-        *found.errors,
-        *check_split_contents(dataclasses.replace(manifest, images=readable)),
-    ]
     text = format_audit(found)
     workdir.write_text("audit.txt", text)
-    if problems:
+    if found.errors:
         raise TrainingError(
-            "the data cannot be trained on:\n" + "\n".join(f"  {line}" for line in problems)
+            "the data cannot be trained on:\n" + "\n".join(f"  {line}" for line in found.errors)
         )
     say(text)
     return found
@@ -162,6 +156,8 @@ def _index(
             threads=config.data.threads,
             progress=progress.update,
         )
+    for image_id, error in index.errors.items():
+        say(f"left out, {manifest.images['name'][image_id]}: {error}")
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
         f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
     if len(index.dropped):

@@ -1,8 +1,8 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
-    config.json  manifest.json  versions.json  features.json  thresholds.json
-    checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
-    metrics.json  predictions_<split>.csv  report.html
+config.json  manifest.json  versions.json  features.json  thresholds.json
+checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
+metrics.json  predictions_<split>.csv  report.html
 """
 
 import dataclasses
@@ -23,7 +23,8 @@ from iqa_jax.learning.checkpoint import Checkpoints
 # Keys that a later start may change without making another run of it.
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
-              "parallel.mode")  # fmt: skip
+              "parallel.mode", "compare.fusions", "compare.splits",
+              "compare.fractions")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -92,12 +93,12 @@ class Workdir:
     def write_features(self, features: FeatureTable) -> None:
         self.write_text("features.json", json.dumps(dataclasses.asdict(features)))
 
-    def thresholds(self) -> tuple[float, float] | None:
-        """Reads the two thresholds of the three-class answer; None where there are none."""
+    def thresholds(self, step: int) -> tuple[float, float] | None:
+        """Reads the thresholds of the three-class answer; None if not fitted for that step."""
         if not (self.folder / "thresholds.json").exists():
             return None
         thresholds = self.read_json("thresholds.json")
-        return thresholds["low"], thresholds["high"]
+        return (thresholds["low"], thresholds["high"]) if thresholds["step"] == step else None
 
     def read_json(self, name: str) -> Any:
         return json.loads(self.read_text(name))
@@ -109,8 +110,12 @@ class Workdir:
         """Writes a file whole or not at all."""
         path = self.folder / name
         part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        try:
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         return path
 
     def history(self) -> list[dict[str, Any]]:
@@ -134,4 +139,7 @@ class Workdir:
 
 def versions() -> dict[str, str]:
     """Names the versions that a figure depends on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }

@@ -8,6 +8,11 @@ from pathlib import Path
 
 # The devices are virtual ones of the CPU, here and in the processes that tests start.
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Tests run each program a few times: compiling fast matters more than running fast.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "")
+    + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 import cv2
 import jax
@@ -18,9 +23,7 @@ import sklearn.datasets
 
 jax.config.update("jax_num_cpu_devices", 8)
 # The folder of main.py: what one start has compiled, tests and other starts find.
-jax.config.update(
-    "jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled")
-)
+jax.config.update("jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 ROOT = Path(__file__).parents[1]

@@ -152,12 +152,11 @@ def test_a_copy_inside_one_split_is_a_warning(tmp_path):
     assert found.warnings == ["the same file content is in rows 2, 6 in 'train': keep one"]
 
 
-def test_a_flat_picture_in_two_splits_is_a_warning(tmp_path):
+def test_a_flat_picture_in_two_splits_is_a_leak_all_the_same(tmp_path):
     black = png(np.zeros((128, 128, 3), np.uint8))
     rows = [*clean_rows(), ("e.png,bad,train,e", black), ("f.png,bad,val,f", black)]
     found = audit_rows(tmp_path, rows)
-    assert found.errors == []
-    assert found.warnings == [
+    assert found.errors == [
         "the same file content is in row 6 in 'train' and row 7 in 'val': keep one"
     ]
 

@@ -174,9 +174,7 @@ def test_features_are_standardised_on_the_training_tiles(data):
     manifest, _, index = data
     names = ("n_tiles", "edge_sum", "exposure")
     features = fit_index_features(names, index, manifest.images)
-    epoch = take(
-        batches(data, features, balanced=False, random_tiles=False), len(index) // 8
-    )
+    epoch = take(batches(data, features, balanced=False, random_tiles=False), len(index) // 8)
     values = np.concatenate([batch["features"][:, 0] for batch in epoch])
     np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-5)
     # All images have the same number of tiles: nothing to scale there.
@@ -228,9 +226,7 @@ def test_tiles_already_cut_are_the_same_tiles(tiny_manifest, cut_manifest):
         train = manifest.split("train")
         index = index_tiles(source, train.index[train["label"] >= 0], low=0, threads=2)
         bags = whole_bags(source, manifest.images.index, NO_FEATURES, threads=2)
-        parts.append(
-            (take(batches((manifest, source, index), random_tiles=False), 3), list(bags))
-        )
+        parts.append((take(batches((manifest, source, index), random_tiles=False), 3), list(bags)))
     assert_same(parts[0][0], parts[1][0])
     for whole, cut in zip(parts[0][1], parts[1][1], strict=True):
         np.testing.assert_array_equal(whole.tiles, cut.tiles)
@@ -249,9 +245,7 @@ def test_a_bad_image_is_an_error_and_leaves_the_others_alone(tmp_path):
     good = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
     (tmp_path / "text.jpg").write_text("no image")
     missing = tmp_path / "missing.png"
-    source = TileSource(
-        [good, tmp_path / "text.jpg", missing, good], TILING, max_pixels=MAX_PIXELS
-    )
+    source = TileSource([good, tmp_path / "text.jpg", missing, good], TILING, max_pixels=MAX_PIXELS)
     index = index_tiles(source, range(4), low=0, threads=2)
     assert set(index.errors) == {1, 2} and set(index.image_id) == {0, 3}
     bags = list(whole_bags(source, [3, 1, 0, 2], FeatureTable(), threads=2))

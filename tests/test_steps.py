@@ -56,9 +56,7 @@ def assert_close(left, right):
         ours, theirs = flat(getattr(left, kind)), flat(getattr(right, kind))
         for path, value in ours.items():
             scale = max(np.abs(value).max(), 1e-3)
-            np.testing.assert_allclose(
-                value / scale, theirs[path] / scale, atol=2e-4, err_msg=path
-            )
+            np.testing.assert_allclose(value / scale, theirs[path] / scale, atol=2e-4, err_msg=path)
     for name, value in left_figures.items():
         np.testing.assert_allclose(value, right_figures[name], rtol=1e-3, err_msg=name)
 

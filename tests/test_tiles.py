@@ -190,25 +190,3 @@ def test_band_includes_both_ends_and_is_never_empty():
     np.testing.assert_array_equal(kept, [False, True, True, True, False])
     with pytest.raises(ValueError, match="empty"):
         tiles.within_band(np.array([1]), 2, 1)
-
-
-@pytest.mark.parametrize("edge", EDGES)
-def test_stitch_averages_overlaps(edge):
-    height, width, size = 37, 50, 16
-    origins = tiles.grid(height, width, Tiling(size, 12, edge)).origins
-    values = np.random.default_rng(0).random(len(origins))
-    total = np.zeros((height, width))
-    for value, (top, left) in zip(values, origins, strict=True):
-        total[top : top + size, left : left + size] += value
-    count = coverage(height, width, origins, size)
-    stitched = tiles.stitch(values, origins, size, height, width)
-    assert stitched.dtype == np.float32
-    np.testing.assert_array_equal(np.isnan(stitched), count == 0)
-    np.testing.assert_allclose(stitched[count > 0], (total / np.maximum(count, 1))[count > 0], 1e-6)
-
-
-def test_stitch_puts_a_value_only_under_its_tile():
-    origins = np.array([[0, 0], [-4, 6]])
-    stitched = tiles.stitch(np.array([1.0, 3.0]), origins, 8, 10, 10)
-    assert stitched[0, 0] == 1 and stitched[3, 6] == 2 and stitched[3, 8] == 3
-    assert stitched[4, 6] == 1 and np.isnan(stitched[4, 8]) and np.isnan(stitched[9, 9])

@@ -17,7 +17,8 @@ def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.
 
     Returns:
       binary: P(good). ordered: the expected grade, from 0 (all on the worst class) to 1. numeric:
-      the score on its scale. unordered: the probability of the most probable class.
+      the score on its scale, not cut off
+      at the ends, which would tie ranks. unordered: the probability of the most probable class.
     """
     if kind == "numeric":
         return values[..., 0]

@@ -5,7 +5,7 @@ Nothing here may change what people call quality: no blur, noise, scaling or con
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 # Luma and chroma, Rec. 601 (the YIQ of NTSC): a turn of the (I, Q) plane is a turn of the hue and
 # its scale is the saturation, so both are one 3x3 matrix and luma, which carries most of what
@@ -15,9 +15,7 @@ _RGB_TO_YIQ = jnp.array(
 )
 
 
-def colour_matrix(
-    hue: Float[Array, " n"], saturation: Float[Array, " n"]
-) -> Float[Array, "n 3 3"]:
+def colour_matrix(hue: Float[Array, " n"], saturation: Float[Array, " n"]) -> Float[Array, "n 3 3"]:
     """Gives the matrices that turn the hue and scale the saturation of RGB column vectors.
 
     Args:
@@ -70,9 +68,7 @@ def augment(
     Returns:
       RGB in [0, 1].
     """
-    batch = tiles.shape[0]
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first_example + jnp.arange(batch))
-    draws = jax.vmap(lambda k: jax.random.uniform(k, (4,)))(keys)
+    draws = _draw(key, len(tiles), first_example)
     images = to_unit(tiles)
     pick = (slice(None), None, None, None, None)
     if flip_horizontal:
@@ -85,8 +81,40 @@ def augment(
         matrices = colour_matrix(hue, saturation)
         # Written out: a batched 3x3 product over pixels is slow on every backend.
         channels = [
-            sum(matrices[:, row, column, None, None, None] * images[..., column] for column in range(3))
+            sum(
+                matrices[:, row, column, None, None, None] * images[..., column]
+                for column in range(3)
+            )
             for row in range(3)
         ]
         images = jnp.clip(jnp.stack(channels, axis=-1), 0, 1)
     return images
+
+
+def mirror_positions(
+    tile_position: Int[Array, "batch tile 2"],
+    grid_shape: Int[Array, "batch 2"],
+    key: Key[Array, ""],
+    *,
+    flip_horizontal: bool,
+    flip_vertical: bool,
+    first_example: int | Array = 0,
+) -> Int[Array, "batch tile 2"]:
+    """Moves tiles to where they lie in the photograph that `augment` mirrors by the same key.
+
+    Args:
+      tile_position: row and column.
+      grid_shape: rows and columns.
+      key, flip_horizontal, flip_vertical, first_example: as given to `augment`.
+    """
+    draws = _draw(key, len(tile_position), first_example)
+    asked = jnp.array([flip_vertical, flip_horizontal])
+    is_mirrored = (draws[:, 1::-1] < 0.5) & asked
+    mirrored = grid_shape[:, None] - 1 - tile_position
+    return jnp.where(is_mirrored[:, None], mirrored, tile_position)
+
+
+def _draw(key: Key[Array, ""], batch: int, first_example: int | Array) -> Float[Array, "batch 4"]:
+    """Draws each example's numbers by its place in the global batch."""
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first_example + jnp.arange(batch))
+    return jax.vmap(lambda k: jax.random.uniform(k, (4,)))(keys)

@@ -74,9 +74,8 @@ class Checkpoints:
             raise CheckpointError(
                 f"could not save the checkpoint of step {step} in {self.folder}: "
                 f"{_first_line(error)}. "
-                + (f"The last good one is step {kept[-1]}. " if kept else "")
-                + "Check the free space and the permissions, then start the same command again: "
-                "it goes on from the last good checkpoint."
+                "Check the free space and the permissions, then start the same command again: it "
+                + (f"goes on from the last good one, step {kept[-1]}." if kept else "starts anew.")
             ) from error
 
     def restore(self, target: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
@@ -109,7 +108,9 @@ class Checkpoints:
                 problem = error
                 logging.warning(
                     "checkpoint %s in %s cannot be read: %s",
-                    candidate, self.folder, _first_line(error),
+                    candidate,
+                    self.folder,
+                    _first_line(error),
                 )
         raise CheckpointError(
             f"no checkpoint in {self.folder} can be read ({_first_line(problem)}). It is damaged, "

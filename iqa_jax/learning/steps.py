@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, UInt8
 
-from iqa_jax.learning.augment import augment, to_unit
+from iqa_jax.learning.augment import augment, mirror_positions, to_unit
 from iqa_jax.learning.state import Path, TrainState, merge, partition
 from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
@@ -34,9 +34,9 @@ def train_step(
 
     Args:
       state: before the update.
-      batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`, `label`, `mask`.
-        Masked examples weigh nothing. `weight` [batch] scales each example's loss; without it all
-        weigh 1.
+      batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
+        `label`, `mask`. Masked examples weigh nothing. `weight` [batch] scales each example's
+        loss; without it all weigh 1.
       model, task, optimizer: of the run.
       is_trainable: which parameters the update may change.
       augmentation: keyword arguments of `augment`.
@@ -57,7 +57,15 @@ def train_step(
 
     if "tiles" in batch:
         tiles = augment(batch["tiles"], augment_key, **augmentation, first_example=first_example)
-        batch = {**batch, "tiles": tiles}
+        position = mirror_positions(
+            batch["tile_position"],
+            batch["grid_shape"],
+            augment_key,
+            flip_horizontal=augmentation["flip_horizontal"],
+            flip_vertical=augmentation["flip_vertical"],
+            first_example=first_example,
+        )
+        batch = {**batch, "tiles": tiles, "tile_position": position}
     trainable, frozen = partition(state.params, is_trainable)
     weight = jnp.where(batch["mask"], batch.get("weight", 1.0), 0.0)
     terms = jnp.where(batch["mask"], task.terms(batch["label"]), 0).sum()

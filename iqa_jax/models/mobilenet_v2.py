@@ -97,9 +97,7 @@ def pool_stages(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Ar
     """
     maps = [feature_map.astype(jnp.float32) for feature_map in maps]
     means = [jnp.mean(feature_map, axis=(1, 2)) for feature_map in maps]
-    deviations = [
-        jnp.sqrt(jnp.var(feature_map, axis=(1, 2)) + 1e-6) for feature_map in maps
-    ]
+    deviations = [jnp.sqrt(jnp.var(feature_map, axis=(1, 2)) + 1e-6) for feature_map in maps]
     return jnp.concatenate([*means, *deviations], axis=-1)
 
 

@@ -106,6 +106,4 @@ class QualityModel(nn.Module):
         embeddings = self.encode(
             tiles.reshape(-1, *tiles.shape[2:]), mask.reshape(-1), train, progress
         )
-        return self.answer(
-            {**batch, "embeddings": embeddings.reshape(*mask.shape, -1)}, train
-        )
+        return self.answer({**batch, "embeddings": embeddings.reshape(*mask.shape, -1)}, train)

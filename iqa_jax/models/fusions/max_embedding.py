@@ -27,6 +27,4 @@ class MaxEmbedding(nn.Module):
         is_winner = (real == highest) & tile_mask[..., None]
         winners = jnp.maximum(is_winner.sum(axis=1, keepdims=True), 1)
         has_tiles = tile_mask.any(axis=1, keepdims=True)
-        return Fused(
-            jnp.where(has_tiles, highest[:, 0], 0), (is_winner / winners).mean(axis=-1)
-        )
+        return Fused(jnp.where(has_tiles, highest[:, 0], 0), (is_winner / winners).mean(axis=-1))

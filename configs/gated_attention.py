@@ -1,0 +1,19 @@
+"""Images in which few tiles decide: gated attention on a frozen encoder, embedded once.
+
+    python main.py --config=configs/gated_attention.py --workdir=runs/gated_attention \
+        --config.data.manifest=photos/manifest.csv
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = default.get_config()
+    config.model.pooling, config.model.trainable_layers = "stages", 0
+    config.model.fusion = config.evaluation.fusion = "gated_attention"
+    config.bags.cached, config.bags.tiles = True, 16
+    config.optimizer.learning_rate, config.epochs = 3e-4, 40
+    config.early_stopping.patience = 10
+    return config

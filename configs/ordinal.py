@@ -1,0 +1,17 @@
+"""Grades in an order, here bad, marginal and good: CORAL on a frozen encoder, embedded once.
+
+    python main.py --config=configs/ordinal.py --workdir=runs/ordinal \
+        --config.data.manifest=photos/manifest.csv
+"""
+
+import ml_collections
+
+from configs import gated_attention
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = gated_attention.get_config()
+    config.data.label_kind, config.data.classes = "ordered", ("bad", "marginal", "good")
+    config.loss.name = "coral"
+    config.early_stopping.metric = "quadratic_kappa"
+    return config

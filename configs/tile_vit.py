@@ -1,0 +1,15 @@
+"""Images in which the place of a tile counts: a transformer over tiles on a frozen encoder.
+
+    python main.py --config=configs/tile_vit.py --workdir=runs/tile_vit \
+        --config.data.manifest=photos/manifest.csv
+"""
+
+import ml_collections
+
+from configs import gated_attention
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = gated_attention.get_config()
+    config.model.fusion = config.evaluation.fusion = "tile_vit"
+    return config
