@@ -14,20 +14,32 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+# Mode -> the flags it needs, and those it also takes.
+_MODES = {
+    "check": (["config"], []),
+    "train": (["config", "workdir"], []),
+    "compare": (["config", "workdir"], []),
+    "evaluate": (["workdir"], ["split", "manifest"]),
+    "predict": (["workdir", "images"], ["output"]),
+}
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
+_MODE = flags.DEFINE_enum("mode", "train", list(_MODES), "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
-_MODES = ["check", "train", "compare", "evaluate", "predict"]
-_MODE = flags.DEFINE_enum("mode", "train", _MODES, "What to do.")
 _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
 _IMAGES = flags.DEFINE_string("images", "", "predict: a folder, pattern, image, .txt or table.")
 _OUTPUT = flags.DEFINE_string("output", "scores.csv", "predict: .csv, .jsonl or .parquet.")
 
 
-def _need(**values: str) -> None:
-    missing = [f"--{name}" for name, value in values.items() if not value]
+def _check_flags() -> None:
+    needed, optional = _MODES[_MODE.value]
+    missing = [f"--{name}" for name in needed if not flags.FLAGS[name].value]
     if missing:
         raise app.UsageError(f"--mode={_MODE.value} needs {' and '.join(missing)}.")
+    known = {name for both in _MODES.values() for names in both for name in names}
+    for name in sorted(known.difference(needed, optional)):
+        if flags.FLAGS[name].present:
+            raise app.UsageError(f"--mode={_MODE.value} has no use for --{name}.")
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -40,14 +52,8 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _run() -> int:
-    mode = _MODE.value
-    if mode in ("check", "train", "compare"):
-        _need(config="given" if _CONFIG.value is not None else "")
-    if mode != "check":
-        _need(workdir=_WORKDIR.value)
-    if mode == "predict":
-        _need(images=_IMAGES.value)
-
+    _check_flags()
+    mode, command = _MODE.value, shlex.join(["python", *sys.argv])
     import jax
 
     from iqa_jax.host_memory import keep_freed_memory
@@ -63,9 +69,6 @@ def _run() -> int:
         from iqa_jax.check import check
 
         return check(_CONFIG.value)
-    from iqa_jax.workdir import Workdir
-
-    command = shlex.join(["python", *sys.argv])
     if mode == "train":
         from iqa_jax.train import train
 
@@ -74,6 +77,8 @@ def _run() -> int:
         from iqa_jax.compare import compare
 
         return compare(_CONFIG.value, _WORKDIR.value, command)
+    from iqa_jax.workdir import Workdir
+
     workdir = Workdir(_WORKDIR.value)
     if mode == "evaluate":
         from iqa_jax.evaluate import evaluate_run
