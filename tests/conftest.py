@@ -8,11 +8,6 @@ from pathlib import Path
 
 # The devices are virtual ones of the CPU, here and in the processes that tests start.
 os.environ["JAX_PLATFORMS"] = "cpu"
-# Tests run each program a few times: compiling fast matters more than running fast.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
 
 import cv2
 import jax

@@ -49,8 +49,11 @@ def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
     return path
 
 
-# The default itself is what every tiny run of the other tests trains.
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "default"])
+# The default is what every tiny run of the other tests trains. mos_finetune would compile for
+# minutes over eight virtual devices: the gradient of the pooled stages is too much for XLA there.
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if name not in ("default", "mos_finetune")]
+)
 def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
     config = load_recipe(name)
     config.data.manifest = str(relabel(config, tiny_manifest, tmp_path))
@@ -60,8 +63,6 @@ def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
         # A narrow network compiles in seconds; only random weights have every width.
         config.model.width_multiplier, config.model.weights = 0.1, "none"
         config.model.trainable_layers = -1
-        # The gradient of "stages" over eight virtual devices takes XLA's CPU compiler minutes.
-        config.model.pooling = "mean"
     config.bags.cache_folder = str(tmp_path / "embeddings")
     # 96 tiles (112 where no label is marginal), or 28 images.
     config.batch_size = 8 if config.bags.tiles > 1 else 48
