@@ -146,9 +146,10 @@ class _Loop:
                 self.step += 1
                 in_flight.append((self.step, image_id, metrics))
                 tiles += int(batch["tile_mask"].sum())
-                # The first update compiles: it says nothing about the rate.
-                self._settle(in_flight, 0 if self.step == first_step else _STEPS_IN_FLIGHT)
+                self._settle(in_flight, _STEPS_IN_FLIGHT)
                 if self.step == first_step:
+                    # It compiled: it says nothing about the rate.
+                    jax.block_until_ready(metrics)
                     logged_at, tiles = time.monotonic(), 0
                 is_last = self.step == self.total_steps
 
