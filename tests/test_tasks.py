@@ -176,6 +176,8 @@ def _batch(kind, name):
     return {
         "tiles": rng.integers(0, 256, (16, 1, 4, 4, 3), np.uint8),
         "tile_mask": np.ones((16, 1), bool),
+        "tile_position": np.zeros((16, 1, 2), np.int32),
+        "grid_shape": np.ones((16, 2), np.int32),
         "label": label,
         "mask": np.arange(16) < 11,
         "weight": rng.uniform(0.5, 2, 16).astype(np.float32),
