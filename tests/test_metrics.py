@@ -6,10 +6,12 @@ import math
 import numpy as np
 import pytest
 
+from iqa_jax.analysis.calibration import expected_calibration_error
 from iqa_jax.analysis.metrics import (
     binary_metrics,
     class_metrics,
     decision_metrics,
+    mapped_metrics,
     score_metrics,
 )
 
@@ -27,6 +29,8 @@ def test_binary_metrics_by_hand():
         "balanced_accuracy": 3 / 4,
         "f1": pytest.approx(2 / 3),
         "log_loss": pytest.approx(-math.log(0.9 * 0.6 * 0.35 * 0.8) / 4),
+        # Confidences 0.9 (right), 0.6 (right), 0.65 (wrong, in the bin of 0.6's neighbour), 0.8.
+        "ece": pytest.approx((0.1 + 0.4 + 0.65 + 0.2) / 4),
     }
 
 
@@ -111,9 +115,10 @@ def test_class_metrics_decide_by_the_largest_and_take_float32():
     probabilities = rng.dirichlet(np.ones(4), size=50).astype(np.float32)
     labels = rng.integers(0, 4, size=50)
     found = class_metrics(probabilities, labels, is_ordered=True)
-    log_loss = found.pop("log_loss")
+    log_loss, ece = found.pop("log_loss"), found.pop("ece")
     assert found == decision_metrics(probabilities.argmax(1), labels, 4, is_ordered=True)
     assert log_loss == pytest.approx(-np.log(probabilities[np.arange(50), labels]).mean(), 1e-5)
+    assert ece == pytest.approx(expected_calibration_error(probabilities, labels))
 
 
 def test_two_class_probabilities_agree_with_the_binary_figures():
@@ -140,7 +145,23 @@ def test_score_metrics_by_hand_with_a_tie():
         "plcc": pytest.approx(4.5 / math.sqrt(4.75 * 5)),
         "rmse": 0.5,
         "mae": 0.25,
+        "outlier_ratio": None,
     }
+
+
+def test_an_outlier_is_beyond_two_standard_deviations():
+    predictions, targets = np.array([1.0, 2, 3, 9]), np.array([1.0, 4, 4, 4])
+    # Errors of 0, 2, 1 and 5 against twice 1, 1, 0.4 and 3: exactly two is no outlier.
+    found = score_metrics(predictions, targets, np.array([1, 1, 0.4, 3]))
+    assert found["outlier_ratio"] == 1 / 4
+    assert score_metrics(predictions[:0], targets[:0], np.zeros(0))["outlier_ratio"] is None
+
+
+def test_mapped_figures_are_those_of_the_mapped_predictions():
+    predictions, targets = np.array([0.0, 1, 2, 3]), np.array([1.0, 2, 3, 5])
+    found = mapped_metrics(2 * predictions, targets)
+    plain = score_metrics(2 * predictions, targets)
+    assert found == {"plcc_mapped": plain["plcc"], "rmse_mapped": plain["rmse"]}
 
 
 def test_rank_correlations_see_order_only():

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
+from iqa_jax.analysis.calibration import expected_calibration_error
 from iqa_jax.analysis.late_fusion import most_probable
 
 Metrics = dict[str, float | int | list[list[int]] | None]
@@ -26,7 +27,8 @@ def binary_metrics(
 
     Returns:
         `n`, `n_good`, `auroc`, `auprc` (average precision of the good class), `accuracy`,
-        `balanced_accuracy`, `f1` (of the good class) and `log_loss` (nats).
+        `balanced_accuracy`, `f1` (of the good class), `log_loss` (nats) and `ece` (expected
+        calibration error).
 
     Raises:
         ValueError: a score is no probability, a label is neither 0 nor 1, or lengths differ.
@@ -47,13 +49,14 @@ def binary_metrics(
         "balanced_accuracy": decided["balanced_accuracy"],
         "f1": _when(n_good + predicted.sum() > 0, sklearn_metrics.f1_score, labels, predicted),
         "log_loss": _when(len(labels), sklearn_metrics.log_loss, labels, scores, labels=[0, 1]),
+        "ece": expected_calibration_error(np.stack([1 - scores, scores], axis=1), labels),
     }
 
 
 def class_metrics(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], is_ordered: bool
 ) -> Metrics:
-    """Measures class probabilities: the figures of their most probable class, and the log loss.
+    """Measures class probabilities: the figures of the answered class, log loss and calibration.
 
     Args:
         probabilities: one row per image, each summing to 1.
@@ -61,7 +64,7 @@ def class_metrics(
         is_ordered: whether the classes are grades, lowest quality first.
 
     Returns:
-        What `decision_metrics` returns, and `log_loss` (nats).
+        What `decision_metrics` returns, `log_loss` (nats) and `ece` (expected calibration error).
 
     Raises:
         ValueError: a row is no distribution, a label is no class, or lengths differ.
@@ -76,6 +79,7 @@ def class_metrics(
         )
     n_classes = probabilities.shape[1]
     decided = decision_metrics(most_probable(probabilities), labels, n_classes, is_ordered)
+    ece = expected_calibration_error(probabilities, np.asarray(labels))
     # Float32 rows sum to 1 only roughly, which scikit-learn would warn about.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     log_loss = _when(
@@ -85,7 +89,7 @@ def class_metrics(
         probabilities,
         labels=range(n_classes),
     )
-    return decided | {"log_loss": log_loss}
+    return decided | {"log_loss": log_loss, "ece": ece}
 
 
 def decision_metrics(
@@ -145,19 +149,23 @@ def decision_metrics(
 
 
 def score_metrics(
-    predictions: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]
+    predictions: Float[np.ndarray, " n"],
+    targets: Float[np.ndarray, " n"],
+    std: Float[np.ndarray, " n"] | None = None,
 ) -> Metrics:
     """Measures predicted opinion scores against the given ones.
 
-    Rank correlations average the ranks of ties; no mapping is fitted before PLCC or the errors.
+    Rank correlations average the ranks of ties; no mapping is fitted before any of these figures.
 
     Args:
         predictions: predicted scores, on the scale of the targets.
         targets: mean opinion scores.
+        std: standard deviation of the single opinions, where it is known.
 
     Returns:
         `n`, `srcc` (Spearman), `krcc` (Kendall's tau-b), `plcc` (Pearson), `rmse` and `mae` (on
-        the scale of the targets).
+        the scale of the targets), and `outlier_ratio` (the share of predictions further than two
+        standard deviations from the label; None without `std`).
 
     Raises:
         ValueError: a value is not finite, or lengths differ.
@@ -174,7 +182,29 @@ def score_metrics(
         "plcc": _when(varies, _statistic, stats.pearsonr, predictions, targets),
         "rmse": _when(len(error), lambda: np.sqrt(np.mean(error**2))),
         "mae": _when(len(error), lambda: np.mean(np.abs(error))),
+        "outlier_ratio": _when(
+            std is not None and len(error), lambda: np.mean(np.abs(error) > 2 * np.asarray(std))
+        ),
     }
+
+
+def mapped_metrics(
+    mapped: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]
+) -> Metrics:
+    """Measures predictions after a map that was fitted on other rows (see `logistic`).
+
+    Args:
+        mapped: mapped predictions.
+        targets: mean opinion scores.
+
+    Returns:
+        `plcc_mapped` and `rmse_mapped`.
+
+    Raises:
+        ValueError: a value is not finite, or lengths differ.
+    """
+    figures = score_metrics(mapped, targets)
+    return {"plcc_mapped": figures["plcc"], "rmse_mapped": figures["rmse"]}
 
 
 def _statistic(test, predictions, targets):
