@@ -17,11 +17,12 @@ def get_config() -> ml_collections.ConfigDict:
     data.minimum = 0.0  # Numeric only: the scale of the opinion scores ...
     data.maximum = 100.0
     data.higher_is_better = True  # ... and its direction.
-    data.label_std_column = ""  # Numeric only: standard deviation of the opinions of an image.
+    data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
     data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
     data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
+    data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
@@ -118,6 +119,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluation = evaluation = ml_collections.ConfigDict()
     evaluation.fusion = "mean_score"  # The headline: mean_score | vote | the model's own fusion.
     evaluation.chunk_tiles = 64  # Tiles per encoder call.
+    evaluation.logistic_parameters = 4  # Numeric: of the map before plcc_mapped, rmse_mapped: 4 | 5.
 
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()
@@ -127,6 +129,13 @@ def get_config() -> ml_collections.ConfigDict:
     )  # fmt: skip
     compare.splits = 10  # Split k is drawn with seed + k; 1 where the manifest has its own.
     compare.fractions = (0.6, 0.2, 0.2)  # train, val, test of the splits that are drawn.
+
+    # What --mode=protocol trains: the recipe on every split, tested on rows it never saw.
+    config.protocol = protocol = ml_collections.ConfigDict()
+    protocol.kind = "random"  # random | k_fold | leave_one_group_out | cross_dataset
+    protocol.splits = 10  # random, cross_dataset: draws, with seed + k; k_fold: folds.
+    protocol.fractions = (0.6, 0.2, 0.2)  # train, val, test; test is drawn by kind random only.
+    protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
 
     config.parallel = parallel = ml_collections.ConfigDict()
     parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.

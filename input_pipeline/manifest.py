@@ -228,6 +228,44 @@ def read_manifest(
     return Manifest(path, label, images, tiles, tuple(features), _digest(label, images, tiles))
 
 
+def read_split_rows(path: str | Path) -> dict[str, str]:
+    """Reads which split each image is in: a CSV or Parquet file with `name` and `split`.
+
+    Raises:
+        ManifestError: it has other columns, or names an image twice.
+    """
+    path = Path(path).absolute()
+    table = read_table(path)
+    missing = [name for name in ("name", "split") if name not in table]
+    if missing:
+        raise ManifestError(path, [f"there is no column {name!r}" for name in missing])
+    problems = _find_repeats(table[["name"]], "names the same image as")
+    problems += [(row, "the split is empty") for row in table.index[table["split"] == ""]]
+    if problems:
+        raise ManifestError(path, [f"row {row}: {text}" for row, text in sorted(problems)])
+    return dict(zip(table["name"], table["split"], strict=True))
+
+
+def with_splits(manifest: Manifest, splits: Mapping[str, str]) -> Manifest:
+    """Puts the images of a manifest into other splits.
+
+    Args:
+        manifest: whose own splits are dropped.
+        splits: name of each image -> its split.
+
+    Raises:
+        ManifestError: an image has no split.
+    """
+    images = manifest.images.assign(split=manifest.images["name"].map(splits))
+    lost = images[images["split"].isna()]
+    if len(lost):
+        raise ManifestError(
+            manifest.path, [f"{name_rows(lost['file_row'])}: the list of splits lacks them"]
+        )
+    digest = _digest(manifest.label, images, manifest.tiles)
+    return dataclasses.replace(manifest, images=images, digest=digest)
+
+
 def check_split_contents(manifest: Manifest, needed: Sequence[str] = ("train", "val")) -> list[str]:
     """Lists what is missing in the splits that training cannot do without.
 

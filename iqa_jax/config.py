@@ -20,14 +20,18 @@ DTYPES = ("float32", "bfloat16")
 DECAYS = ("steps", "cosine")
 LATE_FUSIONS = {"numeric": ("mean_score",)}  # A vote needs classes.
 METRICS = {
-    "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss"),
+    "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss", "ece"),
     "ordered": (
         "accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa", "grade_mae", "log_loss",
+        "ece",
     ),
-    "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
+    "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"),
     "numeric": ("srcc", "krcc", "plcc", "rmse", "mae"),
 }  # fmt: skip
-LOWER_IS_BETTER = ("log_loss", "grade_mae", "rmse", "mae")
+LOWER_IS_BETTER = (
+    "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
+)  # fmt: skip
+LOGISTIC_PARAMETERS = (4, 5)
 
 
 class ConfigError(ValueError):
@@ -142,6 +146,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         for part in key.split("."):
             value = value[part]
         limit(key, value, low, high, what)
+    if config.evaluation.logistic_parameters not in LOGISTIC_PARAMETERS:
+        problems.append(
+            f"evaluation.logistic_parameters is {config.evaluation.logistic_parameters}; give 4 or 5"
+        )
     if len(config.data.fractions) != 3:
         problems.append(
             f"data.fractions is {config.data.fractions}; give three shares: train, val, test"
@@ -203,12 +211,8 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         problems.append(
             f"loss.plcc_weight is {loss.plcc_weight}; only {', '.join(REGRESSIONS)} take it"
         )
-    is_std_used = loss.use_std_weights or (name == "emd" and not data.count_columns)
-    if data.label_std_column and (data.label_kind != "numeric" or not is_std_used):
-        problems.append(
-            "data.label_std_column needs numeric labels and loss.use_std_weights, or loss.name "
-            '"emd" without data.count_columns'
-        )
+    if data.label_std_column and data.label_kind != "numeric":
+        problems.append("data.label_std_column needs numeric labels")
     if data.count_columns and (data.label_kind, name) != ("numeric", "emd"):
         problems.append(
             'data.count_columns needs numeric labels and loss.name "emd", which learns from them'

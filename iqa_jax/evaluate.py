@@ -5,6 +5,7 @@ One prediction per image is gathered and every metric is computed once over all 
 
 import dataclasses
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,12 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.analysis.answers import label_of, score_of, written_score
-from iqa_jax.analysis.late_fusion import fit_thresholds, three_class
-from iqa_jax.analysis.metrics import (
-    binary_metrics,
-    class_metrics,
-    decision_metrics,
-    score_metrics,
-)
+from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
+from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
+from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
@@ -73,9 +70,11 @@ class Evaluator:
         self._source, self._features = source, features
         self._scorer = scorer_from_config(config)
 
-    def __call__(self, variables: Any, split: str) -> Evaluation:
-        """Scores every image of a split and computes its metrics."""
+    def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
+        """Scores the images of a split, or so many of them, and computes their metrics."""
         config, images = self._config, self._manifest.split(split)
+        if at_most is not None and len(images) > at_most:
+            images = images.sample(at_most, random_state=config.seed).sort_index()
         which = (self._source, images.index, self._features, self._manifest.images)
         if self._embeddings is not None:
             bags = embedded_bags(self._embeddings, *which)
@@ -87,12 +86,14 @@ class Evaluator:
                 answers.append(answer)
                 progress.update(len(answers))
         is_answered = np.array([not answer.error for answer in answers])
-        labels = images["label"].to_numpy()[is_answered]
+        labels, std = images["label"].to_numpy()[is_answered], None
+        if config.data.label_std_column in images:
+            std = images[config.data.label_std_column].to_numpy()[is_answered]
         good = [answer for answer in answers if not answer.error]
         fusions = {}
         for fusion in good[0].values if good else ():
             values = np.array([answer.values[fusion] for answer in good])
-            fusions[fusion] = compute_metrics(config.data.label_kind, values, labels)
+            fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std)
         return Evaluation(
             answers,
             images,
@@ -107,10 +108,12 @@ class Evaluator:
         )
 
 
-def compute_metrics(kind: str, values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def compute_metrics(
+    kind: str, values: np.ndarray, labels: np.ndarray, std: np.ndarray | None = None
+) -> dict[str, Any]:
     """Computes the metrics of a label kind over images; marginal ones have no binary label."""
     if kind == "numeric":
-        return score_metrics(score_of(values, kind), labels)
+        return score_metrics(score_of(values, kind), labels, std)
     values, labels = values[labels >= 0], labels[labels >= 0]
     if kind == "binary":
         return binary_metrics(score_of(values, kind), labels)
@@ -146,26 +149,11 @@ def evaluate_run(
         say("there is no split but train: its figures say how well it was learnt, no more")
         splits = ["train"]
     seen = _names_seen(workdir, config) if manifest_path else set()
-    is_three_class = config.data.label_kind == "binary" and config.data.marginal
-    evaluations, metrics = {}, {}
-    # `val` comes first. What is scored is written at once: a later split may be interrupted.
-    for name in splits:
-        evaluation = evaluations[name] = evaluator(variables, name)
-        is_fitted_on = name == "val" and not manifest_path
-        if is_three_class and is_fitted_on:
-            _fit_three_class(workdir, config, evaluation, step)
-        thresholds = workdir.thresholds(step)
-        metrics[name] = {"step": step, **evaluation.metrics}
-        if overlap := len(seen.intersection(_places(evaluation.images))):
-            metrics[name]["seen_in_training"] = overlap
-            say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "
-                "its figures flatter")  # fmt: skip
-        # No figure on rows that the thresholds were fitted on.
-        if thresholds and not is_fitted_on and not overlap and evaluation.is_answered.any():
-            metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
-        table = prediction_table(config, evaluation, thresholds)
-        table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
-        _add_metrics(output, metrics)
+    evaluations, metrics = evaluate_splits(
+        config, workdir, evaluator, variables, step, splits,
+        output=output, is_own=not manifest_path, seen=seen,
+    )  # fmt: skip
+    thresholds = workdir.thresholds(step)
 
     # Imports matplotlib: only a report needs it.
     from iqa_jax.evaluation_report import write_run_report
@@ -179,6 +167,12 @@ def evaluate_run(
             say(f"{name:8} {fusion:15} " + format_figures(values))
         if figures["errors"]:
             say(f"{name:8} {figures['errors']} image(s) could not be read: predictions_{name}.csv")
+    # With the splits of earlier evaluations of this checkpoint.
+    everything = output.read_json("metrics.json")
+    for line in format_splits(everything):
+        say(line)
+    for sentence in everything.get("holdout", {}).get("disagrees_with_test", ()):
+        say(f"WARNING: {sentence}")
     say(f"metrics.json, predictions and {report.name} are in {output.folder}")
     return metrics
 
@@ -188,8 +182,72 @@ def format_figures(figures: dict[str, Any]) -> str:
     return "  ".join(
         f"{name} {'undefined' if value is None else f'{value:.4g}'}"
         for name, value in figures.items()
-        if not isinstance(value, list)
+        if value is None or isinstance(value, (int, float))
     )
+
+
+def evaluate_splits(
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    evaluator: Evaluator,
+    variables: Any,
+    step: int,
+    splits: Sequence[str],
+    *,
+    output: Workdir,
+    is_own: bool = True,
+    seen: Collection[str] = (),
+) -> tuple[dict[str, Evaluation], dict[str, Any]]:
+    """Evaluates splits, fits what answers need, and writes metrics.json and the predictions.
+
+    Args:
+      config, workdir: of the run.
+      evaluator: of the manifest that has the splits.
+      variables, step: of the checkpoint.
+      splits: `val` before what is tested.
+      output: where metrics.json and the predictions go.
+      is_own: whether the splits are those of the run's own manifest, which things are fitted on.
+      seen: places of images that trained the run or chose its checkpoint.
+
+    Returns:
+      Split -> evaluation, and split -> what metrics.json holds of it.
+    """
+    if config.data.label_kind == "numeric":
+        if is_own:
+            fit_score_maps(
+                workdir, config, lambda rows: evaluator(variables, "train", at_most=rows), step
+            )
+        elif not workdir.fitted("logistic.json", step):
+            say("no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "
+                f"undefined until --mode=evaluate --workdir={workdir.folder} has run")  # fmt: skip
+    evaluations, metrics = {}, {}
+    # What is scored is written at once: a later split may be interrupted.
+    for name in splits:
+        evaluation = evaluations[name] = evaluator(variables, name)
+        if is_own and name == "val":
+            fit_on_val(workdir, config, evaluation, step)
+        overlap = len(set(seen).intersection(_places(evaluation.images)))
+        thresholds = workdir.thresholds(step)
+        # No figure on rows that what it needs was fitted on.
+        fitted_on = {"train", "val"} if overlap else {name} if is_own else set()
+        metrics[name] = {
+            "step": step,
+            **describe_split(
+                config,
+                evaluation,
+                thresholds=None if "val" in fitted_on else thresholds,
+                temperature=None if "val" in fitted_on else read_temperature(workdir, step),
+                score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
+            ),
+        }
+        if overlap:
+            metrics[name]["seen_in_training"] = overlap
+            say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "
+                "its figures flatter")  # fmt: skip
+        table = prediction_table(config, evaluation, thresholds)
+        table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
+        _add_metrics(output, metrics)
+    return evaluations, metrics
 
 
 def _open_manifest(
@@ -234,34 +292,9 @@ def _add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
     step = next(iter(metrics.values()))["step"]
     known = output.read_json("metrics.json") if (output.folder / "metrics.json").exists() else {}
     known = {name: figures for name, figures in known.items() if figures["step"] == step}
-    output.write_text("metrics.json", json.dumps({**known, **metrics}, indent=2))
-
-
-def _grades(evaluation: Evaluation) -> np.ndarray:
-    """Gives binary labels with the marginal ones between: 0 bad, 1 marginal, 2 good."""
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
-    return np.choose(labels + 1, (1, 0, 2))
-
-
-def _fit_three_class(
-    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Evaluation, step: int
-) -> None:
-    """Fits the thresholds on `val`, whose rows no reported three-class figure is scored on."""
-    grades = _grades(evaluation)
-    if not (grades == 1).any():
-        return
-    scores = score_of(evaluation.values(config.evaluation.fusion), "binary")
-    low, high = fit_thresholds(scores, grades)
-    workdir.write_text("thresholds.json", json.dumps({"step": step, "low": low, "high": high}))
-
-
-def _three_class_metrics(
-    config: ml_collections.ConfigDict, evaluation: Evaluation, thresholds: tuple[float, float]
-) -> dict[str, Any]:
-    scores = score_of(evaluation.values(config.evaluation.fusion), "binary")
-    return decision_metrics(
-        three_class(scores, *thresholds), _grades(evaluation), 3, is_ordered=True
-    )
+    merged = {**known, **metrics}
+    note_disagreement(merged)
+    output.write_text("metrics.json", json.dumps(merged, indent=2))
 
 
 def prediction_table(

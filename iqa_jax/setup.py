@@ -13,7 +13,13 @@ import ml_collections
 import optax
 
 from input_pipeline.bags import NO_LIMIT
-from input_pipeline.manifest import LabelSpec, Manifest, read_manifest
+from input_pipeline.manifest import (
+    LabelSpec,
+    Manifest,
+    read_manifest,
+    read_split_rows,
+    with_splits,
+)
 from input_pipeline.features import COMPUTED
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
@@ -58,7 +64,7 @@ def manifest_from_config(
       config: of the run.
       path: another manifest than the config's.
       whole: name of the one split that a manifest without splits is read as; by default such a
-        manifest is split as `data.fractions` says.
+        manifest is split as `data.split_rows` lists, or as `data.fractions` says.
       labelled: False to read no labels.
     """
     data = config.data
@@ -68,13 +74,16 @@ def manifest_from_config(
     if labelled and not whole:
         # Only training looks at these.
         columns += [*filter(None, [data.label_std_column]), *data.count_columns]
-    return read_manifest(
+    is_listed = bool(data.split_rows) and labelled and not whole
+    whole = "all" if is_listed else whole
+    manifest = read_manifest(
         path or data.manifest,
         label_from_config(config) if labelled else None,
         features=columns,
         fractions={whole: 1.0} if whole else fractions,
         seed=config.seed,
     )
+    return with_splits(manifest, read_split_rows(data.split_rows)) if is_listed else manifest
 
 
 def needed_splits_from_config(config: Config) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
-config.json  manifest.json  versions.json  features.json  thresholds.json
+config.json  manifest.json  versions.json  features.json
+thresholds.json  temperature.json  logistic.json
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
 metrics.json  predictions_<split>.csv  report.html
 """
@@ -24,7 +25,8 @@ from iqa_jax.learning.checkpoint import Checkpoints
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
               "parallel.mode", "compare.fusions", "compare.splits",
-              "compare.fractions")  # fmt: skip
+              "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
+              "protocol.fractions", "protocol.test_manifest")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -95,10 +97,15 @@ class Workdir:
 
     def thresholds(self, step: int) -> tuple[float, float] | None:
         """Reads the thresholds of the three-class answer; None if not fitted for that step."""
-        if not (self.folder / "thresholds.json").exists():
+        found = self.fitted("thresholds.json", step)
+        return (found["low"], found["high"]) if found else None
+
+    def fitted(self, name: str, step: int) -> dict[str, Any] | None:
+        """Reads what was fitted after training; None if not for the checkpoint of that step."""
+        if not (self.folder / name).exists():
             return None
-        thresholds = self.read_json("thresholds.json")
-        return (thresholds["low"], thresholds["high"]) if thresholds["step"] == step else None
+        found = self.read_json(name)
+        return found if found["step"] == step else None
 
     def read_json(self, name: str) -> Any:
         return json.loads(self.read_text(name))

@@ -109,7 +109,10 @@ def test_ratings_that_cannot_be_are_named(ratings):
         ({"loss.name": "coral"}, "the choices are huber, l1, l2, emd"),
         ({"loss.name": "emd", "loss.plcc_weight": 1.0}, "only huber, l1, l2 take it"),
         ({"loss.use_std_weights": True}, "loss.use_std_weights needs data.label_std_column"),
-        ({"data.label_std_column": "std"}, "data.label_std_column needs"),
+        (
+            {"data.label_kind": "ordered", "data.label_std_column": "std"},
+            "data.label_std_column needs numeric labels",
+        ),
         ({"data.count_columns": ("ones", "twos")}, 'needs numeric labels and loss.name "emd"'),
         ({"loss.name": "emd", "data.count_columns": ("ones",)}, "give one per score"),
     ],

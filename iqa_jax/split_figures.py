@@ -1,0 +1,184 @@
+"""What metrics.json says of one split besides plain figures: intervals, calibration, selection."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
+from iqa_jax.analysis.calibration import apply_temperature, judge_answers, reliability_table
+from iqa_jax.analysis.late_fusion import three_class
+from iqa_jax.analysis.logistic import ScoreMap
+from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_metrics
+from iqa_jax.analysis.selective import risk_coverage
+from iqa_jax.analysis.weighted_metrics import decision_measures, measures_for
+from iqa_jax.fitted import grades_of
+
+_COVERAGE = 0.8
+# Splits that should tell the same, and are set side by side.
+_TWINS = ("test", "holdout")
+
+
+def describe_split(
+    config: ml_collections.ConfigDict,
+    evaluation: Any,
+    *,
+    thresholds: tuple[float, float] | None = None,
+    temperature: float | None = None,
+    score_maps: Mapping[str, ScoreMap] | None = None,
+) -> dict[str, Any]:
+    """Gives the metrics of a split, with what needs draws or something fitted elsewhere.
+
+    Args:
+      config: of the run.
+      evaluation: of the split.
+      thresholds, temperature, score_maps: fitted on other rows; None where there are none, or
+        where these are the rows they were fitted on.
+
+    Returns:
+      The evaluation's metrics; every fusion has `intervals` (figure -> [low, high], or None),
+      `intervals_left_out` where there is a figure whose draws would take too long, and,
+      for numeric labels, `plcc_mapped` and `rmse_mapped`; the headline also `groups`,
+      `calibration`, `selective`, `score_map` and `three_class`, where they make sense.
+    """
+    kind, metrics = config.data.label_kind, dict(evaluation.metrics)
+    images = evaluation.images[evaluation.is_answered]
+    groups, headline = images["group"].to_numpy(), metrics["fusion"]
+    metrics["groups"] = int(images["group"].nunique())
+    metrics["fusions"] = {
+        fusion: _fusion_figures(
+            config, evaluation, fusion, figures, images, (score_maps or {}).get(fusion)
+        )
+        for fusion, figures in metrics["fusions"].items()
+    }
+    metrics |= metrics["fusions"].get(headline, {})
+    if not len(images):
+        return metrics
+    values, labels = evaluation.values(headline), images["label"].to_numpy()
+    if kind == "numeric":
+        found = (score_maps or {}).get(headline)
+        metrics["score_map"] = dataclasses.asdict(found) if found else None
+        return metrics
+    is_labelled = labels >= 0
+    if is_labelled.any():
+        metrics["selective"] = _selective(values[is_labelled], labels[is_labelled])
+        metrics["calibration"] = _calibration(values[is_labelled], labels[is_labelled], temperature)
+    if thresholds:
+        grades, answers = grades_of(evaluation), three_class(score_of(values, kind), *thresholds)
+        metrics["three_class"] = decision_metrics(answers, grades, 3, is_ordered=True)
+        measures = decision_measures(answers, grades, 3, is_ordered=True)
+        metrics["three_class"]["intervals"] = group_intervals(measures, groups)
+    return metrics
+
+
+def _fusion_figures(config, evaluation, fusion, figures, images, score_map) -> dict[str, Any]:
+    kind, values = config.data.label_kind, evaluation.values(fusion)
+    labels, figures, known = images["label"].to_numpy(), dict(figures), {}
+    if kind == "numeric":
+        figures |= dict.fromkeys(("plcc_mapped", "rmse_mapped"))
+        if score_map:
+            known["mapped"] = score_map(score_of(values, kind))
+            figures |= mapped_metrics(known["mapped"], labels)
+        if config.data.label_std_column in images:
+            known["std"] = images[config.data.label_std_column].to_numpy()
+    measures = measures_for(kind, values, labels, **known)
+    figures["intervals"] = group_intervals(measures, images["group"].to_numpy())
+    if skipped := too_dear(measures, len(images)):
+        figures["intervals_left_out"] = (
+            f"{', '.join(skipped)}: drawing it from {len(images)} rows would take minutes"
+        )
+    return figures
+
+
+def _selective(values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    confidence, is_right = judge_answers(values, labels)
+    curve = risk_coverage(1 - confidence, ~is_right)
+    return {
+        "uncertainty": "1 - probability of the answer",
+        "loss": "share of wrong answers",
+        "aurc": curve.aurc,
+        "best_aurc": curve.best_aurc,
+        "full_risk": curve.full_risk,
+        f"risk_at_{_COVERAGE}": curve.risk_at(_COVERAGE),
+    }
+
+
+def _calibration(
+    values: np.ndarray, labels: np.ndarray, temperature: float | None
+) -> dict[str, Any]:
+    """Describes how well probabilities are calibrated, as they are and scaled by a temperature."""
+
+    def table(probabilities):
+        return [dataclasses.asdict(row) for row in reliability_table(probabilities, labels)]
+
+    plain = class_metrics(values, labels, is_ordered=False)
+    found = {"ece": plain["ece"], "log_loss": plain["log_loss"], "reliability": table(values)}
+    if temperature is not None:
+        values = apply_temperature(values, temperature)
+        scaled = class_metrics(values, labels, is_ordered=False)
+        found |= {
+            "temperature": temperature,
+            "temperature_fitted_on": "val",
+            "ece_scaled": scaled["ece"],
+            "log_loss_scaled": scaled["log_loss"],
+            "reliability_scaled": table(values),
+        }
+    return found
+
+
+def note_disagreement(metrics: Mapping[str, dict[str, Any]]) -> None:
+    """Notes in `holdout` where its interval and that of `test` do not meet.
+
+    Args:
+      metrics: split -> what metrics.json holds of it; gets `disagrees_with_test`, a sentence per
+        figure.
+    """
+    if not all(metrics.get(split, {}).get("intervals") for split in _TWINS):
+        return
+    test, holdout = (metrics[split] for split in _TWINS)
+    sentences, hint = [], ""
+    if min(test["groups"], holdout["groups"]) < FEW_GROUPS:
+        hint = f" (or fewer than {FEW_GROUPS} groups made their intervals too narrow)"
+    for name, interval in test["intervals"].items():
+        other = holdout["intervals"].get(name)
+        if interval and other and (interval[1] < other[0] or other[1] < interval[0]):
+            sentences.append(
+                f"{name} is {format_figure(test, name)} on test and "
+                f"{format_figure(holdout, name)} on holdout, beyond their intervals: they are not "
+                f"alike, and one of them may not be what the scorer will meet{hint}"
+            )
+    holdout["disagrees_with_test"] = sentences
+
+
+def format_figure(figures: Mapping[str, Any], name: str) -> str:
+    """Writes one figure with its interval: `0.912 [0.88, 0.94]`."""
+    value, interval = figures[name], figures.get("intervals", {}).get(name)
+    text = "undefined" if value is None else f"{value:.4g}"
+    return f"{text} [{interval[0]:.4g}, {interval[1]:.4g}]" if interval else text
+
+
+def format_splits(metrics: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Lays the headline figures of `test` and `holdout` side by side, with their intervals."""
+    shown = [split for split in _TWINS if metrics.get(split, {}).get("intervals")]
+    if not shown:
+        return []
+    lines = [f"{metrics[shown[0]]['fusion']:18}" + "".join(f"{split:32}" for split in shown)]
+    for name in metrics[shown[0]]["intervals"]:
+        cells = [format_figure(metrics[split], name) for split in shown]
+        lines.append(f"{name:18}" + "".join(f"{cell:32}" for cell in cells))
+    groups = [metrics[split]["groups"] for split in shown]
+    lines.append(
+        "95 % bootstrap intervals over groups: "
+        + ", ".join(f"{count} in {split}" for count, split in zip(groups, shown, strict=True))
+    )
+    lines += [
+        f"no interval in {split} for {metrics[split]['intervals_left_out']}"
+        for split in shown
+        if "intervals_left_out" in metrics[split]
+    ]
+    if min(groups) < FEW_GROUPS:
+        lines.append(f"intervals of fewer than {FEW_GROUPS} groups are too narrow")
+    return [line.rstrip() for line in lines]
