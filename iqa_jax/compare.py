@@ -1,13 +1,11 @@
 """Trains every fusion on the same splits and says which differ: `--mode=compare`.
 
-split_<k>/audit.txt                 of the images as split k has them
-split_<k>/<fusion>/                 a workdir like any other, and its answers: tested.json
+split_<k>/<fusion>/, as `study` says
 comparison.csv  comparison.json  comparison.png
 """
 
 import csv
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,15 @@ import ml_collections
 import numpy as np
 
 from iqa_jax import setup
+from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS
 from iqa_jax.analysis.comparison import (
-    DRAWS,
     RESAMPLED,
     Compared,
     SplitAnswers,
     compare_members,
     draw_comparison,
 )
+from iqa_jax.analysis.weighted_metrics import measures_for
 from iqa_jax.config import (
     LOWER_IS_BETTER,
     ConfigError,
@@ -31,19 +30,14 @@ from iqa_jax.config import (
     fusions_for,
     headline_metric,
 )
-from iqa_jax.evaluate import Evaluator, compute_metrics
+from iqa_jax.evaluate import Evaluation, Evaluator
 from iqa_jax.learning.sharding import check_batch_size
-from iqa_jax.learning.state import partition
 from iqa_jax.progress import meter, say
-from iqa_jax.train import fit
-from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
-from iqa_jax.variables import restore_variables
+from iqa_jax.study import Stopped, run_study
+from iqa_jax.training_data import TrainingData, TrainingError
 from iqa_jax.workdir import Workdir
 
 REFERENCE = "mean_embedding"
-_ANSWERS = "tested.json"
-# A bootstrap of fewer groups gives intervals that are too narrow.
-_FEW_GROUPS = 20
 
 
 def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
@@ -63,28 +57,19 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
     Raises:
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
-    configs = _configs(config)
-    answers = []
-    for number, fusions in enumerate(configs):
-        home = Workdir(Path(folder) / f"split_{number}")
-        data = None
-        for fusion, run_config in fusions.items():
-            workdir = Workdir(home.folder / fusion)
-            manifest = setup.manifest_from_config(run_config)
-            if _is_tested(workdir, run_config, manifest.digest):
-                continue
-            say(f"split {number + 1} of {len(configs)}, {fusion}")
-            workdir.open_for_training(run_config, manifest)
-            # Fusions share what a split trains on, its audit and its embeddings too.
-            data = data or prepare_training(run_config, manifest, home)
-            stopped_by = _train_and_test(run_config, data, workdir)
-            if stopped_by:
-                return 128 + stopped_by
-        answers.append(
-            {fusion: Workdir(home.folder / fusion).read_json(_ANSWERS) for fusion in fusions}
-        )
+    try:
+        answers = run_study(_configs(config), Path(folder), _test)
+    except Stopped as stopped:
+        return 128 + stopped.number
     _write(config, Path(folder), answers, command)
     return 0
+
+
+def _test(
+    config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir, variables, step: int
+) -> Evaluation:
+    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
+    return evaluator(variables, "test")
 
 
 def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections.ConfigDict]]:
@@ -106,11 +91,14 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
             "bags.tiles is 1: a fusion of one tile has nothing to fuse; set it to 16, say"
         )
     whole = "all"
-    is_split = setup.manifest_from_config(config, whole=whole).splits != (whole,)
+    is_split = bool(config.data.split_rows) or (
+        setup.manifest_from_config(config, whole=whole).splits != (whole,)
+    )
     if is_split and compare.splits > 1:
         problems.append(
-            f"compare.splits is {compare.splits}, but {config.data.manifest} has a column split, "
-            "which is kept; set compare.splits=1, or take the column out to have splits drawn"
+            f"compare.splits is {compare.splits}, but "
+            f"{config.data.split_rows or config.data.manifest} has a column split, which is kept; "
+            "set compare.splits=1, or leave the column out to have splits drawn"
         )
     if problems:
         raise ConfigError(problems)
@@ -125,47 +113,6 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
             check_config(run)
         configs.append(fusions)
     return configs
-
-
-def _is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digest: str) -> bool:
-    if not (workdir.folder / _ANSWERS).exists():
-        return False
-    old = workdir.config()
-    old.compare = config.compare
-    return old.to_dict() == config.to_dict() and (
-        workdir.read_json("manifest.json")["sha256"] == digest
-    )
-
-
-def _train_and_test(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir) -> int:
-    """Trains one fusion on one split and keeps its answers; gives the signal that ended it."""
-    (workdir.folder / _ANSWERS).unlink(missing_ok=True)
-    is_new, start = not workdir.last.steps, time.monotonic()
-    stopped_by = fit(config, data, workdir)
-    if stopped_by:
-        return stopped_by
-    # Of a run that goes on, nobody knows how long the first part took.
-    seconds = time.monotonic() - start if is_new else None
-    variables, _ = restore_variables(workdir, config)
-    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
-    tested = evaluator(variables, "test")
-    if not tested.is_answered.any():
-        raise TrainingError(f"{workdir.folder}: no image of the split 'test' could be read.")
-    trainable, _ = partition(variables["params"], setup.is_trainable_from_config(config))
-    images = tested.images[tested.is_answered]
-    record = {
-        "trainable_parameters": sum(leaf.size for leaf in trainable.values()),
-        "seconds": seconds,
-        "names": images["name"].tolist(),
-        "labels": images["label"].tolist(),
-        "groups": images["group"].tolist(),
-        "values": {
-            fusion: tested.values(fusion).tolist()
-            for fusion in fusions_for(config.data.label_kind, config.model.fusion)
-        },
-    }
-    workdir.write_text(_ANSWERS, json.dumps(record))
-    return 0
 
 
 def _write(
@@ -187,7 +134,7 @@ def _write(
         try:
             compared = compare_members(
                 splits,
-                lambda values, labels: compute_metrics(kind, values, labels)[metric],
+                lambda values, labels: measures_for(kind, values, labels)[metric],
                 REFERENCE,
                 is_lower_better=metric in LOWER_IS_BETTER,
                 progress=progress.update,
@@ -219,7 +166,7 @@ def _write(
     Workdir(folder).write_text("comparison.json", json.dumps(record, indent=2))
     draw_comparison(folder / "comparison.png", compared, REFERENCE, metric)
     say(_format(rows, metric, len(splits)))
-    if groups < _FEW_GROUPS:
+    if groups < FEW_GROUPS:
         say(
             f"only {groups} groups of images are tested: intervals of so few are too narrow, and "
             "what they separate may well be chance"
@@ -234,7 +181,7 @@ def _row(member: str, result: Compared, runs: list[dict]) -> dict[str, Any]:
     if member == REFERENCE:
         verdict = "the reference"
     elif result.is_separated:
-        verdict = f"{'better' if result.low > 0 else 'worse'} than {REFERENCE}"
+        verdict = f"{'better' if result.difference > 0 else 'worse'} than {REFERENCE}"
     else:
         verdict = f"not separated from {REFERENCE}"
     return {
@@ -245,8 +192,8 @@ def _row(member: str, result: Compared, runs: list[dict]) -> dict[str, Any]:
         "lowest": float(figures.min()),
         "highest": float(figures.max()),
         "difference": result.difference,
-        "difference_low": result.low,
-        "difference_high": result.high,
+        "difference_low": result.interval[0] if result.interval else None,
+        "difference_high": result.interval[1] if result.interval else None,
         "verdict": verdict,
         "trainable_parameters": runs[0]["trainable_parameters"],
         "training_seconds": float(np.median(seconds)) if seconds else None,
@@ -261,10 +208,12 @@ def _format(rows: list[dict[str, Any]], metric: str, splits: int) -> str:
     ]
     for row in rows:
         spread, seconds = row["standard_deviation"], row["training_seconds"]
+        low, high = row["difference_low"], row["difference_high"]
+        interval = "[undefined]" if low is None else f"[{low:+.4f}, {high:+.4f}]"
         lines.append(
             f"{row['fusion']:27} {row['median']:6.4f} {row['mean']:6.4f} "
             f"{'-' if spread is None else f'{spread:.4f}':>6}  {row['difference']:+.4f} "
-            f"[{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]  "
+            f"{interval:18}  "
             f"{row['trainable_parameters']:>10,}  {'-' if seconds is None else f'{seconds:.1f}':>7}"
             f"  {row['verdict']}"
         )

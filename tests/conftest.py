@@ -86,6 +86,27 @@ def tiny_config(tiny_manifest):
     return make_tiny_config(tiny_manifest)
 
 
+@pytest.fixture
+def unsplit_config(tiny_config, tiny_manifest, tmp_path):
+    """The config of a tiny run on embeddings, whose manifest leaves the splits to be drawn."""
+    with tiny_manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    manifest = tmp_path / "manifest.csv"
+    with manifest.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ("path", "label", "group"), extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            path = str(tiny_manifest.parent / row["path"])
+            writer.writerow(row | {"path": path})
+    tiny_config.data.manifest, tiny_config.data.features = str(manifest), ()
+    # On embeddings the training step compiles in seconds.
+    tiny_config.model.width_multiplier, tiny_config.model.weights = 1.0, "imagenet"
+    tiny_config.model.trainable_layers = 0
+    tiny_config.bags.cached, tiny_config.bags.tiles = True, 4
+    tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
+    return tiny_config
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
     """The workdir of a tiny run that is finished; only to be read."""

@@ -7,20 +7,21 @@ import signal
 import numpy as np
 import pytest
 
-from iqa_jax import compare as compare_module
-from iqa_jax.analysis import comparison
+from iqa_jax import study
+from iqa_jax.analysis import bootstrap
 from iqa_jax.analysis.comparison import SplitAnswers, compare_members
+from iqa_jax.analysis.weighted_metrics import score_measures
 from iqa_jax.compare import compare
 from iqa_jax.config import ConfigError
 from iqa_jax.workdir import Workdir
 
 
 def plcc(values, labels):
-    return np.corrcoef(values[:, 0], labels)[0, 1] if np.ptp(labels) > 0 else None
+    return score_measures(values[:, 0], labels)["plcc"]
 
 
 def mae(values, labels):
-    return float(np.abs(values[:, 0] - labels).mean())
+    return score_measures(values[:, 0], labels)["mae"]
 
 
 def make_splits(noise: dict[str, float], splits: int = 4, images: int = 40, per_group: int = 1):
@@ -44,27 +45,30 @@ def test_the_same_answers_differ_by_exactly_nothing():
     for split in splits:
         split.values["twin"] = split.values["mean_embedding"].copy()
     twin = compare_members(splits, plcc, "mean_embedding")["twin"]
-    assert twin.difference == twin.low == twin.high == 0
+    assert twin.difference == 0 and twin.interval == (0, 0)
     assert not twin.is_separated
 
 
 def test_a_clearly_better_and_a_clearly_worse_member_are_separated():
     splits = make_splits({"mean_embedding": 1.0, "better": 0.1, "worse": 10.0, "alike": 1.05})
     compared = compare_members(splits, plcc, "mean_embedding")
-    assert 0 < compared["better"].low < compared["better"].difference < compared["better"].high
-    assert compared["worse"].low < compared["worse"].difference < compared["worse"].high < 0
-    assert compared["alike"].low < 0 < compared["alike"].high
+    (low, high), difference = compared["better"].interval, compared["better"].difference
+    assert 0 < low < difference < high
+    (low, high), difference = compared["worse"].interval, compared["worse"].difference
+    assert low < difference < high < 0
+    low, high = compared["alike"].interval
+    assert low < 0 < high
     assert [compared[name].is_separated for name in compared] == [False, True, True, False]
-    expected = [plcc(s.values["better"], s.labels) for s in splits]
-    np.testing.assert_array_equal(compared["better"].figures, expected)
+    expected = [np.corrcoef(s.values["better"][:, 0], s.labels)[0, 1] for s in splits]
+    np.testing.assert_allclose(compared["better"].figures, expected, rtol=1e-12)
 
 
 def test_a_lower_error_is_a_difference_above_0():
     splits = make_splits({"mean_embedding": 1.0, "better": 0.1})
     better = compare_members(splits, mae, "mean_embedding", is_lower_better=True)["better"]
-    figures = [mae(s.values["mean_embedding"], s.labels) for s in splits]
+    figures = [np.abs(s.values["mean_embedding"][:, 0] - s.labels).mean() for s in splits]
     assert better.difference == pytest.approx(np.mean(figures - better.figures))
-    assert better.low > 0
+    assert better.interval[0] > 0
 
 
 def test_photos_of_one_group_count_once():
@@ -72,7 +76,7 @@ def test_photos_of_one_group_count_once():
     def width(**sizes):
         splits = make_splits({"mean_embedding": 1.0, "other": 0.7}, splits=1, **sizes)
         other = compare_members(splits, plcc, "mean_embedding")["other"]
-        return other.high - other.low
+        return np.ptp(other.interval)
 
     once = width(images=20)
     assert width(images=200, per_group=10) == pytest.approx(once, rel=0.1)
@@ -84,7 +88,17 @@ def test_one_image_in_all_splits_is_not_many_images():
     once, often = (
         compare_members([split] * times, plcc, "mean_embedding")["other"] for times in (1, 8)
     )
-    assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.15)
+    assert np.ptp(often.interval) == pytest.approx(np.ptp(once.interval), rel=0.15)
+
+
+def test_one_group_separates_nothing():
+    splits = make_splits({"mean_embedding": 1.0, "better": 0.1}, images=40, per_group=40)
+    for split in splits:
+        split.labels[:] = np.arange(40)
+        split.values["better"][:] = split.labels[:, None]
+        split.values["mean_embedding"][:] = np.random.default_rng(0).normal(size=(40, 1))
+    better = compare_members(splits, plcc, "mean_embedding")["better"]
+    assert better.difference > 0.5 and better.interval is None and not better.is_separated
 
 
 def test_an_undefined_metric_is_refused():
@@ -95,31 +109,16 @@ def test_an_undefined_metric_is_refused():
 
 
 @pytest.fixture
-def config(tiny_config, tiny_manifest, tmp_path):
+def config(unsplit_config):
     """Two fusions on splits that are drawn."""
-    with tiny_manifest.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    manifest = tmp_path / "manifest.csv"
-    with manifest.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ("path", "label", "group"), extrasaction="ignore")
-        writer.writeheader()
-        for row in rows:
-            path = str(tiny_manifest.parent / row["path"])
-            writer.writerow(row | {"path": path})
-    tiny_config.data.manifest, tiny_config.data.features = str(manifest), ()
-    # On embeddings the training step compiles in seconds.
-    tiny_config.model.width_multiplier, tiny_config.model.weights = 1.0, "imagenet"
-    tiny_config.model.trainable_layers = 0
-    tiny_config.bags.cached, tiny_config.bags.tiles = True, 4
-    tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
-    tiny_config.compare.fusions = ("mean_embedding", "gated_attention")
-    tiny_config.compare.splits = 2
-    return tiny_config
+    unsplit_config.compare.fusions = ("mean_embedding", "gated_attention")
+    unsplit_config.compare.splits = 2
+    return unsplit_config
 
 
 def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "compared"
-    monkeypatch.setattr(comparison, "DRAWS", 50)
+    monkeypatch.setattr(bootstrap, "DRAWS", 50)
     config.compare.splits = 1
     assert compare(config, str(folder), "") == 0
 
@@ -129,8 +128,8 @@ def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
         trained.append(workdir.folder.relative_to(folder).as_posix())
         return real_fit(config, data, workdir)
 
-    real_fit = compare_module.fit
-    monkeypatch.setattr(compare_module, "fit", fit)
+    real_fit = study.fit
+    monkeypatch.setattr(study, "fit", fit)
     config.compare.splits = 2
     capsys.readouterr()
     assert compare(config, str(folder), "the command") == 0
@@ -141,7 +140,7 @@ def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
     assert list(members) == ["mean_embedding", "gated_attention", "mean_score", "vote"]
     assert record["metric"] == "auroc" and record["command"] == "the command"
     reference, attention = members["mean_embedding"], members["gated_attention"]
-    assert reference["difference"] == reference["difference_low"] == 0
+    assert reference["difference"] == 0
     assert attention["difference"] == pytest.approx(
         np.mean(np.subtract(attention["figures"], reference["figures"]))
     )
@@ -152,7 +151,8 @@ def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
     assert 1 <= record["test_groups"] <= 2
     assert f"only {record['test_groups']} groups of images are tested" in said
     for row in members.values():
-        if row["difference_low"] <= 0 <= row["difference_high"] and row is not reference:
+        low, high = row["difference_low"], row["difference_high"]
+        if row is not reference and (low is None or low <= 0 <= high):
             assert row["verdict"] == "not separated from mean_embedding"
         assert row["verdict"] in said
     with (folder / "comparison.csv").open(newline="") as file:
@@ -169,7 +169,7 @@ def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
     assert names["split_0/mean_embedding"] != names["split_1/mean_embedding"]
 
     # The old answers are not those of a longer training, nor is one that was stopped finished.
-    monkeypatch.setattr(compare_module, "fit", lambda *_: signal.SIGTERM)
+    monkeypatch.setattr(study, "fit", lambda *_: signal.SIGTERM)
     config.epochs, config.compare.splits = 2, 1
     assert compare(config, str(folder), "") == 128 + signal.SIGTERM
     assert not (folder / "split_0" / "mean_embedding" / "tested.json").exists()

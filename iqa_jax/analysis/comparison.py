@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Float, Num, Shaped
 from matplotlib.figure import Figure
 
-DRAWS = 1000
+from iqa_jax.analysis.bootstrap import DRAWS, Interval, draw_split_means, percentile_interval
+from iqa_jax.analysis.weighted_metrics import Measure
+
 RESAMPLED = (
     f"95 % percentile interval of {DRAWS} bootstrap draws of the mean paired difference over "
     "splits. Each draw takes splits with replacement, and groups (images, where a manifest has no "
@@ -41,22 +43,22 @@ class Compared:
     Attributes:
       figures: the metric per split.
       difference: mean over splits to the reference; above 0 is better, whatever the metric.
-      low, high: ends of its interval, as `RESAMPLED` says.
+      interval: of the difference, as `RESAMPLED` says; None where one group alone, or draws that
+        leave the metric undefined, allow none.
     """
 
     figures: Float[np.ndarray, " split"]
     difference: float
-    low: float
-    high: float
+    interval: Interval
 
     @property
     def is_separated(self) -> bool:
-        return self.low > 0 or self.high < 0
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
 
 
 def compare_members(
     splits: Sequence[SplitAnswers],
-    measure: Callable[[np.ndarray, np.ndarray], float | None],
+    measure: Callable[[np.ndarray, np.ndarray], Measure],
     reference: str,
     *,
     is_lower_better: bool = False,
@@ -66,7 +68,7 @@ def compare_members(
 
     Args:
       splits: with the same members each.
-      measure: (values, labels) -> the metric, or None where the images do not define it.
+      measure: (values, labels) -> the metric of these rows, for any weighting of them.
       reference: the member the others are compared with.
       is_lower_better: True for errors.
       progress: called with the number of draws done.
@@ -76,19 +78,18 @@ def compare_members(
 
     Raises:
       ValueError: the metric is undefined on a split.
-
-    Source:
-      Efron & Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3 (percentiles).
     """
     members = list(splits[0].values)
     sign = -1.0 if is_lower_better else 1.0
-
-    def figures_of(split: SplitAnswers, rows: np.ndarray) -> list[float]:
-        labels = split.labels[rows]
-        figures = [measure(split.values[member][rows], labels) for member in members]
-        return [np.nan if figure is None else figure for figure in figures]
-
-    figures = np.array([figures_of(split, np.arange(len(split.labels))) for split in splits])
+    measures = [
+        [measure(split.values[member], split.labels) for member in members] for split in splits
+    ]
+    figures = np.array(
+        [
+            [measured(np.ones((len(split.labels), 1)))[0] for measured in row]
+            for split, row in zip(splits, measures, strict=True)
+        ]
+    )
     for number, row in enumerate(figures):
         if not np.isfinite(row).all():
             lost = members[int(np.flatnonzero(~np.isfinite(row))[0])]
@@ -96,29 +97,15 @@ def compare_members(
                 f"the metric of {lost} is undefined on the test images of split {number}"
             )
 
-    groups = np.unique(np.concatenate([split.groups for split in splits]))
-    group_of = [np.searchsorted(groups, split.groups) for split in splits]
     at = members.index(reference)
-    rng = np.random.default_rng(0)
-    draws = []
-    for done in range(DRAWS):
-        weight = np.bincount(rng.integers(len(groups), size=len(groups)), minlength=len(groups))
-        drawn, times = np.unique(rng.integers(len(splits), size=len(splits)), return_counts=True)
-        found = np.array(
-            [
-                figures_of(splits[k], np.repeat(np.arange(len(group_of[k])), weight[group_of[k]]))
-                for k in drawn
-            ]
-        )
-        is_defined = np.isfinite(found).all(axis=1)
-        if is_defined.any():
-            gain = sign * (found - found[:, [at]])
-            draws.append(np.average(gain[is_defined], axis=0, weights=times[is_defined]))
-        progress(done + 1)
-    low, high = np.quantile(draws, (0.025, 0.975), axis=0)
+    draws = draw_split_means(measures, [split.groups for split in splits], progress=progress)
     difference = (sign * (figures - figures[:, [at]])).mean(axis=0)
     return {
-        member: Compared(figures[:, i], float(difference[i]), float(low[i]), float(high[i]))
+        member: Compared(
+            figures[:, i],
+            float(difference[i]),
+            percentile_interval(sign * (draws[i] - draws[at])),
+        )
         for i, member in enumerate(members)
     }
 
@@ -134,7 +121,8 @@ def draw_comparison(
         left.plot(result.figures, [place] * len(result.figures), "o", color="#8a8f98", alpha=0.6)
         left.plot(np.median(result.figures), place, "|", color="black", ms=16, mew=2)
         if member != reference:
-            right.plot((result.low, result.high), (place, place), color=colour, lw=2)
+            if result.interval:
+                right.plot(result.interval, (place, place), color=colour, lw=2)
             right.plot(result.difference, place, "o", color=colour)
     left.set_yticks(range(len(compared)), list(compared))
     left.set_ylim(len(compared) - 0.5, -0.5)
