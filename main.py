@@ -3,6 +3,8 @@
 python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
 python main.py --mode=check    --config=configs/X.py
 python main.py --mode=compare  --config=configs/X.py --workdir=DIR
+python main.py --mode=protocol --config=configs/X.py --workdir=DIR
+python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
 python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
 """
@@ -19,6 +21,8 @@ _MODES = {
     "check": (["config"], []),
     "train": (["config", "workdir"], []),
     "compare": (["config", "workdir"], []),
+    "protocol": (["config", "workdir"], []),
+    "compare_runs": (["workdir", "other"], []),
     "evaluate": (["workdir"], ["split", "manifest"]),
     "predict": (["workdir", "images"], ["output"]),
 }
@@ -27,6 +31,7 @@ _MODE = flags.DEFINE_enum("mode", "train", list(_MODES), "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
+_OTHER = flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
 _IMAGES = flags.DEFINE_string("images", "", "predict: a folder, pattern, image, .txt or table.")
 _OUTPUT = flags.DEFINE_string("output", "scores.csv", "predict: .csv, .jsonl or .parquet.")
 
@@ -77,6 +82,10 @@ def _run() -> int:
         from iqa_jax.compare import compare
 
         return compare(_CONFIG.value, _WORKDIR.value, command)
+    if mode == "protocol":
+        from iqa_jax.protocol import run_protocol
+
+        return run_protocol(_CONFIG.value, _WORKDIR.value, command)
     from iqa_jax.workdir import Workdir
 
     workdir = Workdir(_WORKDIR.value)
@@ -85,6 +94,10 @@ def _run() -> int:
 
         evaluate_run(workdir, split=_SPLIT.value, manifest_path=_MANIFEST.value, command=command)
         return 0
+    if mode == "compare_runs":
+        from iqa_jax.compare_runs import compare_runs
+
+        return compare_runs(workdir, Workdir(_OTHER.value), command)
     from iqa_jax.predict import predict
 
     return predict(workdir, _IMAGES.value, _OUTPUT.value)

@@ -1,0 +1,221 @@
+"""Compares two runs on the images that both predicted: `--mode=compare_runs`.
+
+Works on predictions_<split>.csv, so it trains and scores nothing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+import pandas as pd
+
+from iqa_jax import setup
+from iqa_jax.analysis.bootstrap import (
+    DRAWS,
+    FEW_GROUPS,
+    Interval,
+    draw_figures,
+    percentile_interval,
+    too_dear,
+)
+from iqa_jax.analysis.weighted_metrics import measures_for
+from iqa_jax.config import LOWER_IS_BETTER
+from iqa_jax.progress import say
+from iqa_jax.workdir import Workdir, WorkdirError
+
+# Rows that a run trained on, or chose its checkpoint by, compare nothing.
+_FITTED_SPLITS = ("train", "val")
+
+
+def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
+    """Compares the headline answers of two runs, split by split, and writes what it finds.
+
+    Args:
+      workdir: of run A.
+      other: of run B.
+      command: how it was started, for the record.
+
+    Returns:
+      The exit status, 0.
+
+    Raises:
+      WorkdirError: one is no run, they have no rows in common, or the rows differ in their label
+        or group.
+    """
+    configs = workdir.config(), other.config()
+    _check_kinds(workdir, other, configs)
+    splits = [name for name in _predicted(workdir) if name in _predicted(other)]
+    if not splits:
+        raise WorkdirError(
+            f"{workdir.folder} and {other.folder} have no predictions_<split>.csv of the same "
+            f"split, {' and '.join(_FITTED_SPLITS)} apart; run --mode=evaluate on both."
+        )
+    record: dict[str, Any] = {
+        "a": str(workdir.folder),
+        "b": str(other.folder),
+        "command": command,
+        "interval": f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for "
+        "both runs",
+        "splits": {},
+    }
+    for split in splits:
+        record["splits"][split] = _compare_split(split, workdir, other, configs)
+    name = f"compared_with_{other.folder.resolve().name}.json"
+    workdir.write_text(name, json.dumps(record, indent=2))
+    say(f"{name} is in {workdir.folder}")
+    return 0
+
+
+def _check_kinds(
+    workdir: Workdir, other: Workdir, configs: tuple[ml_collections.ConfigDict, ...]
+) -> None:
+    for key in ("label_kind", "classes", "minimum", "maximum", "higher_is_better"):
+        is_read = key == "label_kind" or (configs[0].data.label_kind == "numeric") == (
+            key != "classes"
+        )
+        ours, theirs = (config.data[key] for config in configs)
+        if is_read and ours != theirs:
+            raise WorkdirError(
+                f"data.{key} is {ours!r} in {workdir.folder} and {theirs!r} in {other.folder}: "
+                "their labels do not mean the same."
+            )
+
+
+def _predicted(workdir: Workdir) -> list[str]:
+    names = [path.stem.removeprefix("predictions_") for path in
+             sorted(workdir.folder.glob("predictions_*.csv"))]  # fmt: skip
+    return [name for name in names if name not in _FITTED_SPLITS]
+
+
+def _compare_split(
+    split: str,
+    workdir: Workdir,
+    other: Workdir,
+    configs: tuple[ml_collections.ConfigDict, ml_collections.ConfigDict],
+) -> dict[str, Any]:
+    """Compares one split and prints what it finds."""
+    tables = [_read(run, split) for run in (workdir, other)]
+    both = tables[0].index.intersection(tables[1].index)
+    tables = [table.loc[both] for table in tables]
+    for column in ("label", "group"):
+        differs = tables[0][column] != tables[1][column]
+        if differs.any():
+            name = both[differs.to_numpy()][0]
+            ours, theirs = (table[column][name] for table in tables)
+            raise WorkdirError(
+                f"{split}: the {column} of {name} is {ours!r} in {workdir.folder} and {theirs!r} "
+                f"in {other.folder} ({int(differs.sum())} such rows): they are not the same data."
+            )
+    is_answered = np.all([table["score"] != "" for table in tables], axis=0)
+    tables = [table[is_answered] for table in tables]
+    if not is_answered.any():
+        raise WorkdirError(
+            f"{split}: {workdir.folder} and {other.folder} answer no image in common."
+        )
+    seen = {
+        str(run.folder): len(tables[0].index.intersection(_names_fitted_on(run, config)))
+        for run, config in zip((workdir, other), configs, strict=True)
+    }
+    groups = tables[0]["group"].to_numpy()
+    measures = [
+        measures_for(config.data.label_kind, *_values(config, table))
+        for config, table in zip(configs, tables, strict=True)
+    ]
+    drawn = [draw_figures(part, groups) for part in measures]
+    rows = {
+        name: _compare_figure(
+            *(_or_none(part[name](np.ones((len(groups), 1)))[0]) for part in measures),
+            *(part[name] for part in drawn),
+            sign=-1.0 if name in LOWER_IS_BETTER else 1.0,
+        )
+        for name in measures[0]
+    }
+    count = len(np.unique(groups))
+    say(f"{split}: {len(groups)} images in {count} groups that both runs answer; A is "
+        f"{workdir.folder}, B is {other.folder}; a difference above 0 is in favour of A")  # fmt: skip
+    for name, row in rows.items():
+        say("  " + _format(name, row))
+    for run, overlap in seen.items():
+        if overlap:
+            say(f"WARNING: {overlap} of these images trained {run} or chose its checkpoint; it is "
+                "flattered")  # fmt: skip
+    for name in too_dear(measures[0], len(groups)):
+        say(f"no interval for {name}: drawing it from {len(groups)} rows would take minutes")
+    if count < FEW_GROUPS:
+        say(f"only {count} groups: intervals of so few are too narrow, and what they separate "
+            "may well be chance")  # fmt: skip
+    return {"rows": len(groups), "groups": count, "seen_in_training": seen, "figures": rows}
+
+
+def _compare_figure(
+    ours: float | None,
+    theirs: float | None,
+    our_draws: np.ndarray,
+    their_draws: np.ndarray,
+    *,
+    sign: float,
+) -> dict[str, Any]:
+    """Sets one figure of A against that of B; `sign` is -1 for errors."""
+    difference = None if ours is None or theirs is None else sign * (ours - theirs)
+    interval = percentile_interval(sign * (our_draws - their_draws))
+    verdict = _verdict(difference, interval)
+    return {
+        "a": ours, "b": theirs, "difference": difference, "interval": interval, "verdict": verdict,
+    }  # fmt: skip
+
+
+def _read(workdir: Workdir, split: str) -> pd.DataFrame:
+    path = workdir.folder / f"predictions_{split}.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    return table.set_index("path")
+
+
+def _names_fitted_on(workdir: Workdir, config: ml_collections.ConfigDict) -> pd.Index:
+    """Names the images that trained a run or chose its checkpoint, if its manifest is there."""
+    path = Path(workdir.read_json("manifest.json")["path"])
+    if not path.exists():
+        say(f"{path} is gone: whether these images trained {workdir.folder} cannot be told")
+        return pd.Index([])
+    images = setup.manifest_from_config(config, path).images
+    return pd.Index(images["name"][images["split"].isin(_FITTED_SPLITS)])
+
+
+def _values(
+    config: ml_collections.ConfigDict, table: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives the values and labels of the table, higher is better."""
+    data = config.data
+    if data.label_kind == "numeric":
+        scores, labels = (table[name].to_numpy(np.float64) for name in ("score", "label"))
+        if not data.higher_is_better:
+            scores, labels = (data.minimum + data.maximum - part for part in (scores, labels))
+        return scores[:, None], labels
+    values = table[[f"p_{name}" for name in data.classes]].to_numpy(np.float64)
+    numbers = {name: number for number, name in enumerate(data.classes)}
+    return values, np.array([numbers.get(label, -1) for label in table["label"]])
+
+
+def _or_none(figure: float) -> float | None:
+    return float(figure) if np.isfinite(figure) else None
+
+
+def _verdict(difference: float | None, interval: Interval) -> str:
+    if difference is None:
+        return "undefined on these images"
+    if interval is None:
+        return "no interval"
+    if interval[0] > 0 or interval[1] < 0:
+        return f"{'A' if difference > 0 else 'B'} is better"
+    return "0 is inside the interval: these images do not tell the runs apart"
+
+
+def _format(name: str, row: dict[str, Any]) -> str:
+    ours, theirs = ("undefined" if row[run] is None else f"{row[run]:.4f}" for run in ("a", "b"))
+    text = f"{name:18} A {ours}  B {theirs}"
+    if row["difference"] is not None:
+        text += f"  {row['difference']:+.4f}"
+    if row["interval"]:
+        text += f" [{row['interval'][0]:+.4f}, {row['interval'][1]:+.4f}]"
+    return f"{text}  {row['verdict']}"

@@ -1,0 +1,163 @@
+"""Trains and tests a recipe on many splits, and says how sure its figures are: `--mode=protocol`.
+
+split_<k>/run/, split_<k>/rows.csv    as `study` says
+test_rows.csv                         what is tested, where it is another manifest
+protocol.json  protocol.csv
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from input_pipeline.manifest import Manifest, with_splits
+from input_pipeline.sources import TileSource
+from iqa_jax import setup
+from iqa_jax.config import ConfigError, check_config
+from iqa_jax.embed import cache_embeddings
+from iqa_jax.evaluate import Evaluation, Evaluator, evaluate_splits
+from iqa_jax.learning.sharding import check_batch_size
+from iqa_jax.progress import say
+from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
+from iqa_jax.protocol_splits import draw_splits, refuse_leaks
+from iqa_jax.study import Stopped, format_rows, run_study, split_folder
+from iqa_jax.training_data import TrainingData
+from iqa_jax.workdir import Workdir, WorkdirError
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tested:
+    """Another manifest, all of it to be tested on."""
+
+    manifest: Manifest
+    source: TileSource
+
+    def __call__(
+        self,
+        config: ml_collections.ConfigDict,
+        data: TrainingData,
+        workdir: Workdir,
+        variables: Any,
+        step: int,
+    ) -> Evaluation:
+        _test_own(config, data, workdir, variables, step, ())
+        embeddings = None
+        if data.embeddings is not None:
+            embeddings = cache_embeddings(config, variables, self.source)
+        evaluator = Evaluator(config, self.manifest, self.source, data.features, embeddings)
+        evaluations, _ = evaluate_splits(
+            config, workdir, evaluator, variables, step, ["test"], output=workdir, is_own=False
+        )
+        return evaluations["test"]
+
+
+def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
+    """Trains a recipe on every split of a protocol and tests it on rows it never saw.
+
+    Everything that is fitted (the checkpoint's choice, thresholds, temperature, score map) is
+    fitted inside the split. What is finished is not trained again.
+
+    Args:
+      config: of the runs.
+      folder: where everything goes.
+      command: how it was started, for protocol.json.
+
+    Returns:
+      The exit status: 0, or 128 + the signal that stopped it.
+
+    Raises:
+      ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+    """
+    _check(config)
+    home = Path(folder)
+    whole = _read_whole(config, config.data.manifest, "all")
+    say(f"{len(whole.images)} images of {config.data.manifest}; splits are drawn from all of them, "
+        "whatever its column split may say")  # fmt: skip
+    tested = None
+    if config.protocol.kind == "cross_dataset":
+        manifest = _read_whole(config, config.protocol.test_manifest, "test")
+        tested = _Tested(manifest, setup.source_from_config(config, manifest))
+    splits = list(draw_splits(config, whole.images))
+    refuse_leaks(config, whole, splits, (tested.manifest, tested.source) if tested else None)
+    configs = []
+    for number, split in enumerate(splits):
+        run = ml_collections.ConfigDict(config.to_dict())
+        run.seed = config.seed + number
+        run.data.split_rows = str(_list_rows(split_folder(home, number), whole, split))
+        configs.append({MEMBER: run})
+    if tested:
+        tested.manifest.images[["name", "group", "split"]].to_csv(
+            home / "test_rows.csv", index=False
+        )
+    try:
+        answers = run_study(
+            configs, home, tested or _test_own, tested.manifest.digest if tested else ""
+        )
+    except Stopped as stopped:
+        return 128 + stopped.number
+    write_figures(config, home, [split[MEMBER] for split in answers], splits, command)
+    return 0
+
+
+def _list_rows(folder: Path, whole: Manifest, split: np.ndarray) -> Path:
+    """Writes which image is in which split, unless that is written."""
+    manifest = with_splits(whole, dict(zip(whole.images["name"], split, strict=True)))
+    path = folder / "rows.csv"
+    if path.exists() and path.read_text() != format_rows(manifest):
+        raise WorkdirError(
+            f"{path} lists other splits than this protocol draws: its manifest, seed, kind or "
+            "fractions were others. Give another --workdir."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    Workdir(folder).write_text(path.name, format_rows(manifest))
+    return path.absolute()
+
+
+def _check(config: ml_collections.ConfigDict) -> None:
+    protocol, problems = config.protocol, []
+    check_config(config)
+    check_batch_size(config.batch_size, jax.device_count(), jax.process_count())
+    if protocol.kind not in KINDS:
+        problems.append(f'protocol.kind is "{protocol.kind}"; the choices are {", ".join(KINDS)}')
+    if protocol.splits < (2 if protocol.kind == "k_fold" else 1):
+        problems.append(f"protocol.splits is {protocol.splits}; that is too few")
+    shares = protocol.fractions
+    if len(shares) != 3 or min(shares) < 0 or not (shares[0] and shares[2]):
+        problems.append(f"protocol.fractions is {shares}; give shares of train, val and test")
+    elif not shares[1] and config.early_stopping.metric:
+        problems.append(
+            "protocol.fractions leaves nothing for val, where early_stopping.metric is read off"
+        )
+    if bool(protocol.test_manifest) != (protocol.kind == "cross_dataset"):
+        problems.append('protocol.test_manifest goes with protocol.kind "cross_dataset"')
+    if config.data.split_rows:
+        problems.append("data.split_rows gives one split; a protocol draws its own")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _read_whole(config: ml_collections.ConfigDict, path: str, name: str) -> Manifest:
+    """Reads a manifest as one split, whatever it says of splits."""
+    manifest = setup.manifest_from_config(config, path, whole=name)
+    return with_splits(manifest, dict.fromkeys(manifest.images["name"], name))
+
+
+def _test_own(
+    config: ml_collections.ConfigDict,
+    data: TrainingData,
+    workdir: Workdir,
+    variables: Any,
+    step: int,
+    tested: Sequence[str] = ("test",),
+) -> Evaluation | None:
+    """Fits what answers need inside the split, and tests on the split's own rows."""
+    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
+    names = [name for name in data.manifest.splits if name == "val" or name in tested]
+    evaluations, _ = evaluate_splits(
+        config, workdir, evaluator, variables, step, names, output=workdir
+    )
+    return evaluations.get("test")
