@@ -17,7 +17,9 @@ predicts them on a new scene has cheated. The feature stage is two layers on fro
 """
 
 import argparse
+import contextlib
 import json
+import sys
 import warnings
 from pathlib import Path
 
@@ -38,7 +40,7 @@ from iqa_jax.analysis.metrics import score_metrics
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.variables import initial_variables
 
-HIDDEN, EPOCHS, CLASSES = 128, 100, 5
+HIDDEN, EPOCHS, CLASSES = 64, 60, 5
 STAGES = ("frozen", "inside", "leaking")
 
 
@@ -48,9 +50,12 @@ def embed_photos(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     Returns:
       [image, dim] float64, and the manifest's rows in the same order.
     """
-    path = folder / "manifest.csv"
+    path, known = folder / "manifest.csv", folder / "embeddings.npy"
     if not path.exists():
         sample_photos.write(folder)
+    table = pd.read_csv(path)
+    if known.exists():
+        return np.load(known), table
     config = default.get_config()
     config.data.manifest, config.bags.cached = str(path), True
     config.tiles.size = config.tiles.stride = 128
@@ -58,9 +63,12 @@ def embed_photos(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     config.model.trainable_layers = 0
     manifest = setup.manifest_from_config(config)
     source = setup.source_from_config(config, manifest)
-    read = cache_embeddings(config, initial_variables(config), source)
-    table = pd.read_csv(path)
-    return np.stack([read(row)[0].mean(axis=0) for row in range(len(table))]), table
+    # Progress goes to stderr: stdout is for the JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        read = cache_embeddings(config, initial_variables(config), source)
+    means = [read(row)[0].mean(axis=0, dtype=np.float64) for row in range(len(table))]
+    np.save(known, np.stack(means))
+    return np.stack(means), table
 
 
 def make_opinions(table: pd.DataFrame) -> np.ndarray:

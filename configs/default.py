@@ -119,7 +119,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluation = evaluation = ml_collections.ConfigDict()
     evaluation.fusion = "mean_score"  # The headline: mean_score | vote | the model's own fusion.
     evaluation.chunk_tiles = 64  # Tiles per encoder call.
-    evaluation.logistic_parameters = 4  # Numeric: of the map before plcc_mapped, rmse_mapped: 4 | 5.
+    evaluation.logistic_parameters = 4  # Of the map before plcc_mapped and rmse_mapped: 4 | 5.
 
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()

@@ -133,8 +133,10 @@ def _compare_split(
         for name in measures[0]
     }
     count = len(np.unique(groups))
-    say(f"{split}: {len(groups)} images in {count} groups that both runs answer; A is "
-        f"{workdir.folder}, B is {other.folder}; a difference above 0 is in favour of A")  # fmt: skip
+    say(
+        f"{split}: {len(groups)} images in {count} groups that both runs answer; A is "
+        f"{workdir.folder}, B is {other.folder}; a difference above 0 is in favour of A"
+    )
     for name, row in rows.items():
         say("  " + _format(name, row))
     for run, overlap in seen.items():

@@ -146,10 +146,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         for part in key.split("."):
             value = value[part]
         limit(key, value, low, high, what)
-    if config.evaluation.logistic_parameters not in LOGISTIC_PARAMETERS:
-        problems.append(
-            f"evaluation.logistic_parameters is {config.evaluation.logistic_parameters}; give 4 or 5"
-        )
+    parameters = config.evaluation.logistic_parameters
+    if parameters not in LOGISTIC_PARAMETERS:
+        problems.append(f"evaluation.logistic_parameters is {parameters}; give 4 or 5")
     if len(config.data.fractions) != 3:
         problems.append(
             f"data.fractions is {config.data.fractions}; give three shares: train, val, test"

@@ -18,6 +18,8 @@ from iqa_jax.analysis.weighted_metrics import decision_measures, measures_for
 from iqa_jax.fitted import grades_of
 
 _COVERAGE = 0.8
+# Points of a curve that is drawn.
+_POINTS = 100
 # Splits that should tell the same, and are set side by side.
 _TWINS = ("test", "holdout")
 
@@ -60,7 +62,7 @@ def describe_split(
     values, labels = evaluation.values(headline), images["label"].to_numpy()
     if kind == "numeric":
         found = (score_maps or {}).get(headline)
-        metrics["score_map"] = dataclasses.asdict(found) if found else None
+        metrics["score_map"] = _describe_map(found, score_of(values, kind)) if found else None
         return metrics
     is_labelled = labels >= 0
     if is_labelled.any():
@@ -93,9 +95,16 @@ def _fusion_figures(config, evaluation, fusion, figures, images, score_map) -> d
     return figures
 
 
+def _describe_map(score_map: ScoreMap, scores: np.ndarray) -> dict[str, Any]:
+    points = np.linspace(scores.min(), scores.max(), _POINTS)
+    curve = np.stack([points, score_map(points)], axis=1)
+    return dataclasses.asdict(score_map) | {"fitted_on": "train", "curve": curve.tolist()}
+
+
 def _selective(values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     confidence, is_right = judge_answers(values, labels)
     curve = risk_coverage(1 - confidence, ~is_right)
+    shown = np.unique(np.linspace(0, len(labels) - 1, _POINTS).round().astype(int))
     return {
         "uncertainty": "1 - probability of the answer",
         "loss": "share of wrong answers",
@@ -103,6 +112,10 @@ def _selective(values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         "best_aurc": curve.best_aurc,
         "full_risk": curve.full_risk,
         f"risk_at_{_COVERAGE}": curve.risk_at(_COVERAGE),
+        "curve": {
+            "coverage": curve.coverage[shown].tolist(),
+            "risk": curve.risk[shown].tolist(),
+        },
     }
 
 

@@ -85,15 +85,14 @@ def too_dear(measures: Mapping[str, Measure], rows: int) -> list[str]:
     return ["krcc"] if "krcc" in measures and rows * DRAWS > _KRCC_ROWS else []
 
 
-def draw_weights(groups: int, rows: int, seed: int = 0) -> Iterator[Float[np.ndarray, "group draw"]]:
+def draw_weights(groups: int, rows: int) -> Iterator[Float[np.ndarray, "group draw"]]:
     """Yields how often each group is drawn, in blocks of draws, `DRAWS` in all.
 
     Args:
         groups: how many are drawn, and drawn from.
         rows: that share the groups; they only decide how many draws come at once.
-        seed: of the draws.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     block = int(np.clip(_BLOCK_WEIGHTS // max(rows, groups, 1), 1, DRAWS))
     for start in range(0, DRAWS, block):
         draws = min(block, DRAWS - start)

@@ -72,11 +72,10 @@ def fit_score_map(
     line = _fit_line(x, y)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return _line_because(line, "the predictions or the labels are all the same", len(x))
-    distinct = len(np.unique(x))
-    if distinct <= LOGISTICS[kind]:
-        return _line_because(
-            line, f"{distinct} different predictions do not fix {LOGISTICS[kind]} parameters", len(x)
-        )
+    distinct, needed = len(np.unique(x)), LOGISTICS[kind]
+    if distinct <= needed:
+        reason = f"{distinct} different predictions do not fix {needed} parameters"
+        return _line_because(line, reason, len(x))
     # Of mean 0 and variance 1, so that starts and steps suit any scale.
     x_mean, x_scale, y_mean, y_scale = x.mean(), x.std(), y.mean(), y.std()
     u, v = (x - x_mean) / x_scale, (y - y_mean) / y_scale
