@@ -105,16 +105,18 @@ def refuse_leaks(
 
 
 def _images_of_the_encoder(config: ml_collections.ConfigDict) -> pd.DataFrame | None:
-    """Identifies what trained the run whose encoder is taken; None where no run's is."""
-    if config.model.weights in WEIGHTS:
-        return None
-    run = Workdir(config.model.weights)
-    theirs, path = run.config(), run.read_json("manifest.json")["path"]
-    if not Path(path).exists():
-        raise TrainingError(
-            f"{path}, which trained the encoder of {run.folder}, is gone: whether it has seen what "
-            "is tested cannot be told. Put it back, or start from other model.weights."
-        )
-    manifest = setup.manifest_from_config(theirs, path)
-    images = identify_images(manifest, setup.source_from_config(theirs, manifest))
-    return images[manifest.images["split"].isin(("train", "val")).to_numpy()]
+    """Identifies what trained the run whose encoder is taken, and those before; None without."""
+    found, weights = [], config.model.weights
+    while weights not in WEIGHTS:
+        run = Workdir(weights)
+        theirs, path = run.config(), run.read_json("manifest.json")["path"]
+        if not Path(path).exists():
+            raise TrainingError(
+                f"{path}, which trained the encoder of {run.folder}, is gone: whether it has seen "
+                "what is tested cannot be told. Put it back, or start from other model.weights."
+            )
+        manifest = setup.manifest_from_config(theirs, path)
+        images = identify_images(manifest, setup.source_from_config(theirs, manifest))
+        found.append(images[manifest.images["split"].isin(("train", "val")).to_numpy()])
+        weights = theirs.model.weights
+    return pd.concat(found) if found else None

@@ -226,6 +226,17 @@ def test_an_encoder_that_has_seen_what_is_tested_is_refused(config, tmp_path, mo
     table.assign(split="holdout").to_csv(manifest, index=False)
     with pytest.raises(InterruptedError):
         run_protocol(config, str(tmp_path / "clean"), "")
+    # A run between that has seen nothing hides nothing.
+    between = Workdir(tmp_path / "between")
+    between.folder.mkdir()
+    between.write_text("config.json", config_to_json(config))
+    between.write_text("manifest.json", run.read_text("manifest.json"))
+    seen = tmp_path / "seen.csv"
+    table.assign(split="train").to_csv(seen, index=False)
+    run.write_text("manifest.json", json.dumps({"path": str(seen)}))
+    config.model.weights = str(between.folder)
+    with pytest.raises(TrainingError, match="take no encoder"):
+        run_protocol(config, str(tmp_path / "chain"), "")
     manifest.unlink()
     with pytest.raises(TrainingError, match="is gone: whether it has seen"):
         run_protocol(config, str(tmp_path / "unknown"), "")
