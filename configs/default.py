@@ -108,6 +108,22 @@ def get_config() -> ml_collections.ConfigDict:
     evaluation.fusion = "mean_score"  # The headline: mean_score | vote | the model's own fusion.
     evaluation.chunk_tiles = 64  # Tiles per encoder call.
 
+    # Test-time augmentation: the answer is the mean over views of an image. The loop never uses it.
+    config.tta = tta = ml_collections.ConfigDict()
+    tta.flips = "none"  # none | horizontal | both; each makes every other view twice or four times.
+    tta.shifts = 0  # Further views whose grid of tiles is moved.
+    tta.scales = ()  # Further views of the image resized by these factors.
+
+    # How far to trust an answer. The columns uncertainty, lower, upper, ood and abstain.
+    config.uncertainty = uncertainty = ml_collections.ConfigDict()
+    uncertainty.passes = 0  # With dropout on, besides the answer itself; 0: off.
+    uncertainty.split = "val"  # Fits what follows. One that chose no checkpoint keeps its promise.
+    uncertainty.coverage = 0.9  # Of intervals (numeric) and of class sets, on which abstain rests.
+    uncertainty.scale_intervals = False  # Numeric: as wide as passes and views differ.
+    uncertainty.ood = "mahalanobis"  # Distance to the training images: none | mahalanobis | nearest
+    uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
+    uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
+
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()
     compare.fusions = (

@@ -7,12 +7,14 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.views import FLIPS
+from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import POOLINGS
-from iqa_jax.setup import label_from_config, tiling_from_config
+from iqa_jax.setup import label_from_config, tiling_from_config, views_from_config
 
 WEIGHTS = ("imagenet", "none")
 DTYPES = ("float32", "bfloat16")
@@ -25,6 +27,19 @@ METRICS = {
     "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
     "numeric": ("srcc", "krcc", "plcc", "rmse", "mae"),
 }  # fmt: skip
+# What the keys say of a run that was trained before they existed.
+_EARLIER = {
+    "tta": {"flips": "none", "shifts": 0, "scales": ()},
+    "uncertainty": {
+        "passes": 0,
+        "split": "val",
+        "coverage": 0.9,
+        "scale_intervals": False,
+        "ood": "mahalanobis",
+        "ood_quantile": 0.95,
+        "ood_images": 2000,
+    },
+}
 LOWER_IS_BETTER = ("log_loss", "grade_mae", "rmse", "mae")
 
 
@@ -80,6 +95,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     choose("model.weights", config.model.weights, WEIGHTS)
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
+    choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
+    if choose("tta.flips", config.tta.flips, FLIPS):
+        problems += _confidence_problems(config)
     infinite = float("inf")
     for key, low, high, what in (
         ("batch_size", 1, infinite, "1 or more"),
@@ -120,6 +138,11 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("bags.tiles", 1, infinite, "1 or more"),
         ("bags.copies", 1, infinite, "1 or more"),
         ("evaluation.chunk_tiles", 1, infinite, "1 or more"),
+        ("tta.shifts", 0, 16, "from 0 to 16"),
+        ("uncertainty.passes", 0, 1000, "from 0 (off) to 1000"),
+        ("uncertainty.coverage", 0.01, 0.999, "from 0.01 to 0.999"),
+        ("uncertainty.ood_quantile", 0.01, 0.999, "from 0.01 to 0.999"),
+        ("uncertainty.ood_images", 2, infinite, "2 or more"),
     ):
         value = config
         for part in key.split("."):
@@ -191,20 +214,56 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
     return problems
 
 
+def _confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what views and uncertainty cannot be in a run like this."""
+    problems, uncertainty = [], config.uncertainty
+    outside = [scale for scale in config.tta.scales if not 0.1 <= scale <= 4 or scale == 1]
+    if outside:
+        problems.append(f"tta.scales has {outside[0]}; give factors from 0.1 to 4, without 1")
+    views = len(views_from_config(config))
+    if config.bags.cached and views > 1:
+        problems.append(
+            "bags.cached answers from embeddings and never sees pixels, which tta changes; set "
+            'tta.flips="none", tta.shifts=0 and tta.scales="()"'
+        )
+    if uncertainty.passes == 1:
+        problems.append("uncertainty.passes is 1; one pass has no spread: give 0 (off) or 20, say")
+    is_dropping = config.model.dropout > 0 or (
+        config.model.fusion == "tile_vit" and config.fusion.dropout > 0
+    )
+    if uncertainty.passes and not is_dropping:
+        problems.append("uncertainty.passes needs dropout, and model.dropout is 0")
+    if uncertainty.scale_intervals and (
+        config.data.label_kind != "numeric" or (not uncertainty.passes and views == 1)
+    ):
+        problems.append(
+            "uncertainty.scale_intervals needs numeric labels, and uncertainty.passes or tta"
+        )
+    if uncertainty.split == "train":
+        problems.append('uncertainty.split is "train", whose answers flatter; name another split')
+    return problems
+
+
 def config_to_json(config: ml_collections.ConfigDict) -> str:
     """Writes a config so that `config_from_json` reads the same one."""
     return json.dumps(config.to_dict(), indent=2, sort_keys=True)
 
 
 def config_from_json(text: str) -> ml_collections.ConfigDict:
-    """Reads what `config_to_json` wrote; lists become the tuples they were."""
+    """Reads what `config_to_json` wrote, now or before some keys existed.
+
+    Lists become the tuples they were.
+    """
 
     def rebuild(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: rebuild(child) for key, child in value.items()}
         return tuple(value) if isinstance(value, list) else value
 
-    return ml_collections.ConfigDict(rebuild(json.loads(text)))
+    values = rebuild(json.loads(text))
+    for section, earlier in _EARLIER.items():
+        values[section] = {**earlier, **values.get(section, {})}
+    return ml_collections.ConfigDict(values)
 
 
 def differing_keys(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:

@@ -5,6 +5,7 @@ One prediction per image is gathered and every metric is computed once over all 
 
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from input_pipeline.embeddings import embedded_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
+from input_pipeline.views import PLAIN
 from iqa_jax import setup
 from iqa_jax.analysis.answers import label_of, score_of, written_score
 from iqa_jax.analysis.late_fusion import fit_thresholds, three_class
@@ -26,6 +28,15 @@ from iqa_jax.analysis.metrics import (
     decision_metrics,
     score_metrics,
 )
+from iqa_jax.confidence import (
+    Confidence,
+    confidence_metrics,
+    confidence_row,
+    fit_confidence,
+    read_confidence,
+    write_confidence,
+)
+from iqa_jax.config import LOWER_IS_BETTER
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
@@ -57,7 +68,16 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates parameters on the splits of one manifest."""
+    """Evaluates parameters on the splits of one manifest.
+
+    Args:
+      config: of the run.
+      manifest, source: the images.
+      features: scaling of the hand-crafted features.
+      embeddings: of all images, where the config asks for the cache.
+      is_thorough: answer with the config's views and dropout passes too, which the loop does
+        without: they take their time and may change after training.
+    """
 
     def __init__(
         self,
@@ -66,23 +86,32 @@ class Evaluator:
         source: TileSource,
         features: FeatureTable,
         embeddings: CachedEmbeddings | None = None,
+        is_thorough: bool = False,
     ):
         self._embeddings = embeddings
         self._config, self._manifest = config, manifest
         self._source, self._features = source, features
-        self._scorer = scorer_from_config(config)
+        self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
+        self._scorer = scorer_from_config(config, config.uncertainty.passes if is_thorough else 0)
+
+    def answers(
+        self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
+    ) -> Iterator[Answered]:
+        """Answers images in the given order; `is_plain` leaves the views out."""
+        which = (self._source, image_ids, self._features, self._manifest.images)
+        if self._embeddings is not None:
+            bags = embedded_bags(self._embeddings, *which)
+        else:
+            views = (PLAIN,) if is_plain else self._views
+            bags = whole_bags(*which, threads=self._config.data.threads, views=views)
+        return self._scorer.score(variables, bags)
 
     def __call__(self, variables: Any, split: str) -> Evaluation:
         """Scores every image of a split and computes its metrics."""
         config, images = self._config, self._manifest.split(split)
-        which = (self._source, images.index, self._features, self._manifest.images)
-        if self._embeddings is not None:
-            bags = embedded_bags(self._embeddings, *which)
-        else:
-            bags = whole_bags(*which, threads=config.data.threads)
         answers = []
         with meter(f"evaluating {split}", len(images)) as progress:
-            for answer in self._scorer.score(variables, bags):
+            for answer in self.answers(variables, images.index):
                 answers.append(answer)
                 progress.update(len(answers))
         is_answered = np.array([not answer.error for answer in answers])
@@ -149,7 +178,9 @@ def evaluate_run(
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
-    evaluator = Evaluator(config, manifest, source, workdir.features(), embeddings)
+    evaluator = Evaluator(
+        config, manifest, source, workdir.features(), embeddings, is_thorough=True
+    )
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
@@ -157,9 +188,15 @@ def evaluate_run(
     seen = _names_seen(workdir, config) if manifest_path else set()
     is_three_class = config.data.label_kind == "binary" and config.data.marginal
     evaluations, metrics = {}, {}
+    confidence, fitted_on = read_confidence(workdir, config, step), config.uncertainty.split
+    if confidence is None and fitted_on in splits and not manifest_path:
+        evaluations[fitted_on] = evaluator(variables, fitted_on)
+        confidence = _fit_confidence(config, evaluator, variables, manifest, evaluations[fitted_on])
+        write_confidence(workdir, config, step, confidence)
+    confidence = confidence or Confidence()
     # `val` comes first. What is scored is written at once: a later split may be interrupted.
     for name in splits:
-        evaluation = evaluations[name] = evaluator(variables, name)
+        evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
         is_fitted_on = name == "val" and not manifest_path
         if is_three_class and is_fitted_on:
             _fit_three_class(workdir, config, evaluation, step)
@@ -172,7 +209,13 @@ def evaluate_run(
         # No figure on rows that the thresholds were fitted on.
         if thresholds and not is_fitted_on and not overlap and evaluation.is_answered.any():
             metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
-        table = prediction_table(config, evaluation, thresholds)
+        # Nor on rows that intervals and abstaining were fitted on, or the network was.
+        if not overlap and (manifest_path or name not in ("train", fitted_on)):
+            labels = evaluation.images["label"].to_numpy()
+            metrics[name] |= confidence_metrics(config, evaluation.answers, labels, confidence)
+        if name == "val" and len(setup.views_from_config(config)) > 1:
+            metrics[name]["tta_gain"] = _tta_gain(config, evaluation)
+        table = prediction_table(config, evaluation, thresholds, confidence)
         table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
         _add_metrics(output, metrics)
 
@@ -246,6 +289,38 @@ def _add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
     output.write_text("metrics.json", json.dumps({**known, **metrics}, indent=2))
 
 
+def _fit_confidence(
+    config: ml_collections.ConfigDict,
+    evaluator: Evaluator,
+    variables: Any,
+    manifest: Manifest,
+    evaluation: Evaluation,
+) -> Confidence:
+    return fit_confidence(
+        config,
+        evaluation.answers,
+        evaluation.images,
+        manifest.split("train").index,
+        lambda image_ids: evaluator.answers(variables, image_ids, is_plain=True),
+    )
+
+
+def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict[str, Any]:
+    """Compares the mean over views with the image as it is, by the early-stopping metric."""
+    name, kind = config.early_stopping.metric, config.data.label_kind
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
+    before = compute_metrics(kind, plain, labels)[name] if len(plain) else None
+    after = evaluation.metrics.get(name)
+    gain = None
+    if before is not None and after is not None:
+        gain = before - after if name in LOWER_IS_BETTER else after - before
+    figures = {"metric": name, "plain": before, "tta": after, "gain": gain}
+    say("val, mean over views: " + format_figures({key: figures[key] for key in list(figures)[1:]})
+        + f" in {name}")  # fmt: skip
+    return figures
+
+
 def _grades(evaluation: Evaluation) -> np.ndarray:
     """Gives binary labels with the marginal ones between: 0 bad, 1 marginal, 2 good."""
     labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
@@ -277,12 +352,13 @@ def prediction_table(
     config: ml_collections.ConfigDict,
     evaluation: Evaluation,
     thresholds: tuple[float, float] | None,
+    confidence: Confidence,
 ) -> pd.DataFrame:
     """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
     rows = []
     for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
         row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
-        row |= answer_row(config, answer, thresholds)
+        row |= answer_row(config, answer, thresholds, confidence)
         row |= {
             f"score_{fusion}": _written_score(config, values)
             for fusion, values in answer.values.items()
@@ -292,12 +368,15 @@ def prediction_table(
 
 
 def answer_row(
-    config: ml_collections.ConfigDict, answer: Answered, thresholds: tuple[float, float] | None
+    config: ml_collections.ConfigDict,
+    answer: Answered,
+    thresholds: tuple[float, float] | None,
+    confidence: Confidence,
 ) -> dict[str, Any]:
     """Gives the columns that say what the headline fusion answers for one image."""
-    data = config.data
+    data, trust = config.data, confidence_row(config, answer, confidence)
     if answer.error:
-        return {"score": None, "predicted": None, "tiles": 0, "error": answer.error}
+        return {"score": None, "predicted": None, **trust, "tiles": 0, "error": answer.error}
     values = answer.values[config.evaluation.fusion]
     row: dict[str, Any] = {
         "score": _written_score(config, values),
@@ -305,7 +384,7 @@ def answer_row(
     }
     if data.label_kind != "numeric":
         row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
-    return row | {"tiles": len(answer.tile_values), "error": ""}
+    return row | trust | {"tiles": len(answer.tile_values), "error": ""}
 
 
 def _written_score(config: ml_collections.ConfigDict, values: np.ndarray) -> float:

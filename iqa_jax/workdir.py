@@ -1,6 +1,6 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
-config.json  manifest.json  versions.json  features.json  thresholds.json
+config.json  manifest.json  versions.json  features.json  thresholds.json  confidence.npz
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
 metrics.json  predictions_<split>.csv  report.html
 """
@@ -24,7 +24,10 @@ from iqa_jax.learning.checkpoint import Checkpoints
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
               "parallel.mode", "compare.fusions", "compare.splits",
-              "compare.fractions")  # fmt: skip
+              "compare.fractions", "tta.flips", "tta.shifts", "tta.scales",
+              "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
+              "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
+              "uncertainty.ood_images")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 
