@@ -170,6 +170,9 @@ def fit_confidence(
         what = "lower, upper" if config.data.label_kind == "numeric" else "abstain"
         say(f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a coverage "
             f"of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}")  # fmt: skip
+    elif (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
+        say(f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage of "
+            f"{uncertainty.coverage:g} is promised for images of these, not of new ones")  # fmt: skip
     if uncertainty.ood == "none":
         return Confidence(quantile)
     known_ids = np.asarray(train_ids)

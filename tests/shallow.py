@@ -31,11 +31,11 @@ class ShallowEncoder(nn.Module):
         return x.mean(axis=(1, 2))
 
 
-def make_model(dtype=jnp.float32, axis_name=None) -> QualityModel:
+def make_model(dtype=jnp.float32, axis_name=None, dropout=0.0) -> QualityModel:
     return QualityModel(
         encoder=ShallowEncoder(dtype, axis_name),
         fusion=FUSIONS["mean_embedding"](),
-        head=TwoLayerHead(hidden_dim=8, outputs=2, dropout=0.0, dtype=dtype),
+        head=TwoLayerHead(hidden_dim=8, outputs=2, dropout=dropout, dtype=dtype),
     )
 
 
