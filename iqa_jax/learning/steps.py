@@ -28,6 +28,7 @@ def train_step(
     augmentation: Mapping[str, Any],
     key: Key[Array, ""],
     total_steps: int,
+    tile_weight: float = 0.0,
     axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Makes one update from one batch of bags of tiles.
@@ -42,6 +43,8 @@ def train_step(
       augmentation: keyword arguments of `augment`.
       key: of the run; folded with the step, so none is saved.
       total_steps: of the run, for DropBlock's ramp.
+      tile_weight: weighs the loss of every tile alone, given its image's label, beside the loss
+        of the image; the mean over the image's tiles counts.
       axis_name: the mapped axis when each device runs this on its share (pmap); None when the
         batch is global (jit).
 
@@ -79,16 +82,27 @@ def train_step(
         whole = task.batch_loss(gather(logits), gather(batch["label"]), gather(weight))
         return whole / jax.lax.axis_size(axis_name)
 
+    def tile_losses(tile_logits):
+        tiles = tile_logits.shape[1]
+        labels = jnp.repeat(batch["label"], tiles, axis=0)
+        losses = task.loss(tile_logits.reshape(-1, task.outputs), labels).reshape(-1, tiles)
+        losses = jnp.where(batch["tile_mask"], losses, 0).sum(axis=1)
+        return losses / jnp.maximum(batch["tile_mask"].sum(axis=1), 1)
+
     def loss_of(trainable):
         answer, changed = model.apply(
             {"params": merge(trainable, frozen), "batch_stats": state.batch_stats},
             {**batch, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
             train=True,
             progress=state.step / total_steps,
+            with_tiles=tile_weight > 0,
             mutable=["batch_stats"],
             rngs={"dropout": dropout_key},
         )
-        losses = jnp.where(batch["mask"], task.loss(answer.logits, batch["label"]), 0)
+        losses = task.loss(answer.logits, batch["label"])
+        if tile_weight:
+            losses += tile_weight * tile_losses(answer.tile_logits)
+        losses = jnp.where(batch["mask"], losses, 0)
         loss = (weight * losses).sum() / terms
         if task.batch_loss:
             loss += batch_loss(answer.logits)
@@ -156,8 +170,8 @@ def sample_step(
     Returns:
       [pass, batch, values], or [pass, batch, tile, values].
 
-    Source: Gal, Ghahramani 2016, section 4. BatchNorm and DropBlock are in the encoder, which has
-      made the embeddings as in prediction.
+    Source: Gal, Ghahramani 2016, section 4. The encoder, with its BatchNorm and DropBlock, has made
+      the embeddings as in prediction.
     """
     shape = bags["tile_mask"].shape if is_per_tile else bags["tile_mask"].shape[:1]
     if is_per_tile:
@@ -165,7 +179,9 @@ def sample_step(
 
     def answer(bag, key):
         bag = {name: value[None] for name, value in bag.items()}
-        answer = model.apply(variables, bag, True, method="answer", rngs={"dropout": key})
+        answer = model.apply(
+            variables, bag, with_tiles=False, drops=True, method="answer", rngs={"dropout": key}
+        )
         return task.predict(answer.logits)[0]
 
     # One pass after the other: all at once, the hidden layers of many tiles would not fit.
