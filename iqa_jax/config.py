@@ -31,12 +31,6 @@ METRICS = {
 }  # fmt: skip
 # What the keys say of a run that was trained before they existed.
 _EARLIER = {
-    "bags.tiles_per_pass": 0,
-    "loss.tile_weight": 0.0,
-    "model.norm_embeddings": False,
-    "model.norm_statistics": "batch",
-    "optimizer.decay": "steps",
-    "optimizer.encoder_factor": 1.0,
     "tta.flips": "none",
     "tta.shifts": 0,
     "tta.scales": (),
@@ -296,9 +290,6 @@ def config_from_json(text: str) -> ml_collections.ConfigDict:
         return tuple(value) if isinstance(value, list) else value
 
     values = rebuild(json.loads(text))
-    optimizer = values["optimizer"]
-    # One decay was for all kernels.
-    optimizer.setdefault("encoder_weight_decay", optimizer["weight_decay"])
     for key, earlier in _EARLIER.items():
         section, name = key.split(".")
         values.setdefault(section, {}).setdefault(name, earlier)
