@@ -14,6 +14,7 @@ from iqa_jax.analysis.uncertainty import (
     spread,
 )
 from iqa_jax.learning.steps import predict_step, sample_step
+from iqa_jax.models.embedding_norm import EmbeddingNorm
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
@@ -67,9 +68,13 @@ def make_sampler(fusion: str, dropout: float, is_per_tile: bool, task):
         fusion=FUSIONS[fusion](**({"width": 8, "heads": 2, "mlp_dim": 8, "depth": 1,
                                    "dropout": dropout} if fusion == "tile_vit" else {})),
         head=TwoLayerHead(hidden_dim=8, outputs=2, dropout=dropout),
+        embedding_norm=EmbeddingNorm(),
     )  # fmt: skip
     initialise = jax.jit(lambda bags: model.init(jax.random.key(0), bags, method="answer"))
-    variables = initialise(make_bags(1, 1))
+    variables = dict(initialise(make_bags(1, 1)))
+    # Statistics that no batch of these tests has: a pass must go by them, as prediction does.
+    variables["batch_stats"] = {"embedding_norm": {"mean": np.full(DIM, 2.0, np.float32),
+                                                   "var": np.full(DIM, 4.0, np.float32)}}
     arguments = {"model": model, "task": task, "is_per_tile": is_per_tile}
     sample = jax.jit(lambda bags, keys: sample_step(variables, bags, keys, **arguments))
     plain = jax.jit(lambda bags: predict_step(variables, bags, model=model, task=task))
@@ -137,4 +142,4 @@ def test_without_dropout_every_pass_is_the_answer(task, is_per_tile):
     assert (spread(drawn[..., 1]) == 0).all()
     answers = plain(bags)["tiles" if is_per_tile else "fused"]
     np.testing.assert_allclose(drawn[0], np.asarray(answers), atol=1e-6)
-    assert np.ptp(np.asarray(answers)[..., 1]) > 0.05
+    assert np.ptp(np.asarray(answers)[..., 1]) > 0.01
