@@ -168,11 +168,15 @@ def fit_confidence(
     quantile = conformal_quantile(_conformal_scores(config, good, known), uncertainty.coverage)
     if quantile is None:
         what = "lower, upper" if config.data.label_kind == "numeric" else "abstain"
-        say(f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a coverage "
-            f"of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}")  # fmt: skip
+        say(
+            f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a "
+            f"coverage of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}"
+        )
     elif (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
-        say(f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage of "
-            f"{uncertainty.coverage:g} is promised for images of these, not of new ones")  # fmt: skip
+        say(
+            f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage "
+            f"of {uncertainty.coverage:g} is promised for images of these, not of new ones"
+        )
     if uncertainty.ood == "none":
         return Confidence(quantile)
     known_ids = np.asarray(train_ids)
@@ -193,8 +197,10 @@ def fit_confidence(
     distances = _distances(config, domain, answered) if answered else []
     limit = conformal_quantile(distances, uncertainty.ood_quantile)
     if limit is None:
-        say(f"ood: undefined, {uncertainty.split} has {len(answered)} images and a quantile of "
-            f"{uncertainty.ood_quantile:g} needs {rows_needed(uncertainty.ood_quantile)}")  # fmt: skip
+        say(
+            f"ood: undefined, {uncertainty.split} has {len(answered)} images and a quantile of "
+            f"{uncertainty.ood_quantile:g} needs {rows_needed(uncertainty.ood_quantile)}"
+        )
     return Confidence(quantile, domain, limit)
 
 

@@ -185,8 +185,10 @@ def evaluate_run(
         confidence = _fit_confidence(config, evaluator, variables, manifest, evaluations[fitted_on])
         write_confidence(workdir, config, step, confidence)
     elif confidence is None and fitted_on not in manifest.splits and not manifest_path:
-        say(f"there is no split {fitted_on}, on which intervals, abstaining and ood would be fitted; "
-            "uncertainty.split names another")  # fmt: skip
+        say(
+            f"there is no split {fitted_on}, on which intervals, abstaining and ood would be "
+            "fitted; uncertainty.split names another"
+        )
     confidence = confidence or Confidence()
     # `val` comes first. What is scored is written at once: a later split may be interrupted.
     for name in splits:

@@ -98,7 +98,7 @@ def source_from_config(config: Config, manifest: Manifest, cached: bool = False)
     if manifest.tiles is not None and (config.tta.shifts or config.tta.scales):
         raise ManifestError(
             manifest.path,
-            ["its rows are tiles already cut, which tta.shifts and tta.scales cannot move or resize"],
+            ["its rows are tiles already cut, which tta.shifts and tta.scales cannot change"],
         )
     return TileSource(
         pictures_of(manifest),

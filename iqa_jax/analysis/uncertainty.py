@@ -28,7 +28,7 @@ def expected_entropy(samples: Float[np.ndarray, "pass *batch k"]) -> Float[np.nd
 
 
 def mutual_information(samples: Float[np.ndarray, "pass *batch k"]) -> Float[np.ndarray, "*batch"]:
-    """Gives BALD, predictive minus expected entropy: what the weights disagree on; never below 0."""
+    """Gives BALD, predictive minus expected entropy: what the weights disagree on; 0 or more."""
     # By Jensen's inequality; below it is rounding.
     return np.maximum(predictive_entropy(samples) - expected_entropy(samples), 0)
 
