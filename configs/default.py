@@ -125,7 +125,7 @@ def get_config() -> ml_collections.ConfigDict:
     tta.shifts = 0  # Further views whose grid of tiles is moved.
     tta.scales = ()  # Further views of the image resized by these factors.
 
-    # How far to trust an answer. The columns uncertainty, lower, upper, ood and abstain.
+    # How far to trust an answer: uncertainty, mutual_information, lower, upper, ood and abstain.
     config.uncertainty = uncertainty = ml_collections.ConfigDict()
     uncertainty.passes = 0  # With dropout on, besides the answer itself; 0: off.
     uncertainty.split = "val"  # Fits what follows. One that chose no checkpoint keeps its promise.

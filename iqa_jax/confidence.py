@@ -26,13 +26,14 @@ from iqa_jax.analysis.conformal import (
     rows_needed,
 )
 from iqa_jax.analysis.ood import DISTANCES, Domain, fit_domain
-from iqa_jax.analysis.uncertainty import predictive_entropy, spread
+from iqa_jax.analysis.uncertainty import mutual_information, predictive_entropy, spread
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered
 from iqa_jax.workdir import Workdir
 
 COLUMNS: dict[str, type] = {
     "uncertainty": float,
+    "mutual_information": float,
     "lower": float,
     "upper": float,
     "ood": bool,
@@ -84,13 +85,19 @@ def uncertainty_of(answer: Answered, kind: str) -> float | None:
 def confidence_row(
     config: ml_collections.ConfigDict, answer: Answered, confidence: Confidence
 ) -> dict[str, Any]:
-    """Gives the columns of `COLUMNS` for one image; None where one is not defined."""
+    """Gives the columns of `COLUMNS` for one image; None where one is not defined.
+
+    Classes alone have `mutual_information` (part of the uncertainty that the passes disagree on)
+    and `abstain` (the class set holds none or several); numeric labels alone `lower` and `upper`.
+    """
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     if answer.error:
         return row
     data, kind = config.data, config.data.label_kind
     values = answer.values[config.evaluation.fusion]
     row["uncertainty"] = uncertainty_of(answer, kind)
+    if kind != "numeric" and answer.samples is not None:
+        row["mutual_information"] = float(mutual_information(answer.samples))
     if confidence.quantile is not None:
         if kind == "numeric":
             row["lower"], row["upper"] = written_interval(

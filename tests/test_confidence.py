@@ -127,6 +127,19 @@ def test_scaled_intervals_are_wide_where_passes_differ(numeric_config):
     np.testing.assert_allclose(widths, [6, 18, 42])
 
 
+def test_mutual_information_is_of_classes_over_passes(numeric_config):
+    samples = np.array([[0.0, 1.0], [1.0, 0.0]])
+    answer = make_answer((0.5, 0.5), samples=samples)
+    row = confidence_row(numeric_config, make_answer(50.0, samples=samples[:, :1]), Confidence())
+    assert row["uncertainty"] == 0.5 and row["mutual_information"] is None
+    numeric_config.data.label_kind = "binary"
+    row = confidence_row(numeric_config, answer, Confidence())
+    # Each pass is sure, and they contradict each other.
+    assert row["mutual_information"] == row["uncertainty"] == pytest.approx(np.log(2))
+    row = confidence_row(numeric_config, make_answer((0.5, 0.5)), Confidence())
+    assert row["mutual_information"] is None
+
+
 def test_uncertainty_is_over_passes_and_views():
     samples = np.array([[[10.0]], [[14.0]]])[:, 0]
     views = np.array([[11.0], [17.0]])

@@ -16,7 +16,7 @@ from iqa_jax.predict import SOME_FAILED, predict
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.workdir import Workdir, WorkdirError
 
-TRUST = ["uncertainty", "lower", "upper", "ood", "abstain"]
+TRUST = ["uncertainty", "mutual_information", "lower", "upper", "ood", "abstain"]
 COLUMNS = ["path", "score", "label", "p_bad", "p_good", *TRUST, "tiles", "error"]
 
 
@@ -99,7 +99,7 @@ def test_a_run_from_before_these_columns_still_predicts(scorer, tiny_run, photos
     rows = iqa_jax.load_scorer(old).score(paths)
     assert list(rows.columns) == COLUMNS
     assert rows["score"][0] == scorer.score(paths)["score"][0]
-    assert rows[["lower", "upper", "ood", "abstain"]].isna().all(axis=None)
+    assert rows[[*TRUST[1:]]].isna().all(axis=None)
     p = rows.loc[0, ["p_bad", "p_good"]].to_numpy(float)
     assert rows["uncertainty"][0] == pytest.approx(-(p * np.log(p)).sum())
     assert rows.loc[1, TRUST].isna().all()
@@ -131,7 +131,7 @@ def test_views_and_passes_reach_evaluating_and_predicting_alike(
     assert 0 <= metrics["test"]["coverage"] <= 1
     paths = [tiny_manifest.parent / name for name in known["path"]]
     rows = iqa_jax.load_scorer(folder).score(paths)
-    for column in ("score", "uncertainty"):
+    for column in ("score", "uncertainty", "mutual_information"):
         np.testing.assert_allclose(rows[column], known[column], atol=1e-6)
     assert list(rows["ood"]) == list(known["ood"])
     assert list(rows["abstain"]) == list(known["abstain"])
