@@ -184,10 +184,10 @@ def evaluate_run(
         evaluations[fitted_on] = evaluator(variables, fitted_on)
         confidence = _fit_confidence(config, evaluator, variables, manifest, evaluations[fitted_on])
         write_confidence(workdir, config, step, confidence)
-    elif confidence is None and fitted_on not in manifest.splits and not manifest_path:
+    elif confidence is None:
         say(
-            f"there is no split {fitted_on}, on which intervals, abstaining and ood would be "
-            "fitted; uncertainty.split names another"
+            "lower, upper, ood and abstain stay empty: they are fitted where the run's split "
+            f"{fitted_on} (uncertainty.split) is evaluated"
         )
     confidence = confidence or Confidence()
     # `val` comes first. What is scored is written at once: a later split may be interrupted.
