@@ -3,6 +3,10 @@
 What is fitted for it, once per checkpoint: a conformal quantile on the images of
 `uncertainty.split`, and the domain of the embeddings of training images, whose limit is a quantile
 over the same split. It is kept in confidence.npz.
+
+By default that split is `val`, which has chosen the checkpoint too: a mild reuse, so that the
+promise holds roughly. The coverage measured on other splits says how roughly; a split of its own
+makes it exact for images exchangeable with those of that split.
 """
 
 import dataclasses
