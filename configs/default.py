@@ -131,7 +131,7 @@ def get_config() -> ml_collections.ConfigDict:
     uncertainty.split = "val"  # Fits what follows. One that chose no checkpoint keeps its promise.
     uncertainty.coverage = 0.9  # Of intervals (numeric) and of class sets, on which abstain rests.
     uncertainty.scale_intervals = False  # Numeric: as wide as passes and views differ.
-    uncertainty.ood = "mahalanobis"  # Distance to the training images: none | mahalanobis | nearest
+    uncertainty.ood = "nearest"  # Distance to the training images: none | nearest | mahalanobis
     uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
     uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
 

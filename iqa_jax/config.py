@@ -38,7 +38,7 @@ _EARLIER = {
     "uncertainty.split": "val",
     "uncertainty.coverage": 0.9,
     "uncertainty.scale_intervals": False,
-    "uncertainty.ood": "mahalanobis",
+    "uncertainty.ood": "nearest",
     "uncertainty.ood_quantile": 0.95,
     "uncertainty.ood_images": 2000,
 }

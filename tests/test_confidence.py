@@ -254,7 +254,7 @@ def test_the_domain_is_fitted_on_so_many_train_images_and_no_others(tiny_config)
         ({"uncertainty.passes": 10, "model.dropout": 0.0}, "needs dropout"),
         ({"uncertainty.scale_intervals": True}, "needs numeric labels"),
         ({"uncertainty.coverage": 1.0}, "uncertainty.coverage is 1.0"),
-        ({"uncertainty.ood": "distance"}, "the choices are none, mahalanobis, nearest"),
+        ({"uncertainty.ood": "distance"}, "the choices are none, nearest, mahalanobis"),
         ({"uncertainty.split": "train"}, "whose answers flatter"),
     ],
 )  # fmt: skip

@@ -50,7 +50,7 @@ class Domain:
         return np.sqrt(np.maximum(2 - 2 * nearest, 0))
 
 
-DISTANCES = {"mahalanobis": Domain.mahalanobis, "nearest": Domain.nearest}
+DISTANCES = {"nearest": Domain.nearest, "mahalanobis": Domain.mahalanobis}
 
 
 def fit_domain(embeddings: Float[np.ndarray, "image dim"]) -> Domain:
