@@ -122,6 +122,22 @@ def get_config() -> ml_collections.ConfigDict:
     evaluation.chunk_tiles = 64  # Tiles per encoder call.
     evaluation.logistic_parameters = 4  # Of the map before plcc_mapped and rmse_mapped: 4 | 5.
 
+    # Test-time augmentation: the answer is the mean over views of an image. The loop never uses it.
+    config.tta = tta = ml_collections.ConfigDict()
+    tta.flips = "none"  # none | horizontal | both; each makes every other view twice or four times.
+    tta.shifts = 0  # Further views whose grid of tiles is moved.
+    tta.scales = ()  # Further views of the image resized by these factors.
+
+    # How far to trust an answer: uncertainty, mutual_information, lower, upper, ood and abstain.
+    config.uncertainty = uncertainty = ml_collections.ConfigDict()
+    uncertainty.passes = 0  # With dropout on, besides the answer itself; 0: off.
+    uncertainty.split = "val"  # Fits what follows. One that chose no checkpoint keeps its promise.
+    uncertainty.coverage = 0.9  # Of intervals (numeric) and of class sets, on which abstain rests.
+    uncertainty.scale_intervals = False  # Numeric: as wide as passes and views differ.
+    uncertainty.ood = "nearest"  # Distance to the training images: none | nearest | mahalanobis
+    uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
+    uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
+
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()
     compare.fusions = (

@@ -18,6 +18,7 @@ from input_pipeline.features import FeatureTable, edge_sums, fit_features, raw_f
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Layout, TileSource
 from input_pipeline.tiles import edge_sum, within_band
+from input_pipeline.views import PLAIN, View, tiles_of_views
 
 NO_LIMIT = np.iinfo(np.int64).max
 
@@ -270,6 +271,7 @@ class Bag:
       layout: of the image; None with an error.
       error: a sentence, or empty.
       embeddings: [tile, dim], where they are known and `tiles` is empty.
+      view: which of the views of its image this is, counted from 0.
     """
 
     image_id: int
@@ -278,6 +280,7 @@ class Bag:
     layout: Layout | None
     error: str = ""
     embeddings: Float32[np.ndarray, "tile dim"] | None = None
+    view: int = 0
 
 
 def whole_bags(
@@ -287,6 +290,7 @@ def whole_bags(
     images: pd.DataFrame | None = None,
     *,
     threads: int,
+    views: Sequence[View] = (PLAIN,),
 ) -> Iterator[Bag]:
     """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
 
@@ -296,26 +300,32 @@ def whole_bags(
       features: hand-crafted features to compute.
       images: the manifest's images, if features are columns of it.
       threads: images decoded ahead.
+      views: looks at every image, each a bag of its own, one after the other; a bad image is one
+        bag all the same.
     """
     size = source.tiling.size
 
-    def make_bag(image_id):
+    def make_bags(image_id):
         image_id = int(image_id)
         try:
-            layout = source.layout(image_id)
-            tiles = source.tiles(image_id, layout)
+            looks = tiles_of_views(source, image_id, views)
         except ImageError as error:
             nothing = np.zeros((0, size, size, 3), np.uint8)
             no_features = np.zeros((0, len(features.names)), np.float32)
-            return Bag(image_id, nothing, no_features, None, str(error))
-        needs_edges = "edge_sum" in features.names
-        sums = edge_sums(source, layout, tiles) if needs_edges else np.zeros(len(tiles))
+            return [Bag(image_id, nothing, no_features, None, str(error))]
         row = images.loc[image_id] if images is not None else {}
-        return Bag(image_id, tiles, features(sums, len(tiles), row), layout)
+        bags = []
+        for view, (tiles, layout) in enumerate(looks):
+            needs_edges = "edge_sum" in features.names
+            sums = edge_sums(source, layout, tiles) if needs_edges else np.zeros(len(tiles))
+            values = features(sums, len(tiles), row)
+            bags.append(Bag(image_id, tiles, values, layout, view=view))
+        return bags
 
-    dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bag)
+    dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bags)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
-    return iter(dataset.to_iter_dataset(options))
+    for bags in dataset.to_iter_dataset(options):
+        yield from bags
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:

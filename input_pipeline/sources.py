@@ -64,6 +64,10 @@ class TileSource:
     def __len__(self) -> int:
         return len(self._pictures)
 
+    def is_cut(self, index: int) -> bool:
+        """Says whether a picture is given as tiles already cut."""
+        return isinstance(self._pictures[index], CutTiles)
+
     def layout(self, index: int) -> Layout:
         """Lays a picture out from its header, without decoding it.
 

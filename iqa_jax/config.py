@@ -8,12 +8,14 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.views import FLIPS
+from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
-from iqa_jax.setup import label_from_config, tiling_from_config
+from iqa_jax.setup import label_from_config, tiling_from_config, views_from_config
 
 WEIGHTS = ("imagenet", "none")
 DTYPES = ("float32", "bfloat16")
@@ -103,6 +105,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
+    choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
+    if choose("tta.flips", config.tta.flips, FLIPS):
+        problems += _confidence_problems(config)
     infinite = float("inf")
     for key, low, high, what in (
         ("batch_size", 1, infinite, "1 or more"),
@@ -147,6 +152,11 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("bags.tiles_per_pass", 0, infinite, "0 (all) or more"),
         ("bags.copies", 1, infinite, "1 or more"),
         ("evaluation.chunk_tiles", 1, infinite, "1 or more"),
+        ("tta.shifts", 0, 16, "from 0 to 16"),
+        ("uncertainty.passes", 0, 1000, "from 0 (off) to 1000"),
+        ("uncertainty.coverage", 0.01, 0.999, "from 0.01 to 0.999"),
+        ("uncertainty.ood_quantile", 0.01, 0.999, "from 0.01 to 0.999"),
+        ("uncertainty.ood_images", 2, infinite, "2 or more"),
     ):
         value = config
         for part in key.split("."):
@@ -226,6 +236,36 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         problems.append("data.count_columns names one column; give one per score")
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")
+    return problems
+
+
+def _confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what views and uncertainty cannot be in a run like this."""
+    problems, uncertainty = [], config.uncertainty
+    outside = [scale for scale in config.tta.scales if not 0.1 <= scale <= 4 or scale == 1]
+    if outside:
+        problems.append(f"tta.scales has {outside[0]}; give factors from 0.1 to 4, without 1")
+    views = len(views_from_config(config))
+    if config.bags.cached and views > 1:
+        problems.append(
+            "bags.cached answers from embeddings and never sees pixels, which tta changes; set "
+            'tta.flips="none", tta.shifts=0 and tta.scales="()"'
+        )
+    if uncertainty.passes == 1:
+        problems.append("uncertainty.passes is 1; one pass has no spread: give 0 (off) or 20, say")
+    is_dropping = config.model.dropout > 0 or (
+        config.model.fusion == "tile_vit" and config.fusion.dropout > 0
+    )
+    if uncertainty.passes and not is_dropping:
+        problems.append("uncertainty.passes needs dropout, and model.dropout is 0")
+    if uncertainty.scale_intervals and (
+        config.data.label_kind != "numeric" or (not uncertainty.passes and views == 1)
+    ):
+        problems.append(
+            "uncertainty.scale_intervals needs numeric labels, and uncertainty.passes or tta"
+        )
+    if uncertainty.split == "train":
+        problems.append('uncertainty.split is "train", whose answers flatter; name another split')
     return problems
 
 

@@ -5,7 +5,7 @@ One prediction per image is gathered and every metric is computed once over all 
 
 import dataclasses
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,19 @@ from input_pipeline.embeddings import embedded_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
+from input_pipeline.views import PLAIN
 from iqa_jax import setup
 from iqa_jax.analysis.answers import label_of, score_of, written_score
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
+from iqa_jax.confidence import (
+    Confidence,
+    confidence_metrics,
+    confidence_row,
+    fit_confidence,
+    read_confidence,
+    write_confidence,
+)
+from iqa_jax.config import LOWER_IS_BETTER, headline_metric
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.progress import meter, say
@@ -55,7 +65,16 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates parameters on the splits of one manifest."""
+    """Evaluates parameters on the splits of one manifest.
+
+    Args:
+      config: of the run.
+      manifest, source: the images.
+      features: scaling of the hand-crafted features.
+      embeddings: of all images, where the config asks for the cache.
+      is_thorough: answer with the config's views and dropout passes too, which the loop does
+        without: they take their time and may change after training.
+    """
 
     def __init__(
         self,
@@ -64,25 +83,34 @@ class Evaluator:
         source: TileSource,
         features: FeatureTable,
         embeddings: CachedEmbeddings | None = None,
+        is_thorough: bool = False,
     ):
         self._embeddings = embeddings
-        self._config, self._manifest = config, manifest
+        self._config, self.manifest = config, manifest
         self._source, self._features = source, features
-        self._scorer = scorer_from_config(config)
+        self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
+        self._scorer = scorer_from_config(config, config.uncertainty.passes if is_thorough else 0)
 
-    def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
-        """Scores the images of a split, or so many of them, and computes their metrics."""
-        config, images = self._config, self._manifest.split(split)
-        if at_most is not None and len(images) > at_most:
-            images = images.sample(at_most, random_state=config.seed).sort_index()
-        which = (self._source, images.index, self._features, self._manifest.images)
+    def answers(
+        self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
+    ) -> Iterator[Answered]:
+        """Answers images in the given order; `is_plain` leaves the views out."""
+        which = (self._source, image_ids, self._features, self.manifest.images)
         if self._embeddings is not None:
             bags = embedded_bags(self._embeddings, *which)
         else:
-            bags = whole_bags(*which, threads=config.data.threads)
+            views = (PLAIN,) if is_plain else self._views
+            bags = whole_bags(*which, threads=self._config.data.threads, views=views)
+        return self._scorer.score(variables, bags)
+
+    def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
+        """Scores the images of a split, or so many of them, and computes their metrics."""
+        config, images = self._config, self.manifest.split(split)
+        if at_most is not None and len(images) > at_most:
+            images = images.sample(at_most, random_state=config.seed).sort_index()
         answers = []
         with meter(f"evaluating {split}", len(images)) as progress:
-            for answer in self._scorer.score(variables, bags):
+            for answer in self.answers(variables, images.index):
                 answers.append(answer)
                 progress.update(len(answers))
         is_answered = np.array([not answer.error for answer in answers])
@@ -142,7 +170,9 @@ def evaluate_run(
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
-    evaluator = Evaluator(config, manifest, source, workdir.features(), embeddings)
+    evaluator = Evaluator(
+        config, manifest, source, workdir.features(), embeddings, is_thorough=True
+    )
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
@@ -221,9 +251,19 @@ def evaluate_splits(
             say("no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "
                 f"undefined until --mode=evaluate --workdir={workdir.folder} has run")  # fmt: skip
     evaluations, metrics = {}, {}
+    confidence = read_confidence(workdir, config, step)
+    trusted_on = config.uncertainty.split
+    if confidence is None and is_own and trusted_on in splits:
+        evaluation = evaluations[trusted_on] = evaluator(variables, trusted_on)
+        confidence = _fit_confidence(config, evaluator, variables, evaluation)
+        write_confidence(workdir, config, step, confidence)
+    elif confidence is None:
+        say("lower, upper, ood and abstain stay empty: they are fitted where the run's split "
+            f"{trusted_on} (uncertainty.split) is evaluated")  # fmt: skip
+    confidence = confidence or Confidence()
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
-        evaluation = evaluations[name] = evaluator(variables, name)
+        evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
         if is_own and name == "val":
             fit_on_val(workdir, config, evaluation, step)
         overlap = len(set(seen).intersection(_places(evaluation.images)))
@@ -244,7 +284,13 @@ def evaluate_splits(
             metrics[name]["seen_in_training"] = overlap
             say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "
                 "its figures flatter")  # fmt: skip
-        table = prediction_table(config, evaluation, thresholds)
+        # Nor on rows that intervals and abstaining were fitted on, or the network was.
+        elif not is_own or name not in ("train", trusted_on):
+            labels = evaluation.images["label"].to_numpy()
+            metrics[name] |= confidence_metrics(config, evaluation.answers, labels, confidence)
+        if name == "val" and len(setup.views_from_config(config)) > 1:
+            metrics[name]["tta_gain"] = _tta_gain(config, evaluation)
+        table = prediction_table(config, evaluation, thresholds, confidence)
         table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
         _add_metrics(output, metrics)
     return evaluations, metrics
@@ -297,16 +343,48 @@ def _add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
     output.write_text("metrics.json", json.dumps(merged, indent=2))
 
 
+def _fit_confidence(
+    config: ml_collections.ConfigDict,
+    evaluator: Evaluator,
+    variables: Any,
+    evaluation: Evaluation,
+) -> Confidence:
+    return fit_confidence(
+        config,
+        evaluation.answers,
+        evaluation.images,
+        evaluator.manifest.split("train").index,
+        lambda image_ids: evaluator.answers(variables, image_ids, is_plain=True),
+    )
+
+
+def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict[str, Any]:
+    """Compares the mean over views with the image as it is, by the headline metric."""
+    kind, name = config.data.label_kind, headline_metric(config)
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
+    before = compute_metrics(kind, plain, labels)[name] if len(plain) else None
+    after = evaluation.metrics.get(name)
+    gain = None
+    if before is not None and after is not None:
+        gain = before - after if name in LOWER_IS_BETTER else after - before
+    figures = {"metric": name, "plain": before, "tta": after, "gain": gain}
+    say("val, mean over views: " + format_figures({key: figures[key] for key in list(figures)[1:]})
+        + f" in {name}")  # fmt: skip
+    return figures
+
+
 def prediction_table(
     config: ml_collections.ConfigDict,
     evaluation: Evaluation,
     thresholds: tuple[float, float] | None,
+    confidence: Confidence,
 ) -> pd.DataFrame:
     """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
     rows = []
     for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
         row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
-        row |= answer_row(config, answer, thresholds)
+        row |= answer_row(config, answer, thresholds, confidence)
         row |= {
             f"score_{fusion}": _written_score(config, values)
             for fusion, values in answer.values.items()
@@ -316,12 +394,15 @@ def prediction_table(
 
 
 def answer_row(
-    config: ml_collections.ConfigDict, answer: Answered, thresholds: tuple[float, float] | None
+    config: ml_collections.ConfigDict,
+    answer: Answered,
+    thresholds: tuple[float, float] | None,
+    confidence: Confidence,
 ) -> dict[str, Any]:
     """Gives the columns that say what the headline fusion answers for one image."""
-    data = config.data
+    data, trust = config.data, confidence_row(config, answer, confidence)
     if answer.error:
-        return {"score": None, "predicted": None, "tiles": 0, "error": answer.error}
+        return {"score": None, "predicted": None, **trust, "tiles": 0, "error": answer.error}
     values = answer.values[config.evaluation.fusion]
     row: dict[str, Any] = {
         "score": _written_score(config, values),
@@ -329,7 +410,7 @@ def answer_row(
     }
     if data.label_kind != "numeric":
         row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
-    return row | {"tiles": len(answer.tile_values), "error": ""}
+    return row | trust | {"tiles": len(answer.tile_values), "error": ""}
 
 
 def _written_score(config: ml_collections.ConfigDict, values: np.ndarray) -> float:

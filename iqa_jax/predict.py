@@ -14,6 +14,7 @@ from input_pipeline.images import list_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import Picture, TileSource, pictures_of
 from iqa_jax import setup
+from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
 from iqa_jax.evaluate import answer_row
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
@@ -38,7 +39,9 @@ class QualityScorer:
         self._variables, self.step = restore_variables(workdir, self.config)
         self._features: FeatureTable = workdir.features()
         self._thresholds = workdir.thresholds(self.step)
-        self._scorer = scorer_from_config(self.config)
+        self._confidence = read_confidence(workdir, self.config, self.step) or Confidence()
+        self._views = setup.views_from_config(self.config)
+        self._scorer = scorer_from_config(self.config, self.config.uncertainty.passes)
 
     @property
     def table_features(self) -> list[str]:
@@ -55,6 +58,7 @@ class QualityScorer:
             "score": float,
             "label": str,
             **{f"p_{name}": float for name in classes},
+            **COLUMNS,
             "tiles": int,
             "error": str,
         }
@@ -67,7 +71,8 @@ class QualityScorer:
 
         Returns:
           One row per picture, in order: `path` (empty for arrays), `score`, `label`,
-          `p_<class>` …, `tiles`, `error`.
+          `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
+          `tiles`, `error`. What the label kind does not have, or the run has not fitted, is None.
 
         Raises:
           TypeError, ValueError: this is one picture, or an array is no RGB image.
@@ -105,9 +110,10 @@ class QualityScorer:
             self._features,
             images,
             threads=self.config.data.threads,
+            views=self._views,
         )
         for answer in self._scorer.score(self._variables, bags):
-            row = answer_row(self.config, answer, self._thresholds)
+            row = answer_row(self.config, answer, self._thresholds, self._confidence)
             row |= {"path": names[answer.image_id], "label": row["predicted"]}
             yield {name: row.get(name) for name in self.columns}
 

@@ -20,7 +20,7 @@ from iqa_jax import setup
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.config import fusions_for
 from iqa_jax.learning.sharding import batch_sharding, make_mesh, replicated_sharding
-from iqa_jax.learning.steps import encode_step, predict_step
+from iqa_jax.learning.steps import encode_step, predict_step, sample_step
 from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
 
@@ -39,6 +39,10 @@ class Answered:
       attention: [tile], the share of each tile in the network's own fusion.
       layout: of the image; None with an error.
       error: why there is no answer, or empty.
+      embedding: [dim], fused.
+      samples: [pass, values] of the headline fusion with dropout on; None without passes.
+      views: [view, values] of the headline fusion; None with an error. With several views, `values`
+        and `samples` are their means and the rest is of the first, the image as it is.
     """
 
     image_id: int
@@ -47,6 +51,9 @@ class Answered:
     attention: np.ndarray
     layout: Layout | None
     error: str = ""
+    embedding: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    views: np.ndarray | None = None
 
 
 class Scorer:
@@ -56,11 +63,23 @@ class Scorer:
       model, task: of the run.
       kind: label kind.
       fusion: name of the network's own fusion.
+      headline: name of the fusion whose samples and views are kept; by default the network's.
       chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
+      passes: with dropout on, besides the one without.
+      seed: of those passes.
     """
 
     def __init__(
-        self, model: QualityModel, task: Task, *, kind: str, fusion: str, chunk_tiles: int
+        self,
+        model: QualityModel,
+        task: Task,
+        *,
+        kind: str,
+        fusion: str,
+        headline: str = "",
+        chunk_tiles: int,
+        passes: int = 0,
+        seed: int = 0,
     ):
         mesh = make_mesh(jax.local_devices())
         devices = self._devices = mesh.size
@@ -70,11 +89,31 @@ class Scorer:
         self._encode = jax.jit(partial(encode_step, model=model))
         self._predict = jax.jit(partial(predict_step, model=model, task=task))
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
-        self._fusion = fusion
+        self._fusion, self._headline = fusion, headline or fusion
+        self._sample = None
+        if passes:
+            keys = jax.random.split(jax.random.key(seed), passes)
+            is_per_tile = self._headline in LATE_FUSIONS
+            sample = partial(sample_step, model=model, task=task, is_per_tile=is_per_tile)
+            self._sample = jax.jit(partial(sample, keys=keys))
         self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
 
     def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:
-        """Answers bags in their order; a bag with an error gets an answer with that error."""
+        """Answers images in the order of their bags, one answer for all views of an image.
+
+        A bag with an error gets an answer with that error.
+        """
+        views: list[Answered] = []
+        for view, answer in self._answer(variables, bags):
+            if view == 0 and views:
+                yield _merge(views, self._headline)
+                views = []
+            views.append(answer)
+        if views:
+            yield _merge(views, self._headline)
+
+    def _answer(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[int, Answered]]:
+        """Answers bags in their order, each with the number of its view."""
         variables = jax.device_put(variables, self._replicated)
         group: list[tuple[Bag, np.ndarray]] = []
         for embedded in self.embed(variables, bags):
@@ -134,7 +173,9 @@ class Scorer:
             encode()
         yield from complete()
 
-    def _fuse(self, variables: Any, group: list[tuple[Bag, np.ndarray]]) -> Iterator[Answered]:
+    def _fuse(
+        self, variables: Any, group: list[tuple[Bag, np.ndarray]]
+    ) -> Iterator[tuple[int, Answered]]:
         longest = max(len(embeddings) for _, embeddings in group)
         dim = max(embeddings.shape[1] for _, embeddings in group)
         # Powers of two: few shapes to compile, whatever the images.
@@ -160,30 +201,62 @@ class Scorer:
             batch["tile_position"][row, :count] = bag.layout.grid.positions
             batch["grid_shape"][row] = bag.layout.grid.shape
         if dim:
-            answers = self._predict(variables, jax.device_put(batch, self._sharded))
+            batch = jax.device_put(batch, self._sharded)
+            answers = self._predict(variables, batch)
             answers = {name: np.asarray(value) for name, value in answers.items()}
+            samples = np.asarray(self._sample(variables, batch)) if self._sample else None
         for row, (bag, embeddings) in enumerate(group):
             count = len(embeddings)
             if bag.error:
                 nothing = np.zeros((0, len(self._prior)), np.float32)
-                yield Answered(bag.image_id, {}, nothing, nothing[:, 0], None, bag.error)
+                yield 0, Answered(bag.image_id, {}, nothing, nothing[:, 0], None, bag.error)
                 continue
             tile_values = answers["tiles"][row, :count]
-            values = {
-                name: LATE_FUSIONS[name](tile_values, np.ones(count, bool), self._prior)
-                for name in self._late
-            }
+            values = {name: self._fuse_late(name, tile_values) for name in self._late}
             values[self._fusion] = answers["fused"][row]
-            attention = answers["attention"][row, :count]
-            yield Answered(bag.image_id, values, tile_values, attention, bag.layout)
+            drawn = None if samples is None else samples[:, row]
+            if drawn is not None and self._headline in LATE_FUSIONS:
+                drawn = self._fuse_late(self._headline, drawn[:, :count])
+            yield bag.view, Answered(
+                bag.image_id,
+                values,
+                tile_values,
+                answers["attention"][row, :count],
+                bag.layout,
+                embedding=answers["embedding"][row],
+                samples=drawn,
+            )
+
+    def _fuse_late(self, name: str, tile_values: np.ndarray) -> np.ndarray:
+        return LATE_FUSIONS[name](tile_values, np.ones(tile_values.shape[:-1], bool), self._prior)
 
 
-def scorer_from_config(config: ml_collections.ConfigDict) -> Scorer:
-    """Makes the scorer of a run."""
+def _merge(views: list[Answered], headline: str) -> Answered:
+    """Makes one answer of the views of an image."""
+    first = views[0]
+    if first.error:
+        return first
+    mean = {name: np.mean([view.values[name] for view in views], axis=0) for name in first.values}
+    samples = first.samples
+    if samples is not None:
+        samples = np.mean([view.samples for view in views], axis=0)
+    return dataclasses.replace(
+        first,
+        values=mean if len(views) > 1 else first.values,
+        samples=samples,
+        views=np.array([view.values[headline] for view in views]),
+    )
+
+
+def scorer_from_config(config: ml_collections.ConfigDict, passes: int = 0) -> Scorer:
+    """Makes the scorer of a run; `passes` as in `Scorer`."""
     return Scorer(
         setup.model_from_config(config),
         setup.task_from_config(config),
         kind=config.data.label_kind,
         fusion=config.model.fusion,
+        headline=config.evaluation.fusion,
         chunk_tiles=config.evaluation.chunk_tiles,
+        passes=passes,
+        seed=config.seed,
     )

@@ -16,6 +16,7 @@ from input_pipeline.bags import NO_LIMIT
 from input_pipeline.manifest import (
     LabelSpec,
     Manifest,
+    ManifestError,
     read_manifest,
     read_split_rows,
     with_splits,
@@ -23,6 +24,7 @@ from input_pipeline.manifest import (
 from input_pipeline.features import COMPUTED
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
+from input_pipeline.views import View, make_views
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
 from iqa_jax.learning.state import Path as ParameterPath
 from iqa_jax.learning.state import TrainState, create_state
@@ -97,13 +99,28 @@ def tiling_from_config(config: Config) -> Tiling:
 
 
 def source_from_config(config: Config, manifest: Manifest, cached: bool = False) -> TileSource:
-    """Opens the images of a manifest; `cached` keeps decoded ones for the next epoch."""
+    """Opens the images of a manifest; `cached` keeps decoded ones for the next epoch.
+
+    Raises:
+      ManifestError: its rows are tiles already cut, and the config asks for other views of them
+        than mirrored ones.
+    """
+    if manifest.tiles is not None and (config.tta.shifts or config.tta.scales):
+        raise ManifestError(
+            manifest.path,
+            ["its rows are tiles already cut, which tta.shifts and tta.scales cannot change"],
+        )
     return TileSource(
         pictures_of(manifest),
         tiling_from_config(config),
         max_pixels=config.data.max_pixels,
         cache_bytes=int(config.data.cache_gigabytes * 2**30) if cached else 0,
     )
+
+
+def views_from_config(config: Config) -> tuple[View, ...]:
+    """Lists the looks at an image whose answers are averaged."""
+    return make_views(config.tta.flips, config.tta.shifts, config.tta.scales)
 
 
 def edge_band_from_config(config: Config) -> tuple[int, int]:

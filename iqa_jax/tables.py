@@ -35,7 +35,7 @@ def _json_lines_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Call
 
 @contextmanager
 def _parquet_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callable[[Rows], None]]:
-    types = {str: pa.string(), float: pa.float64(), int: pa.int64()}
+    types = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
 

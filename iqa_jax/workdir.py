@@ -1,7 +1,7 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
 config.json  manifest.json  versions.json  features.json
-thresholds.json  temperature.json  logistic.json
+thresholds.json  temperature.json  logistic.json  confidence.npz
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
 metrics.json  predictions_<split>.csv  report.html
 """
@@ -26,7 +26,11 @@ _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stop
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
               "parallel.mode", "compare.fusions", "compare.splits",
               "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
-              "protocol.fractions", "protocol.test_manifest")  # fmt: skip
+              "protocol.fractions", "protocol.test_manifest",
+              "tta.flips", "tta.shifts", "tta.scales",
+              "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
+              "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
+              "uncertainty.ood_images")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A trained run gives the same answers for files, for arrays and from the command line."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -8,12 +9,15 @@ import pandas as pd
 import pytest
 
 import iqa_jax
+from iqa_jax.config import config_to_json
+from iqa_jax.evaluate import evaluate_run
 from iqa_jax.learning.checkpoint import CheckpointError
 from iqa_jax.predict import SOME_FAILED, predict
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.workdir import Workdir, WorkdirError
 
-COLUMNS = ["path", "score", "label", "p_bad", "p_good", "tiles", "error"]
+TRUST = ["uncertainty", "mutual_information", "lower", "upper", "ood", "abstain"]
+COLUMNS = ["path", "score", "label", "p_bad", "p_good", *TRUST, "tiles", "error"]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,67 @@ def test_predicting_and_evaluating_agree(scorer, tiny_run, tiny_manifest):
     rows = scorer.score([tiny_manifest.parent / name for name in known["path"]])
     np.testing.assert_allclose(rows["score"], known["score"], atol=1e-6)
     assert list(rows["label"]) == list(known["predicted"])
+
+
+def test_a_run_from_before_these_columns_still_predicts(scorer, tiny_run, photos, tmp_path_factory):
+    old = tmp_path_factory.mktemp("old") / "run"
+    shutil.copytree(tiny_run, old)
+    (old / "confidence.npz").unlink()
+    config = json.loads((old / "config.json").read_text())
+    del config["tta"], config["uncertainty"]
+    (old / "config.json").write_text(json.dumps(config))
+    paths = [photos / "scene0_0.png", photos / "text.jpg"]
+    rows = iqa_jax.load_scorer(old).score(paths)
+    assert list(rows.columns) == COLUMNS
+    assert rows["score"][0] == scorer.score(paths)["score"][0]
+    assert rows[[*TRUST[1:]]].isna().all(axis=None)
+    p = rows.loc[0, ["p_bad", "p_good"]].to_numpy(float)
+    assert rows["uncertainty"][0] == pytest.approx(-(p * np.log(p)).sum())
+    assert rows.loc[1, TRUST].isna().all()
+
+
+def test_views_and_passes_reach_evaluating_and_predicting_alike(
+    tiny_run, tiny_manifest, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    workdir = Workdir(folder)
+    config = workdir.config()
+    config.tta.flips, config.uncertainty.passes = "horizontal", 3
+    # So few images fit in the split that these are what they suffice for.
+    config.uncertainty.coverage = config.uncertainty.ood_quantile = 0.5
+    workdir.write_text("config.json", config_to_json(config))
+    metrics = evaluate_run(workdir)
+    before = json.loads((tiny_run / "metrics.json").read_text())
+    gain = metrics["val"]["tta_gain"]
+    assert gain["metric"] == "auroc" and gain["tta"] == metrics["val"]["auroc"]
+    assert gain["plain"] == before["val"]["auroc"]
+    assert gain["gain"] == pytest.approx(gain["tta"] - gain["plain"])
+    assert "val, mean over views: plain" in capsys.readouterr().out
+
+    known = pd.read_csv(folder / "predictions_test.csv")
+    assert {"coverage", "abstained", "out_of_domain"}.isdisjoint(metrics["val"])
+    assert metrics["test"]["abstained"] == known["abstain"].mean()
+    assert metrics["test"]["out_of_domain"] == known["ood"].mean()
+    assert 0 <= metrics["test"]["coverage"] <= 1
+    paths = [tiny_manifest.parent / name for name in known["path"]]
+    rows = iqa_jax.load_scorer(folder).score(paths)
+    for column in ("score", "uncertainty", "mutual_information"):
+        np.testing.assert_allclose(rows[column], known[column], atol=1e-6)
+    assert list(rows["ood"]) == list(known["ood"])
+    assert list(rows["abstain"]) == list(known["abstain"])
+    # A mirrored photograph has the same two views.
+    mirrored = [np.ascontiguousarray(cv2.imread(str(path))[:, ::-1, ::-1]) for path in paths]
+    again = iqa_jax.load_scorer(folder).score(mirrored)
+    np.testing.assert_allclose(again["score"], rows["score"], atol=1e-6)
+    np.testing.assert_allclose(again["uncertainty"], rows["uncertainty"], atol=1e-6)
+    plain = pd.read_csv(tiny_run / "predictions_test.csv")
+    assert np.abs(plain["score"] - known["score"]).max() > 1e-6
+
+    target = tmp_path / "scores.parquet"
+    assert predict(workdir, str(tiny_manifest.parent / "scene5_0.png"), str(target)) == 0
+    (row,) = pd.read_parquet(target).to_dict("records")
+    assert type(row["ood"]) is type(row["abstain"]) is bool and np.isnan(row["lower"])
 
 
 def test_a_table_of_images(tiny_run, tiny_manifest, tmp_path):

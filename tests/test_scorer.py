@@ -8,6 +8,7 @@ from input_pipeline.bags import whole_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.sources import TileSource
 from input_pipeline.tiles import Tiling
+from input_pipeline.views import PLAIN, make_views
 from iqa_jax import setup
 from iqa_jax.scorer import Scorer
 from shallow import make_model, make_variables
@@ -28,9 +29,14 @@ def variables():
 def make_scorer(tiny_config):
     task = setup.task_from_config(tiny_config)
 
-    def make(chunk_tiles=16):
+    def make(chunk_tiles=16, **more):
         return Scorer(
-            make_model(), task, kind="binary", fusion="mean_embedding", chunk_tiles=chunk_tiles
+            make_model(dropout=0.5),
+            task,
+            kind="binary",
+            fusion="mean_embedding",
+            chunk_tiles=chunk_tiles,
+            **more,
         )
 
     return make
@@ -50,10 +56,10 @@ def pictures(tmp_path_factory):
     return [*images[:7], bad, *images[7:]]
 
 
-def score(scorer, variables, pictures, order=None):
+def score(scorer, variables, pictures, order=None, views=(PLAIN,)):
     order = range(len(pictures)) if order is None else order
     source = TileSource(pictures, Tiling(16, 16), max_pixels=10**6)
-    bags = whole_bags(source, order, FeatureTable(), threads=2)
+    bags = whole_bags(source, order, FeatureTable(), threads=2, views=views)
     answers = list(scorer.score(variables, bags))
     assert [answer.image_id for answer in answers] == list(order)
     return {answer.image_id: answer for answer in answers}
@@ -125,3 +131,81 @@ def test_nothing_but_bad_images(make_scorer, variables, pictures):
 
 def test_no_images(make_scorer, variables):
     assert score(make_scorer(), variables, []) == {}
+
+
+def test_the_answer_to_views_is_the_mean_of_the_answers_to_each(
+    make_scorer, variables, pictures, answers
+):
+    views = make_views("both", 1, (0.5,))
+    scorer = make_scorer()
+    together = score(scorer, variables, pictures, views=views)
+    assert list(together) == list(answers)
+    apart = [score(scorer, variables, pictures, views=[view]) for view in views]
+    # Views say different things, so that their mean is not any of them.
+    assert together[4].views[:, 1].std() > 1e-3
+    for image_id, answer in together.items():
+        assert answer.error == answers[image_id].error
+        if answer.error:
+            continue
+        assert len(answer.views) == 12
+        each = [part[image_id] for part in apart]
+        for fusion, values in answer.values.items():
+            mean = np.mean([one.values[fusion] for one in each], axis=0)
+            np.testing.assert_allclose(values, mean, atol=1e-5)
+        # What is drawn on the image is of the image as it is.
+        np.testing.assert_allclose(answer.tile_values, answers[image_id].tile_values, atol=1e-5)
+        assert answer.layout.grid.shape == answers[image_id].layout.grid.shape
+
+
+def test_one_view_is_the_plain_answer_bit_for_bit(make_scorer, variables, pictures, answers):
+    again = score(make_scorer(), variables, pictures, views=make_views("none", 0, ()))
+    for image_id, answer in again.items():
+        for fusion, values in answer.values.items():
+            np.testing.assert_array_equal(values, answers[image_id].values[fusion])
+        if not answer.error:
+            np.testing.assert_array_equal(answer.views, [answer.values["mean_embedding"]])
+
+
+@pytest.mark.parametrize(
+    ("flips", "mirrors"),
+    [("horizontal", [np.s_[:, ::-1]]), ("both", [np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1]])],
+)
+def test_mirroring_an_image_does_not_change_what_its_views_say(
+    make_scorer, variables, pictures, flips, mirrors
+):
+    # Sides that the stride does not divide: a mirrored grid is another grid.
+    images = [pictures[2], pictures[1]]
+    views = make_views(flips, 1, (0.7,))
+    scorer = make_scorer(headline="mean_score", passes=3)
+    expected = score(scorer, variables, images, views=views)
+    for mirror in mirrors:
+        mirrored = [np.ascontiguousarray(image[mirror]) for image in images]
+        for image_id, answer in score(scorer, variables, mirrored, views=views).items():
+            for fusion, values in answer.values.items():
+                np.testing.assert_allclose(values, expected[image_id].values[fusion], atol=1e-6)
+            np.testing.assert_allclose(answer.samples, expected[image_id].samples, atol=1e-6)
+    plain = score(scorer, variables, images)
+    turned = score(scorer, variables, [np.ascontiguousarray(i[:, ::-1]) for i in images])
+    assert abs(plain[0].values["mean_score"] - turned[0].values["mean_score"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("headline", ["mean_score", "vote", "mean_embedding"])
+def test_passes_hang_on_the_seed_alone(make_scorer, variables, pictures, headline):
+    scorer = make_scorer(headline=headline, passes=4)
+
+    def samples(order, scorer=scorer):
+        answers = score(scorer, variables, pictures, order)
+        return {key: answer.samples for key, answer in answers.items() if not answer.error}
+
+    together = samples([0, 1, 2, 3, 7, 13])
+    assert len(together) == 5
+    # Alone, picture 0 needs no padding; among the others its one tile is padded to sixteen.
+    for order in ([2, 7], [0]):
+        for image_id, drawn in samples(order).items():
+            assert drawn.shape == (4, 2)
+            np.testing.assert_allclose(drawn, together[image_id], atol=1e-5)
+            np.testing.assert_allclose(drawn.sum(axis=1), 1, atol=1e-5)
+    if headline == "mean_embedding":
+        others = samples([2], make_scorer(headline=headline, passes=4, seed=1))
+        assert np.abs(others[2] - together[2]).max() > 1e-3
+        assert all(np.ptp(drawn[:, 1]) > 0 for drawn in together.values())

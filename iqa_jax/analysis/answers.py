@@ -48,6 +48,15 @@ def written_score(
     return score if kind != "numeric" or higher_is_better else minimum + maximum - score
 
 
+def written_interval(
+    lower: float, upper: float, minimum: float, maximum: float, higher_is_better: bool
+) -> tuple[float, float]:
+    """Gives the ends of a numeric score's interval as `written_score` gives the score."""
+    if higher_is_better:
+        return lower, upper
+    return minimum + maximum - upper, minimum + maximum - lower
+
+
 def label_of(
     values: Float[np.ndarray, " values"],
     kind: str,

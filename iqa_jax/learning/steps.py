@@ -134,11 +134,69 @@ def predict_step(
 
     Returns:
       `fused` [batch, values]: probabilities per class, or one score; `tiles`
-      [batch, tile, values]: the same for every tile alone; `attention` [batch, tile].
+      [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
+      `embedding` [batch, dim], fused.
     """
     answer = model.apply(variables, bags, method="answer")
     return {
         "fused": task.predict(answer.logits),
         "tiles": task.predict(answer.tile_logits),
         "attention": answer.attention,
+        "embedding": answer.embedding,
+    }
+
+
+def sample_step(
+    variables: Any,
+    bags: Batch,
+    keys: Key[Array, " pass"],
+    *,
+    model: QualityModel,
+    task: Task,
+    is_per_tile: bool,
+) -> Array:
+    """Answers bags of embeddings several times with dropout on: Monte-Carlo dropout.
+
+    A pass drops the same units for every image, as one thinned network would. So an image's answers
+    depend on the keys alone, not on its place in a batch, its company or its padding.
+
+    Args:
+      variables: of the model.
+      bags: as in `predict_step`.
+      keys: one per pass.
+      model, task: of the run.
+      is_per_tile: answer every tile as a bag of its own.
+
+    Returns:
+      [pass, batch, values], or [pass, batch, tile, values].
+
+    Source: Gal, Ghahramani 2016, section 4. The encoder, with its BatchNorm and DropBlock, has made
+      the embeddings as in prediction.
+    """
+    shape = bags["tile_mask"].shape if is_per_tile else bags["tile_mask"].shape[:1]
+    if is_per_tile:
+        bags = _tiles_as_bags(bags)
+
+    def answer(bag, key):
+        bag = {name: value[None] for name, value in bag.items()}
+        answer = model.apply(
+            variables, bag, with_tiles=False, drops=True, method="answer", rngs={"dropout": key}
+        )
+        return task.predict(answer.logits)[0]
+
+    # One pass after the other: all at once, the hidden layers of many tiles would not fit.
+    passes = jax.lax.map(lambda key: jax.vmap(answer, (0, None))(bags, key), keys)
+    return passes.reshape(len(keys), *shape, -1)
+
+
+def _tiles_as_bags(bags: Batch) -> dict[str, Array]:
+    """Makes every tile, padding too, the one tile of a bag, at its place in its grid."""
+    batch, tiles = bags["tile_mask"].shape
+    alone = {
+        name: bags[name].reshape(batch * tiles, 1, bags[name].shape[-1])
+        for name in ("embeddings", "features", "tile_position")
+    }
+    return alone | {
+        "tile_mask": jnp.ones((batch * tiles, 1), bool),
+        "grid_shape": jnp.repeat(bags["grid_shape"], tiles, axis=0),
     }

@@ -105,26 +105,32 @@ class QualityModel(nn.Module):
         return jnp.moveaxis(embeddings, 0, 1).reshape(batch, passes * size, -1)[:, :count]
 
     def answer(
-        self, bags: Mapping[str, Array], train: bool = False, with_tiles: bool = True
+        self,
+        bags: Mapping[str, Array],
+        train: bool = False,
+        with_tiles: bool = True,
+        drops: bool = False,
     ) -> Answer:
         """Fuses bags of embeddings and answers.
 
         Args:
           bags: `embeddings` [batch, tile, dim], `features` [batch, tile, feature], `tile_mask`,
             `tile_position`, `grid_shape`.
-          train: dropout.
+          train: batch statistics and dropout.
           with_tiles: answer for every tile too.
+          drops: dropout alone.
         """
         mask, position, grid = bags["tile_mask"], bags["tile_position"], bags["grid_shape"]
         embeddings = bags["embeddings"]
         if self.embedding_norm is not None:
             embeddings = self.embedding_norm(embeddings, mask, train)
         embeddings = jnp.concatenate([embeddings, bags["features"]], axis=-1)
-        fused = self.fusion(embeddings, mask, position, grid, train)
-        logits = self.head(fused.embedding, train)
+        drops = drops or train
+        fused = self.fusion(embeddings, mask, position, grid, drops)
+        logits = self.head(fused.embedding, drops)
         tile_logits = None
         if with_tiles:
-            tile_logits = self._answer_tiles(embeddings, position, grid, train)
+            tile_logits = self._answer_tiles(embeddings, position, grid, drops)
         return Answer(logits, tile_logits, fused.attention, fused.embedding)
 
     def _answer_tiles(

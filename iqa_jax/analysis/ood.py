@@ -1,0 +1,99 @@
+"""How far an image is from what a run was trained on, by its embedding."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import logsumexp
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+NEIGHBOURS = 10
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The embeddings of training images, and a Gaussian around them.
+
+    The covariance is shrunk towards a multiple of the identity, because there are seldom more
+    images than dimensions: (1 − a) S + a · trace(S)/dim · I with Ledoit and Wolf's a. Only its
+    first axes have a variance of their own; the others share `rest`.
+
+    Attributes:
+      mean: of the embeddings.
+      axes: orthonormal directions in which the embeddings vary.
+      variances: of the shrunk covariance along each of them.
+      rest: of the shrunk covariance in every other direction.
+      units: the embeddings at length 1.
+
+    Source: Lee et al. 2018 (Mahalanobis distance, here with one mean: labels may be numbers);
+      Sun et al. 2022 (nearest neighbours at length 1); Ledoit, Wolf 2004.
+    """
+
+    mean: Float[np.ndarray, " dim"]
+    axes: Float[np.ndarray, "axis dim"]
+    variances: Float[np.ndarray, " axis"]
+    rest: Float[np.ndarray, ""]
+    units: Float[np.ndarray, "image dim"]
+
+    def mahalanobis(self, embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, " n"]:
+        """Gives the distance from the mean in standard deviations."""
+        centred = np.asarray(embeddings, np.float64) - self.mean
+        along = centred @ self.axes.T
+        beside = np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+        return np.sqrt((along**2 / self.variances).sum(axis=1) + beside / self.rest)
+
+    def nearest(self, embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, " n"]:
+        """Gives the distance to the tenth nearest training image (or the last), at length 1."""
+        cosine = _unit(np.asarray(embeddings, np.float64)) @ self.units.T
+        rank = min(NEIGHBOURS, cosine.shape[1])
+        nearest = -np.partition(-cosine, rank - 1, axis=1)[:, rank - 1]
+        return np.sqrt(np.maximum(2 - 2 * nearest, 0))
+
+
+DISTANCES = {"nearest": Domain.nearest, "mahalanobis": Domain.mahalanobis}
+
+
+def fit_domain(embeddings: Float[np.ndarray, "image dim"]) -> Domain:
+    """Fits the domain of a run.
+
+    Args:
+      embeddings: of training images.
+
+    Raises:
+      ValueError: there are fewer than two different ones.
+    """
+    embeddings = np.asarray(embeddings, np.float64)
+    mean = embeddings.mean(axis=0) if len(embeddings) else np.zeros(embeddings.shape[1:])
+    centred = embeddings - mean
+    if not len(centred) or np.ptp(embeddings, axis=0).max() == 0:
+        raise ValueError("A domain needs at least two training images that differ.")
+    shrinkage = ledoit_wolf_shrinkage(centred, assume_centered=True)
+    average = (centred**2).sum() / centred.size
+    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    # Centred rows are dependent: the last axis of fewer images than dimensions is rounding.
+    is_real = lengths > lengths[0] * 1e-6
+    variances = (1 - shrinkage) * lengths[is_real] ** 2 / len(centred) + shrinkage * average
+    # Without shrinkage a direction never seen has no scale; the smallest seen stands in.
+    rest = shrinkage * average if shrinkage > 0 else variances.min()
+    return Domain(mean, axes[is_real], variances, np.float64(rest), _unit(embeddings))
+
+
+def max_softmax(probabilities: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """Gives 1 − the highest probability.
+
+    Source: Hendrycks, Gimpel 2017.
+    """
+    return 1 - np.asarray(probabilities).max(axis=1)
+
+
+def energy(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """Gives −log Σ exp(logit), of a head trained with cross-entropy.
+
+    Source: Liu et al. 2020, equation 4 at temperature 1.
+    """
+    return -logsumexp(logits, axis=1)
+
+
+def _unit(embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.where(length > 0, length, 1)
