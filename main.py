@@ -5,6 +5,7 @@ python main.py --mode=check    --config=configs/X.py
 python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
 python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
 """
 
 import os
@@ -21,14 +22,17 @@ _MODES = {
     "compare": (["config", "workdir"], []),
     "evaluate": (["workdir"], ["split", "manifest"]),
     "predict": (["workdir", "images"], ["output"]),
+    "explain": (["workdir", "images", "output"], []),
 }
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
 _MODE = flags.DEFINE_enum("mode", "train", list(_MODES), "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
-_IMAGES = flags.DEFINE_string("images", "", "predict: a folder, pattern, image, .txt or table.")
-_OUTPUT = flags.DEFINE_string("output", "scores.csv", "predict: .csv, .jsonl or .parquet.")
+_IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
+_OUTPUT = flags.DEFINE_string(
+    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain: a folder."
+)
 
 
 def _check_flags() -> None:
@@ -85,6 +89,10 @@ def _run() -> int:
 
         evaluate_run(workdir, split=_SPLIT.value, manifest_path=_MANIFEST.value, command=command)
         return 0
+    if mode == "explain":
+        from iqa_jax.explain import explain
+
+        return explain(workdir, _IMAGES.value, _OUTPUT.value)
     from iqa_jax.predict import predict
 
     return predict(workdir, _IMAGES.value, _OUTPUT.value)

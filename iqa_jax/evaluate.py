@@ -27,6 +27,7 @@ from iqa_jax.analysis.metrics import (
     score_metrics,
 )
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
+from iqa_jax.localise import localise
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.workdir import Workdir, WorkdirError
@@ -172,6 +173,9 @@ def evaluate_run(
         # No figure on rows that the thresholds were fitted on.
         if thresholds and not is_fitted_on and not overlap and evaluation.is_answered.any():
             metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
+        found = localise(config, variables, manifest, source, workdir.features(), name)
+        if found:
+            metrics[name]["localisation"] = found
         table = prediction_table(config, evaluation, thresholds)
         table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
         _add_metrics(output, metrics)
