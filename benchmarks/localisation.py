@@ -16,6 +16,7 @@ deletion, insertion: a region of photographs labelled good is degraded here, so 
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from input_pipeline.distortions import DISTORTIONS, LEVELS, distort_region
 from input_pipeline.images import load
 from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL, draw_region
 from iqa_jax import setup
-from iqa_jax.analysis.deletion import random_relevance, replacement_curve
+from iqa_jax.analysis.deletion import replacement_curve
 from iqa_jax.evaluate import restore_variables
 from iqa_jax.explain import ImageExplainer
 from iqa_jax.localise import localise
@@ -57,18 +58,14 @@ def judge_image(
     if after <= before:
         return None
     maps = explainer.explain(degraded).maps.relevance()
-    maps["random"] = random_relevance(*photo.shape[:2], CELL, rng)
+    maps["random"] = np.zeros(photo.shape[:2])
     areas = {}
     for name, relevance in maps.items():
-        arguments = (relevance, badness)
-        areas[name] = {
-            "deletion": replacement_curve(
-                degraded, photo, *arguments, steps=STEPS, rng=rng
-            ).area,
-            "insertion": replacement_curve(
-                photo, degraded, *arguments, steps=STEPS, rng=rng
-            ).area,
-        }
+        draw = partial(
+            replacement_curve,
+            relevance=relevance, answer=badness, steps=STEPS, side=CELL, rng=rng,
+        )  # fmt: skip
+        areas[name] = {"deletion": draw(degraded, photo).area, "insertion": draw(photo, degraded).area}
     return areas
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iqa_jax.analysis.deletion import random_relevance, rank_pixels, replacement_curve
+from iqa_jax.analysis.deletion import rank_pixels, replacement_curve
 
 SHARE = 0.25
 
@@ -25,7 +25,7 @@ def judge(images):
 
 def draw(start, end, relevance, seed=0):
     return replacement_curve(
-        start, end, relevance, judge, steps=20, rng=np.random.default_rng(seed)
+        start, end, relevance, judge, steps=20, side=8, rng=np.random.default_rng(seed)
     )
 
 
@@ -42,9 +42,9 @@ def test_the_right_map_falls_as_fast_as_can_be(planted):
 def test_a_random_map_falls_evenly_and_a_wrong_one_last(planted):
     degraded, photo, region = planted
     random_areas = [
-        draw(degraded, photo, random_relevance(40, 40, 8, np.random.default_rng(seed))).area
-        for seed in range(40)
+        draw(degraded, photo, np.zeros((40, 40)), seed).area for seed in range(40)
     ]
+    assert np.std(random_areas) > 0.01
     assert np.mean(random_areas) == pytest.approx(0.5, abs=0.03)
     right, wrong = (draw(degraded, photo, sign * region).area for sign in (1.0, -1.0))
     assert right < min(random_areas) and max(random_areas) < wrong
@@ -56,7 +56,7 @@ def test_both_ends_are_the_two_images(planted):
     seen = []
     replacement_curve(
         degraded, photo, region.astype(float), lambda images: seen.extend(images) or judge(images),
-        steps=3, rng=np.random.default_rng(0),
+        steps=3, side=8, rng=np.random.default_rng(0),
     )  # fmt: skip
     assert len(seen) == 4
     np.testing.assert_array_equal(seen[0], degraded)
@@ -66,17 +66,25 @@ def test_both_ends_are_the_two_images(planted):
 def test_ranks():
     rng = np.random.default_rng(0)
     relevance = np.array([[0.1, np.nan, 3.0], [-2.0, np.nan, 0.5]])
-    ranks = rank_pixels(relevance, rng)
+    ranks = rank_pixels(relevance, 1, rng)
     np.testing.assert_array_equal(ranks[~np.isnan(relevance)], [2, 0, 3, 1])
     assert sorted(ranks[np.isnan(relevance)]) == [4, 5]
-    # Ties go in random order, not from the top of the image down.
-    flat = rank_pixels(np.zeros((40, 40)), rng)
-    assert sorted(flat.ravel()) == list(range(1600))
-    assert abs(np.corrcoef(flat.ravel(), np.arange(1600))[0, 1]) < 0.1
 
 
-def test_random_squares():
-    drawn = random_relevance(20, 13, 8, np.random.default_rng(0))
-    assert drawn.shape == (20, 13)
-    assert len(np.unique(drawn)) == 6
-    assert len(np.unique(drawn[8:16, :8])) == 1
+def test_ties_go_square_by_square_in_random_order():
+    ranks = rank_pixels(np.zeros((20, 13)), 8, np.random.default_rng(0))
+    assert sorted(ranks.ravel()) == list(range(260))
+    squares = [ranks[top : top + 8, left : left + 8] for top in (0, 8, 16) for left in (0, 8)]
+    assert all(np.ptp(square) == square.size - 1 for square in squares)
+    starts = [
+        [np.argmin(rank_pixels(np.zeros((20, 13)), 8, np.random.default_rng(seed)))]
+        for seed in range(20)
+    ]
+    assert len(np.unique(starts)) > 6
+
+
+def test_relevance_goes_before_squares():
+    relevance = np.arange(260.0).reshape(20, 13)
+    np.testing.assert_array_equal(
+        rank_pixels(relevance, 8, np.random.default_rng(0)), 259 - relevance
+    )

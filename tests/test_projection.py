@@ -10,17 +10,17 @@ from iqa_jax.analysis.projection import neighbourhood_purity, project
 
 @pytest.fixture(scope="module")
 def clusters():
-    """Three clusters of 30 in 16 dimensions, far apart."""
+    """Three clusters of 14 in 16 dimensions, far apart."""
     rng = np.random.default_rng(0)
-    labels = np.repeat(["bad", "good", "marginal"], 30)
-    centers = np.repeat(20 * rng.normal(size=(3, 16)), 30, axis=0)
-    return centers + rng.normal(size=(90, 16)), labels
+    labels = np.repeat(["bad", "good", "marginal"], 14)
+    centers = np.repeat(20 * rng.normal(size=(3, 16)), 14, axis=0)
+    return centers + rng.normal(size=(42, 16)), labels
 
 
 def test_separated_clusters_are_pure(clusters):
     purity, chance = neighbourhood_purity(*clusters)
     assert purity == 1
-    assert chance == pytest.approx(29 / 89)
+    assert chance == pytest.approx(13 / 41)
 
 
 def test_shuffled_labels_are_chance(clusters):
@@ -60,7 +60,7 @@ def test_clusters_stay_together_on_the_plane(clusters):
     embeddings, labels = clusters
     projection = project(embeddings, seed=0)
     for plane in (projection.tsne, projection.pca):
-        assert plane.shape == (90, 2)
+        assert plane.shape == (42, 2)
         assert neighbourhood_purity(plane, labels)[0] == 1
     assert 0.9 < projection.pca_share <= 1
     np.testing.assert_array_equal(project(embeddings, seed=0).tsne, projection.tsne)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 Photo = UInt8[np.ndarray, "height width 3"]
 
@@ -47,23 +47,24 @@ def replacement_curve(
     answer: Callable[[Sequence[Photo]], Float[np.ndarray, " n"]],
     *,
     steps: int,
+    side: int,
     rng: np.random.Generator,
 ) -> Curve:
     """Replaces pixels of an image by those of a baseline, the most relevant first.
 
     With the degraded image and the undegraded baseline it is the deletion curve, and the answer
     "how bad" should fall at once. With the two swapped it is the insertion curve, and it should
-    rise at once.
+    rise at once. A map that is the same everywhere gives the random order to compare with.
 
     Args:
       image: to begin with.
       baseline: to end with.
-      relevance: higher goes first; NaN goes last. Pixels that tie go in random order.
+      relevance: higher goes first; NaN goes last.
       answer: gives one number for each of some images.
       steps: replacements, each of the same number of pixels.
-      rng: for ties.
+      side, rng: for ties; see `rank_pixels`.
     """
-    order = rank_pixels(relevance, rng)
+    order = rank_pixels(relevance, side, rng)
     shares = np.linspace(0, 1, steps + 1)
     images = []
     for share in shares:
@@ -73,23 +74,23 @@ def replacement_curve(
 
 
 def rank_pixels(
-    relevance: Float[np.ndarray, "height width"], rng: np.random.Generator
-) -> Float[np.ndarray, "height width"]:
-    """Numbers pixels from 0, the most relevant, on; ties at random."""
+    relevance: Float[np.ndarray, "height width"], side: int, rng: np.random.Generator
+) -> Int[np.ndarray, "height width"]:
+    """Numbers pixels from 0, the most relevant, on.
+
+    Pixels that tie go square by square in random order. Single pixels in random order would mix
+    the two images to a noise that is in neither, which a judge of quality sees at once.
+
+    Args:
+      relevance: higher goes first; NaN goes last.
+      side: of a square in pixels, as large as the cells of the maps to be judged.
+      rng: for the order of squares, and of the pixels in one.
+    """
+    height, width = relevance.shape
+    squares = rng.random((-(-height // side), -(-width // side)))
+    squares = np.kron(squares, np.ones((side, side)))[:height, :width].ravel()
     known = np.where(np.isnan(relevance), -np.inf, relevance).ravel()
-    order = np.lexsort((rng.random(known.size), -known))
+    order = np.lexsort((rng.random(known.size), squares, -known))
     ranks = np.empty(known.size, np.int64)
     ranks[order] = np.arange(known.size)
-    return ranks.reshape(relevance.shape)
-
-
-def random_relevance(
-    height: int, width: int, side: int, rng: np.random.Generator
-) -> Float[np.ndarray, "height width"]:
-    """Draws a map to compare with: squares of a side in random order.
-
-    Squares as large as the cells of the maps to be judged, since single pixels in random order
-    would mix the two images to a noise that is in neither.
-    """
-    cells = rng.random((-(-height // side), -(-width // side)))
-    return np.kron(cells, np.ones((side, side)))[:height, :width]
+    return ranks.reshape(height, width)
