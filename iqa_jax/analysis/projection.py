@@ -12,6 +12,8 @@ FEWEST = 4
 # Enough for what t-SNE looks at, which are the nearest neighbours only.
 _TSNE_INPUTS = 50
 _PERPLEXITY = 30.0
+# Up to here the exact sums of t-SNE cost no more than their approximation.
+_EXACT = 250
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ def project(embeddings: Float[np.ndarray, "n dim"], seed: int) -> Projection:
     # t-SNE's start divides by the spread.
     start = "pca" if coordinates[:, 0].std() > 0 else "random"
     tsne = TSNE(
-        perplexity=min(_PERPLEXITY, (count - 1) / 3), init=start, random_state=seed, n_jobs=1
+        perplexity=min(_PERPLEXITY, (count - 1) / 3),
+        init=start,
+        method="exact" if count <= _EXACT else "barnes_hut",
+        random_state=seed,
     )
     share = pca.explained_variance_ratio_[:2].sum()
     return Projection(
