@@ -24,13 +24,20 @@ from iqa_jax.analysis.comparison import (
     compare_members,
     draw_comparison,
 )
-from iqa_jax.config import LOWER_IS_BETTER, ConfigError, check_config, fusions_for
-from iqa_jax.evaluate import Evaluator, compute_metrics, restore_variables
+from iqa_jax.config import (
+    LOWER_IS_BETTER,
+    ConfigError,
+    check_config,
+    fusions_for,
+    headline_metric,
+)
+from iqa_jax.evaluate import Evaluator, compute_metrics
 from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.learning.state import partition
 from iqa_jax.progress import meter, say
 from iqa_jax.train import fit
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir
 
 REFERENCE = "mean_embedding"
@@ -165,7 +172,7 @@ def _write(
     config: ml_collections.ConfigDict, folder: Path, answers: list[dict[str, dict]], command: str
 ) -> None:
     """Writes and prints what the answers of all splits come to."""
-    kind, metric = config.data.label_kind, config.early_stopping.metric
+    kind, metric = config.data.label_kind, headline_metric(config)
     late = fusions_for(kind, REFERENCE)[:-1]
     source = {fusion: fusion for fusion in config.compare.fusions} | dict.fromkeys(late, REFERENCE)
     splits = [

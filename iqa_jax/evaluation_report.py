@@ -20,7 +20,7 @@ from iqa_jax.analysis.report import (
     ScoreScatter,
     write_report,
 )
-from iqa_jax.config import config_to_json
+from iqa_jax.config import config_to_json, headline_metric
 from iqa_jax.workdir import Workdir, versions
 
 _EXAMPLES = 6
@@ -111,7 +111,7 @@ def _summarise(metrics: Mapping[str, Any], step: int) -> str:
 
 
 def _headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> list[Headline]:
-    name = config.early_stopping.metric
+    name = headline_metric(config)
     return [
         Headline(
             f"{name}, {split}",
