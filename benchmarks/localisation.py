@@ -27,10 +27,10 @@ from input_pipeline.images import load
 from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL, draw_region
 from iqa_jax import setup
 from iqa_jax.analysis.deletion import replacement_curve
-from iqa_jax.evaluate import restore_variables
 from iqa_jax.explain import ImageExplainer
 from iqa_jax.localise import localise
 from iqa_jax.predict import QualityScorer
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir
 
 STEPS = 10
@@ -65,7 +65,8 @@ def judge_image(
             replacement_curve,
             relevance=relevance, answer=badness, steps=STEPS, side=CELL, rng=rng,
         )  # fmt: skip
-        areas[name] = {"deletion": draw(degraded, photo).area, "insertion": draw(photo, degraded).area}
+        deletion, insertion = draw(degraded, photo), draw(photo, degraded)
+        areas[name] = {"deletion": deletion.area, "insertion": insertion.area}
     return areas
 
 

@@ -16,12 +16,13 @@ from input_pipeline.features import COMPUTED
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Picture, TileSource
 from iqa_jax import setup
+from iqa_jax.analysis.answers import label_of, written_score
 from iqa_jax.analysis.maps import Maps
-from iqa_jax.evaluate import answer_row, restore_variables
 from iqa_jax.explainer import Explainer
 from iqa_jax.predict import SOME_FAILED, check_array, open_pictures
 from iqa_jax.progress import meter, say
 from iqa_jax.tables import TABLE_WRITERS
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
 COLUMNS = {
@@ -36,7 +37,8 @@ class Explanation:
     """An image's answer, and the maps of where it comes from.
 
     Attributes:
-      score, label, tiles: as `predict` writes them; None, None and 0 with an error.
+      score, label, tiles: of the image as it is, as `predict` writes them; None, None and 0 with
+        an error.
       maps: over the image; None with an error.
       explains: what the Grad-CAM shows: `what speaks for "bad"`.
       image: RGB; None with an error.
@@ -110,15 +112,27 @@ class ImageExplainer:
                     image = source.image(place)
                 except ImageError as error:  # It was there a moment ago.
                     answer = dataclasses.replace(answer, error=str(error))
-            row = answer_row(config, answer, self._thresholds)
+            if answer.error:
+                yield Explanation(None, None, 0, None, explained.explains, None, answer.error)
+                continue
+            values, kind = answer.values[config.evaluation.fusion], config.data.label_kind
             yield Explanation(
-                score=row["score"],
-                label=row["predicted"],
-                tiles=row["tiles"],
-                maps=None if answer.error else explained.maps,
+                score=float(
+                    written_score(
+                        values,
+                        kind,
+                        config.data.minimum,
+                        config.data.maximum,
+                        config.data.higher_is_better,
+                    )
+                ),
+                label=label_of(
+                    values, kind, config.data.classes, config.data.marginal, self._thresholds
+                ),
+                tiles=len(answer.tile_values),
+                maps=explained.maps,
                 explains=explained.explains,
                 image=image,
-                error=answer.error,
             )
 
 

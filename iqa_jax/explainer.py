@@ -121,7 +121,7 @@ class Explainer:
             yield Explained(answer, maps, self._describe(share, of))
 
     def _in_chunks(self, function, *values: np.ndarray) -> list[np.ndarray]:
-        """Applies a function of arrays over tiles in pieces of one shape, so that it compiles once."""
+        """Applies a function of arrays over tiles in pieces of few shapes, each compiled once."""
         count, parts = len(values[0]), []
         for start in range(0, max(count, 1), self._chunk):
             pieces = [value[start : start + self._chunk] for value in values]

@@ -11,10 +11,10 @@ from PIL import Image
 import iqa_jax
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
-from iqa_jax.evaluate import restore_variables
 from iqa_jax.explain import explain
 from iqa_jax.localise import localise
 from iqa_jax.predict import SOME_FAILED
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
 

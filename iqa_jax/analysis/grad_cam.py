@@ -84,7 +84,7 @@ def grad_cam(
     *,
     pooling: str,
 ) -> Float[Array, "tile rows columns"]:
-    """Weighs the channels of each tile's last map by their mean gradient, and keeps what is above 0.
+    """Weighs the channels of each tile's last map by their mean gradient; below 0 becomes 0.
 
     With the pooling `stages` the map shows what the answer owes to the mean of the last map: a
     deviation has a mean gradient of 0, and earlier maps are left as they are.

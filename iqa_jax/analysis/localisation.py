@@ -78,7 +78,7 @@ def summarise_localisation(
         "region_share": float(np.mean([region.mean() for _, region in kept])),
         "maps": {
             name: {
-                figure.__name__: float(np.mean([figure(each[name], region) for each, region in kept]))
+                figure.__name__: float(np.mean([figure(one[name], region) for one, region in kept]))
                 for figure in (pixel_auc, pointing_game)
             }
             for name in kept[0][0]
