@@ -26,20 +26,22 @@ def test_separated_clusters_are_pure(clusters):
 def test_shuffled_labels_are_chance(clusters):
     embeddings, labels = clusters
     rng = np.random.default_rng(0)
-    found = [neighbourhood_purity(embeddings, rng.permutation(labels)) for _ in range(200)]
+    found = [neighbourhood_purity(embeddings, rng.permutation(labels)) for _ in range(40)]
     purities, chances = zip(*found, strict=True)
-    assert np.mean(purities) == pytest.approx(chances[0], abs=0.01)
+    assert np.mean(purities) == pytest.approx(chances[0], abs=0.03)
 
 
 def test_chance_is_the_mean_over_all_shuffles():
     embeddings = np.array([[0.0], [1.0], [3.0], [7.0], [8.0]])
-    labels = np.array([0, 0, 0, 1, 1])
-    _, chance = neighbourhood_purity(embeddings, labels, k=2)
-    purities = [
-        neighbourhood_purity(embeddings, np.array(shuffled), k=2)[0]
-        for shuffled in itertools.permutations(labels)
-    ]
-    assert chance == pytest.approx(np.mean(purities))
+    purities, chances = zip(
+        *(
+            neighbourhood_purity(embeddings, np.isin(np.arange(5), chosen), k=2)
+            for chosen in itertools.combinations(range(5), 2)
+        ),
+        strict=True,
+    )
+    assert np.ptp(purities) > 0.3
+    np.testing.assert_allclose(chances, np.mean(purities))
 
 
 def test_an_image_is_not_its_own_neighbour():

@@ -77,7 +77,7 @@ def draw_overlays(
             ends = (norm.vmin, norm.vmin**0.5, 1, norm.vmax**0.5, norm.vmax)
             bar.ax.xaxis.set_major_locator(FixedLocator(ends))
             bar.ax.xaxis.set_minor_locator(NullLocator())
-            bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:.2g}"))
+            bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:.3g}"))
 
     figure.text(_GAP / page[0], 1 - 0.14 / page[1], title, fontsize=11, va="top", **_PLAIN)
     lay(0, None, "photograph", "", "", None, None)
@@ -105,8 +105,8 @@ def _darken(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
 def _attention_norm(attention: Float32[np.ndarray, "rows columns"]) -> LogNorm:
     """Makes a scale on which twice an equal share and half of one stand out alike.
 
-    It ends at 100 times: shares that nobody can tell from nothing must not stretch it.
+    It ends at the largest share there is, and at the same fraction of an equal share: smaller ones
+    are nothing, however small.
     """
-    away = np.exp(np.abs(np.log(np.clip(attention, 1e-2, 1e2))))
-    extreme = max(2.0, float(np.nanmax(away)))
+    extreme = max(2.0, float(np.nanmax(attention)))
     return LogNorm(1 / extreme, extreme, clip=True)
