@@ -7,6 +7,7 @@ python main.py --mode=protocol --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
 python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
 """
 
 import os
@@ -25,6 +26,7 @@ _MODES = {
     "compare_runs": (["workdir", "other"], []),
     "evaluate": (["workdir"], ["split", "manifest"]),
     "predict": (["workdir", "images"], ["output"]),
+    "explain": (["workdir", "images", "output"], []),
 }
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
 _MODE = flags.DEFINE_enum("mode", "train", list(_MODES), "What to do.")
@@ -32,8 +34,10 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
 _OTHER = flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
-_IMAGES = flags.DEFINE_string("images", "", "predict: a folder, pattern, image, .txt or table.")
-_OUTPUT = flags.DEFINE_string("output", "scores.csv", "predict: .csv, .jsonl or .parquet.")
+_IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
+_OUTPUT = flags.DEFINE_string(
+    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain: a folder."
+)
 
 
 def _check_flags() -> None:
@@ -98,6 +102,10 @@ def _run() -> int:
         from iqa_jax.compare_runs import compare_runs
 
         return compare_runs(workdir, Workdir(_OTHER.value), command)
+    if mode == "explain":
+        from iqa_jax.explain import explain
+
+        return explain(workdir, _IMAGES.value, _OUTPUT.value)
     from iqa_jax.predict import predict
 
     return predict(workdir, _IMAGES.value, _OUTPUT.value)

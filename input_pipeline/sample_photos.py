@@ -196,6 +196,15 @@ def write(folder: str | Path, *, seed: int = 0, size: int = 256) -> Path:
     return manifest
 
 
+def draw_region(height: int, width: int, rng: np.random.Generator) -> Bool[np.ndarray, "h w"]:
+    """Draws an ellipse that lies in the image, its axes 0.6 to 0.9 of the sides."""
+    axes = rng.uniform(0.6, 0.9, 2) * (height, width)
+    center = axes / 2 + rng.uniform(size=2) * ((height, width) - axes)
+    rows, columns = np.ogrid[:height, :width]
+    distance = ((rows + 0.5 - center[0]) / axes[0]) ** 2
+    return distance + ((columns + 0.5 - center[1]) / axes[1]) ** 2 <= 0.25
+
+
 def main():
     """Writes the data set from the command line and says what it holds."""
     parser = argparse.ArgumentParser(description=write.__doc__.splitlines()[0])
@@ -236,18 +245,9 @@ def _crop(photo: np.ndarray, size: int, needs_region: bool, rng: np.random.Gener
         top = rng.integers(scaled.shape[0] - height, endpoint=True)
         left = rng.integers(scaled.shape[1] - width, endpoint=True)
         crop = np.ascontiguousarray(scaled[top : top + height, left : left + width])
-        region = _draw_region(height, width, rng) if needs_region else np.ones(crop.shape[:2], bool)
+        region = draw_region(height, width, rng) if needs_region else np.ones(crop.shape[:2], bool)
         if tiles.edge_sum(crop, region) >= MIN_EDGES * region.sum():
             return crop, region
-
-
-def _draw_region(height: int, width: int, rng: np.random.Generator) -> Bool[np.ndarray, "h w"]:
-    """Draws an ellipse that lies in the image, its axes 0.6 to 0.9 of the sides."""
-    axes = rng.uniform(0.6, 0.9, 2) * (height, width)
-    center = axes / 2 + rng.uniform(size=2) * ((height, width) - axes)
-    rows, columns = np.ogrid[:height, :width]
-    distance = ((rows + 0.5 - center[0]) / axes[0]) ** 2
-    return distance + ((columns + 0.5 - center[1]) / axes[1]) ** 2 <= 0.25
 
 
 if __name__ == "__main__":

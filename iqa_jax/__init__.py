@@ -2,6 +2,7 @@
 
 scorer = iqa_jax.load_scorer("runs/quickstart")
 scorer.score(["photo.jpg"])
+iqa_jax.load_explainer("runs/quickstart").explain("photo.jpg").maps.grad_cam
 """
 
 
@@ -11,4 +12,8 @@ def __getattr__(name: str):
         from iqa_jax.predict import load_scorer
 
         return load_scorer
+    if name == "load_explainer":
+        from iqa_jax.explain import load_explainer
+
+        return load_explainer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,6 +33,7 @@ from iqa_jax.confidence import (
 from iqa_jax.config import LOWER_IS_BETTER, headline_metric
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
+from iqa_jax.localise import localise
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
@@ -183,6 +184,10 @@ def evaluate_run(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, seen=seen,
     )  # fmt: skip
+    for name in splits:
+        if found := localise(config, variables, manifest, source, workdir.features(), name):
+            metrics[name]["localisation"] = found
+            _add_metrics(output, metrics)
     thresholds = workdir.thresholds(step)
 
     # Imports matplotlib: only a report needs it.

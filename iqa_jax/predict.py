@@ -81,7 +81,7 @@ class QualityScorer:
             raise TypeError("give a list of pictures, even for one: scorer.score([picture]).")
         for place, picture in enumerate(pictures):
             if isinstance(picture, np.ndarray):
-                _check_array(picture, place)
+                check_array(picture, place)
         names = ["" if isinstance(picture, np.ndarray) else str(picture) for picture in pictures]
         return pd.DataFrame(self.rows(names, pictures), columns=list(self.columns))
 
@@ -158,13 +158,7 @@ def predict(workdir: Workdir, images: str, output: str) -> int:
     if not target.parent.is_dir():
         raise WorkdirError(f"--output={output}: there is no folder {target.parent}.")
     scorer = load_scorer(workdir.folder)
-    if Path(images).suffix.lower() in TABLES:
-        manifest: Manifest = setup.manifest_from_config(scorer.config, images, labelled=False)
-        names, pictures = list(manifest.images["name"]), pictures_of(manifest)
-        table = manifest.images
-    else:
-        pictures, table = list_images(images), None
-        names = [str(path) for path in pictures]
+    names, pictures, table = open_pictures(scorer.config, images)
     part = target.with_name(target.name + ".part")
     errors = 0
     open_writer = TABLE_WRITERS[target.suffix](part, scorer.columns)
@@ -182,7 +176,34 @@ def predict(workdir: Workdir, images: str, output: str) -> int:
     return SOME_FAILED if errors else 0
 
 
-def _check_array(picture: np.ndarray, place: int) -> None:
+def open_pictures(
+    config: ml_collections.ConfigDict, images: str
+) -> tuple[list[str], Sequence[Picture], pd.DataFrame | None]:
+    """Finds what `--images` stands for.
+
+    Args:
+      config: of the run.
+      images: as in `predict`.
+
+    Returns:
+      Names, pictures, and the table they come from, if it is one.
+
+    Raises:
+      ManifestError, ImageError: there is nothing, or the table is wrong.
+    """
+    if Path(images).suffix.lower() in TABLES:
+        manifest: Manifest = setup.manifest_from_config(config, images, labelled=False)
+        return list(manifest.images["name"]), pictures_of(manifest), manifest.images
+    paths = list_images(images)
+    return [str(path) for path in paths], paths, None
+
+
+def check_array(picture: np.ndarray, place: int) -> None:
+    """Refuses an array that is no RGB image, by the number of its place among others.
+
+    Raises:
+      TypeError, ValueError: with a sentence.
+    """
     what = f"picture {place} is an array of {picture.dtype} with shape {picture.shape}"
     if picture.dtype != np.uint8:
         raise TypeError(f"{what}; give uint8 RGB values from 0 to 255.")

@@ -105,6 +105,26 @@ POOLINGS = {"mean": pool_mean, "stages": pool_stages}
 NORM_STATISTICS = ("batch", "running")
 
 
+def pool_last_again(
+    embedding: Float[Array, "n dim"],
+    last_map: Float[Array, "n rows columns channels"],
+    pooling: str,
+) -> Float[Array, "n dim"]:
+    """Gives embeddings with their part from the last feature map pooled from another such map.
+
+    It makes an embedding a function of the last map alone, without the maps before it.
+
+    Args:
+        embedding: of the same tiles, pooled by `pooling`.
+        last_map: what to pool in place of the last map.
+        pooling: a key of `POOLINGS`.
+    """
+    # Every statistic of the last map stands behind those of the others.
+    last = POOLINGS[pooling]([last_map]).reshape(len(last_map), -1, last_map.shape[-1])
+    others = embedding.reshape(*last.shape[:2], -1)[..., : -last_map.shape[-1]]
+    return jnp.concatenate([others, last], axis=-1).reshape(embedding.shape)
+
+
 class MobileNetV2(nn.Module):
     """Encodes tiles as embeddings.
 
@@ -204,6 +224,16 @@ class MobileNetV2(nn.Module):
                 keep = 1.0 - self.drop_block_rate * drop_progress
                 x = drop_block(x, self.make_rng("dropout"), keep, self.drop_block_size)
         return [*maps, layer(x, embedding_dim(self.width_multiplier))]
+
+    def encode_with_map(
+        self, images: Float[Array, "n height width 3"]
+    ) -> tuple[Float[Array, "n dim"], Float[Array, "n rows columns channels"]]:
+        """Gives embeddings, and the last feature map that they were pooled from.
+
+        Args: as `__call__`.
+        """
+        maps = self.feature_maps(images)
+        return POOLINGS[self.pooling](maps), maps[-1]
 
     def __call__(
         self,

@@ -13,6 +13,10 @@ MEAN = (0.485, 0.456, 0.406)
 STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 
 
+def _normalise(tiles: Float[Array, "n height width 3"]) -> Float[Array, "n height width 3"]:
+    return (tiles - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION)
+
+
 class Answer(NamedTuple):
     """What the network says of a batch of bags, before the task turns it into scores.
 
@@ -65,8 +69,17 @@ class QualityModel(nn.Module):
           train: batch statistics and dropout.
           progress: part of the run that is over, in [0, 1]; DropBlock's ramp.
         """
-        normalised = (tiles - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION)
-        return self.encoder(normalised, mask, train, progress)
+        return self.encoder(_normalise(tiles), mask, train, progress)
+
+    def encode_with_map(
+        self, tiles: Float[Array, "n height width 3"]
+    ) -> tuple[Float[Array, "n dim"], Float[Array, "n rows columns channels"]]:
+        """Gives each tile's embedding, and the last feature map that it was pooled from.
+
+        Args:
+          tiles: RGB in [0, 1].
+        """
+        return self.encoder.encode_with_map(_normalise(tiles))
 
     def encode_bags(
         self,

@@ -1,0 +1,237 @@
+"""Shows where images are bad: `--mode=explain`, and `load_explainer` from Python."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from input_pipeline.bags import whole_bags
+from input_pipeline.features import COMPUTED
+from input_pipeline.images import ImageError
+from input_pipeline.sources import Picture, TileSource
+from iqa_jax import setup
+from iqa_jax.analysis.answers import label_of, written_score
+from iqa_jax.analysis.maps import Maps
+from iqa_jax.explainer import Explainer
+from iqa_jax.predict import SOME_FAILED, check_array, open_pictures
+from iqa_jax.progress import meter, say
+from iqa_jax.tables import TABLE_WRITERS
+from iqa_jax.variables import restore_variables
+from iqa_jax.workdir import Workdir, WorkdirError
+
+COLUMNS = {
+    "path": str, "figure": str, "maps": str, "score": float, "label": str, "tiles": int,
+    "error": str,
+}  # fmt: skip
+_NAME_LENGTH = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """An image's answer, and the maps of where it comes from.
+
+    Attributes:
+      score, label, tiles: of the image as it is, as `predict` writes them; None, None and 0 with
+        an error.
+      maps: over the image; None with an error.
+      explains: what the Grad-CAM shows: `what speaks for "bad"`.
+      image: RGB; None with an error.
+      error: why there is no answer, or empty.
+    """
+
+    score: float | None
+    label: str | None
+    tiles: int
+    maps: Maps | None
+    explains: str
+    image: UInt8[np.ndarray, "height width 3"] | None
+    error: str = ""
+
+
+class ImageExplainer:
+    """Explains pictures with the best checkpoint of a run. Made by `load_explainer`.
+
+    Args:
+      workdir: of the run.
+    """
+
+    def __init__(self, workdir: Workdir):
+        self.config: ml_collections.ConfigDict = workdir.config()
+        self._variables, step = restore_variables(workdir, self.config)
+        self._features = workdir.features()
+        self._thresholds = workdir.thresholds(step)
+        self._explainer = Explainer(self.config)
+
+    def explain(self, picture: Picture, of: str = "") -> Explanation:
+        """Explains one picture.
+
+        Args:
+          picture: a path, or an RGB array [height, width, 3] uint8.
+          of: explain what speaks for this class; empty for what makes an image bad.
+
+        Raises:
+          TypeError, ValueError: the array is no RGB image, or there is no such class.
+        """
+        if isinstance(picture, np.ndarray):
+            check_array(picture, 0)
+        (explanation,) = self.explain_all([picture], of=of)
+        return explanation
+
+    def explain_all(
+        self, pictures: Sequence[Picture], images: pd.DataFrame | None = None, of: str = ""
+    ) -> Iterator[Explanation]:
+        """Explains pictures in their order; `images` has the features that come with them.
+
+        Raises:
+          WorkdirError: the run needs features that are not there.
+          ValueError: there is no such class.
+        """
+        config = self.config
+        missing = [name for name in self._features.names if name not in COMPUTED]
+        if missing and images is None:
+            raise WorkdirError(
+                f"this run also needs {', '.join(missing)} for every image: give a CSV with the "
+                "columns path and these."
+            )
+        source = TileSource(
+            pictures, setup.tiling_from_config(config), max_pixels=config.data.max_pixels
+        )
+        bags = whole_bags(
+            source, range(len(source)), self._features, images, threads=config.data.threads
+        )
+        for place, explained in enumerate(self._explainer.explain(self._variables, bags, of)):
+            answer, image = explained.answer, None
+            if not answer.error:
+                try:
+                    image = source.image(place)
+                except ImageError as error:  # It was there a moment ago.
+                    answer = dataclasses.replace(answer, error=str(error))
+            if answer.error:
+                yield Explanation(None, None, 0, None, explained.explains, None, answer.error)
+                continue
+            values, kind = answer.values[config.evaluation.fusion], config.data.label_kind
+            yield Explanation(
+                score=float(
+                    written_score(
+                        values,
+                        kind,
+                        config.data.minimum,
+                        config.data.maximum,
+                        config.data.higher_is_better,
+                    )
+                ),
+                label=label_of(
+                    values, kind, config.data.classes, config.data.marginal, self._thresholds
+                ),
+                tiles=len(answer.tile_values),
+                maps=explained.maps,
+                explains=explained.explains,
+                image=image,
+            )
+
+
+def load_explainer(workdir: str | Path) -> ImageExplainer:
+    """Loads what explains the answers of a run.
+
+    Example:
+      >>> explanation = iqa_jax.load_explainer("runs/quickstart").explain("photo.jpg")
+      >>> explanation.maps.grad_cam  # [height, width]
+
+    Args:
+      workdir: of the run.
+
+    Raises:
+      WorkdirError: there is no run.
+      CheckpointError: it has no checkpoint that can be read.
+    """
+    return ImageExplainer(Workdir(workdir))
+
+
+def explain(workdir: Workdir, images: str, output: str) -> int:
+    """Writes a figure and the maps of every image into a folder, and `index.csv` of them.
+
+    `NUMBER_name.png` has the photograph, tile scores, attention and Grad-CAM side by side;
+    `NUMBER_name.npz` the maps [rows, columns] float32, `step` (pixels per cell), `height`,
+    `width` and `score`. `index.csv` has a row per image, those with an error included, and
+    appears when all are done.
+
+    Args:
+      workdir: of the run.
+      images: as in `predict`.
+      output: the folder; made if needed.
+
+    Returns:
+      The exit status: 0, or `SOME_FAILED` if an image has an error instead of a figure.
+
+    Raises:
+      WorkdirError, CheckpointError, ManifestError, ImageError: with a sentence.
+    """
+    folder = Path(output)
+    if folder.suffix in TABLE_WRITERS or folder.is_file():
+        raise WorkdirError(
+            f"--output={output}: --mode=explain writes a folder of figures; give --output=FOLDER."
+        )
+    explainer = load_explainer(workdir.folder)
+    names, pictures, table = open_pictures(explainer.config, images)
+    folder.mkdir(parents=True, exist_ok=True)
+    part, errors = folder / "index.csv.part", 0
+    open_writer = TABLE_WRITERS[".csv"](part, COLUMNS)
+    with meter("explained", len(pictures)) as progress, open_writer as write:
+        explanations = explainer.explain_all(pictures, table)
+        for place, (name, explanation) in enumerate(zip(names, explanations, strict=True)):
+            row = {"path": name, "error": explanation.error, "tiles": explanation.tiles}
+            if explanation.error:
+                errors += 1
+            else:
+                stem = f"{place:05}_{_safe_name(name)}"
+                row |= {"score": explanation.score, "label": explanation.label}
+                row |= _write_files(folder, stem, name, explanation, explainer.config)
+            write([row])
+            progress.update(place + 1)
+    part.replace(folder / "index.csv")
+    say(f"{len(pictures)} images explained, {errors} with an error instead; see {folder}")
+    return SOME_FAILED if errors else 0
+
+
+def _safe_name(name: str) -> str:
+    """Makes part of a file name of any path: letters and digits that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", Path(name).stem)[:_NAME_LENGTH].strip("._") or "image"
+
+
+def _write_files(
+    folder: Path,
+    stem: str,
+    name: str,
+    explanation: Explanation,
+    config: ml_collections.ConfigDict,
+) -> dict[str, str]:
+    # Imports matplotlib: only figures need it.
+    from iqa_jax.analysis.overlays import draw_overlays
+    from iqa_jax.analysis.pictures import thumbnail
+
+    data, maps, image = config.data, explanation.maps, explanation.image
+    files = {"figure": f"{stem}.png", "maps": f"{stem}.npz"}
+    label = f"  {explanation.label}" if explanation.label else ""
+    draw_overlays(
+        folder / files["figure"],
+        thumbnail(image),
+        image.shape[:2],
+        maps,
+        title=f"{Path(name).name}   score {explanation.score:.3f}{label}",
+        explains=explanation.explains,
+        score_range=(data.minimum, data.maximum) if data.label_kind == "numeric" else (0.0, 1.0),
+    )
+    np.savez_compressed(
+        folder / files["maps"],
+        **maps._asdict(),
+        height=image.shape[0],
+        width=image.shape[1],
+        score=explanation.score,
+    )
+    return files
