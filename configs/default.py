@@ -20,7 +20,8 @@ def get_config() -> ml_collections.ConfigDict:
     data.label_std_column = ""  # Numeric only: standard deviation of the opinions of an image.
     data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
     data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
-    data.fractions = (0.7, 0.15, 0.15)  # train, val, test where the manifest has no `split`.
+    # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
+    data.fractions = (0.7, 0.15, 0.15)
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
@@ -37,6 +38,7 @@ def get_config() -> ml_collections.ConfigDict:
     # What a training example is.
     config.bags = bags = ml_collections.ConfigDict()
     bags.tiles = 1  # 1: every tile is one; more: every image, with so many of its tiles.
+    bags.tiles_per_pass = 0  # Encode so many tiles of a bag at once, to bound memory; 0: all.
     bags.cached = False  # Train on embeddings kept on disk; needs model.trainable_layers = 0.
     bags.copies = 1  # Embeddings per image: the grid's, and of tiles moved and mirrored.
     bags.cache_folder = "~/.cache/iqa_jax/embeddings"
@@ -54,9 +56,11 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
-    model.weights = "imagenet"  # imagenet | none
+    model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.pooling = "mean"  # Of feature maps: mean (the last) | stages (mean and std of all).
+    model.norm_embeddings = False  # Bring all dimensions of the embeddings to one scale.
     model.trainable_layers = -1  # Train only the last N of 52 convolutions; -1: all.
+    model.norm_statistics = "batch"  # BatchNorm in training: batch | running (as at evaluation).
     # Inside the network, over the tiles of a bag: mean_embedding | max_embedding | attention |
     # gated_attention | gated_attention_positions | tile_vit.
     model.fusion = "mean_embedding"
@@ -86,18 +90,23 @@ def get_config() -> ml_collections.ConfigDict:
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
+    loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 
     config.optimizer = optimizer = ml_collections.ConfigDict()  # AdamW.
     optimizer.learning_rate = 1e-4
     optimizer.weight_decay = 1e-3  # On kernels; not on biases and BatchNorm.
     optimizer.warmup_epochs = 1.0  # Linear from 0.
-    optimizer.decay_factor = 0.8  # Then multiplied by this ...
+    optimizer.decay = "steps"  # Then: steps | cosine (to 0 at the end of the run).
+    optimizer.decay_factor = 0.8  # steps: the rate is multiplied by this ...
     optimizer.decay_every_epochs = 4.0  # ... every so often.
+    optimizer.encoder_factor = 1.0  # The encoder's learning rate, relative to the rest's.
     optimizer.gradient_clip = 5.0  # Global norm.
 
     # The best checkpoint, and when to give up on a better one; read off the split `val`.
     config.early_stopping = early_stopping = ml_collections.ConfigDict()
-    early_stopping.metric = "auroc"  # Any metric of metrics.json; errors count downwards.
+    # Any metric of metrics.json; errors count downwards. "": train all epochs and answer with the
+    # last checkpoint; a split `val` is then not needed.
+    early_stopping.metric = "auroc"
     early_stopping.patience = 5  # Evaluations without a better value.
 
     config.evaluate_every_epochs = 1.0

@@ -44,7 +44,6 @@ from input_pipeline.tiles import Tiling, grid
 NEAR_DUPLICATE_BITS = 6
 FLAT_GREY_LEVELS = 4.0
 
-_NEEDED_SPLITS = ("train", "val")
 _SHOWN = 50
 # Each thread holds one decoded image, so their number bounds the memory.
 _MAX_THREADS = 8
@@ -91,6 +90,7 @@ def audit(
     *,
     tiling: Tiling,
     max_pixels: int,
+    needed: Sequence[str] = ("train", "val"),
     progress: Callable[[int, int], None] | None = None,
 ) -> Audit:
     """Reads and decodes every file of a manifest and collects all findings.
@@ -99,6 +99,7 @@ def audit(
         manifest: as read; without labels, only the files are looked at.
         tiling: how images will be cut, for the counts of tiles.
         max_pixels: larger images count as bad.
+        needed: the splits that training cannot do without.
         progress: called with (files done, files in all), in the caller's thread.
     """
     is_tiled = manifest.tiles is not None
@@ -135,8 +136,8 @@ def audit(
     errors, warnings = _find_same_content(table, manifest)
     if manifest.label is not None:
         readable = dataclasses.replace(manifest, images=manifest.images.drop(list(bad_images)))
-        errors += find_straddling_groups(manifest) + check_split_contents(readable, _NEEDED_SPLITS)
-        warnings += _find_thin_splits(readable)
+        errors += find_straddling_groups(manifest) + check_split_contents(readable, needed)
+        warnings += _find_thin_splits(readable, needed)
     warnings += _find_similar(table[~table["is_flat"]], manifest.splits)
     small = table[table[["height", "width"]].min(axis=1) < tiling.size]
     if len(small):
@@ -267,12 +268,12 @@ def _find_similar(table: pd.DataFrame, splits: Sequence[str]) -> list[str]:
     ]
 
 
-def _find_thin_splits(manifest: Manifest) -> list[str]:
+def _find_thin_splits(manifest: Manifest, needed: Sequence[str]) -> list[str]:
     """Finds what splits lack that training can do without."""
     thin = [
         problem
         for split in manifest.splits
-        if split not in _NEEDED_SPLITS
+        if split not in needed
         for problem in find_missing_classes(manifest, split)
     ]
     marginal = manifest.label.marginal

@@ -26,6 +26,7 @@ def check(config: ml_collections.ConfigDict) -> int:
             manifest,
             tiling=setup.tiling_from_config(config),
             max_pixels=config.data.max_pixels,
+            needed=setup.needed_splits_from_config(config),
             progress=lambda done, _: progress.update(done),
         )
     say(format_audit(report))

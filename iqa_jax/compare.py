@@ -25,12 +25,13 @@ from iqa_jax.analysis.comparison import (
     draw_comparison,
 )
 from iqa_jax.config import LOWER_IS_BETTER, ConfigError, check_config, fusions_for
-from iqa_jax.evaluate import Evaluator, compute_metrics, restore_variables
+from iqa_jax.evaluate import Evaluator, compute_metrics
 from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.learning.state import partition
 from iqa_jax.progress import meter, say
 from iqa_jax.train import fit
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir
 
 REFERENCE = "mean_embedding"

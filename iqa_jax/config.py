@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ml_collections
@@ -11,11 +12,12 @@ from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
-from iqa_jax.models.mobilenet_v2 import POOLINGS
+from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
 from iqa_jax.setup import label_from_config, tiling_from_config
 
 WEIGHTS = ("imagenet", "none")
 DTYPES = ("float32", "bfloat16")
+DECAYS = ("steps", "cosine")
 LATE_FUSIONS = {"numeric": ("mean_score",)}  # A vote needs classes.
 METRICS = {
     "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss"),
@@ -39,6 +41,11 @@ class ConfigError(ValueError):
 def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
     """Names the image-level answers that a run gives: late fusions and the network's own."""
     return (*LATE_FUSIONS.get(kind, ("mean_score", "vote")), model_fusion)
+
+
+def headline_metric(config: ml_collections.ConfigDict) -> str:
+    """Names the figure that a run is judged by."""
+    return config.early_stopping.metric or METRICS[config.data.label_kind][0]
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
@@ -65,7 +72,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         problems.append("data.manifest is empty; give --config.data.manifest=FILE.csv")
     kind = config.data.label_kind
     if choose("data.label_kind", kind, TASKS):
-        choose("early_stopping.metric", config.early_stopping.metric, METRICS[kind])
+        choose("early_stopping.metric", config.early_stopping.metric, ("", *METRICS[kind]))
         fusions = fusions_for(kind, config.model.fusion)
         choose("evaluation.fusion", config.evaluation.fusion, fusions)
         loss = config.loss.name or default_loss(kind)
@@ -77,8 +84,14 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     choose("fusion.positions", config.fusion.positions, POSITIONS)
     choose("fusion.readout", config.fusion.readout, READOUTS)
     choose("model.pooling", config.model.pooling, POOLINGS)
-    choose("model.weights", config.model.weights, WEIGHTS)
+    weights = config.model.weights
+    if weights not in WEIGHTS and not Path(weights, "config.json").is_file():
+        problems.append(
+            f'model.weights is "{weights}"; give {", ".join(WEIGHTS)}, or the workdir of a run'
+        )
     choose("model.dtype", config.model.dtype, DTYPES)
+    choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
+    choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
     infinite = float("inf")
     for key, low, high, what in (
@@ -109,15 +122,18 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("fusion.dropout", 0, 0.99, "from 0 to 0.99"),
         ("loss.label_smoothing", 0, 0.99, "from 0 to 0.99"),
         ("loss.plcc_weight", 0, infinite, "0 or more"),
+        ("loss.tile_weight", 0, infinite, "0 or more"),
         ("loss.bins", 2, 1000, "from 2 to 1000"),
         ("optimizer.learning_rate", 0, infinite, "0 or more"),
         ("optimizer.weight_decay", 0, infinite, "0 or more"),
         ("optimizer.warmup_epochs", 0, infinite, "0 or more"),
         ("optimizer.decay_factor", 1e-9, 1, "more than 0 and at most 1"),
         ("optimizer.decay_every_epochs", 1e-6, infinite, "more than 0"),
+        ("optimizer.encoder_factor", 0, infinite, "0 or more"),
         ("optimizer.gradient_clip", 1e-12, infinite, "more than 0"),
         ("early_stopping.patience", 1, infinite, "1 or more"),
         ("bags.tiles", 1, infinite, "1 or more"),
+        ("bags.tiles_per_pass", 0, infinite, "0 (all) or more"),
         ("bags.copies", 1, infinite, "1 or more"),
         ("evaluation.chunk_tiles", 1, infinite, "1 or more"),
     ):
@@ -129,12 +145,24 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         problems.append(
             f"data.fractions is {config.data.fractions}; give three shares: train, val, test"
         )
+    elif not config.data.fractions[1] and config.early_stopping.metric:
+        problems.append(
+            'data.fractions leaves nothing for val, where early_stopping.metric is read off; give '
+            'val a share, or set early_stopping.metric to "" to train all epochs'
+        )
     if 0 <= config.tiles.edge_sum_max < config.tiles.edge_sum_min:
         problems.append("tiles.edge_sum_max is below tiles.edge_sum_min: no tile would be left")
     if config.bags.cached and config.model.trainable_layers != 0:
         problems.append(
             "bags.cached trains on the embeddings of a frozen encoder; set model.trainable_layers=0"
         )
+    if config.loss.tile_weight and config.bags.tiles == 1:
+        problems.append(
+            "loss.tile_weight adds a loss per tile to that of the image, but bags.tiles is 1: "
+            "every example is a tile; set bags.tiles to 16, say, or loss.tile_weight to 0"
+        )
+    if config.bags.cached and config.bags.tiles_per_pass:
+        problems.append("bags.cached encodes nothing in training; set bags.tiles_per_pass=0")
     if config.bags.cached and "edge_sum" in config.data.features:
         problems.append('bags.cached never sees pixels; take "edge_sum" out of data.features')
     for build in (label_from_config, tiling_from_config):

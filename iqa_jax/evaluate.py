@@ -29,6 +29,7 @@ from iqa_jax.analysis.metrics import (
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
 
@@ -116,17 +117,6 @@ def compute_metrics(kind: str, values: np.ndarray, labels: np.ndarray) -> dict[s
     return class_metrics(values, labels, kind == "ordered")
 
 
-def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
-    """Restores the best parameters of a run, or the last where no evaluation was defined.
-
-    Returns:
-      Parameters and statistics, and the step they are from.
-    """
-    checkpoints = workdir.best if workdir.best.steps else workdir.last
-    state, _ = checkpoints.restore(setup.abstract_state_from_config(config))
-    return state.variables, int(state.step)
-
-
 def evaluate_run(
     workdir: Workdir, *, split: str = "", manifest_path: str = "", command: str = ""
 ) -> dict[str, Any]:
@@ -153,7 +143,8 @@ def evaluate_run(
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
-        raise WorkdirError(f"{manifest.path} has only the split train: name it, --split=train.")
+        say("there is no split but train: its figures say how well it was learnt, no more")
+        splits = ["train"]
     seen = _names_seen(workdir, config) if manifest_path else set()
     is_three_class = config.data.label_kind == "binary" and config.data.marginal
     evaluations, metrics, tables = {}, {}, {}

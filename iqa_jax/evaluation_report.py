@@ -3,7 +3,7 @@
 A part whose figures are not in metrics.json is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ from iqa_jax.analysis.report_parts import (
     Confusion,
     FileError,
     Headline,
+    Reliability,
+    ReliabilityCurve,
     Report,
+    RiskCoverage,
     ScoreHistogram,
     ScoreScatter,
     Table,
 )
 from iqa_jax.analysis.report_tables import heading
-from iqa_jax.config import config_to_json
+from iqa_jax.config import config_to_json, headline_metric
 from iqa_jax.report_images import ImageChoice, find_suspects
 from iqa_jax.workdir import Workdir, versions
 
@@ -83,11 +86,14 @@ def run_report(
         warnings=list(warnings(metrics)),
         metrics={name: metrics[name]["fusions"] for name in splits},
         three_class=three_class(metrics),
+        three_class_intervals=intervals(three_class(metrics)),
         headline_fusion=config.evaluation.fusion,
         intervals=intervals(metrics),
         interval_note=INTERVAL_NOTE if intervals(metrics) else "",
         history=workdir.history(),
         best_step=step,
+        reliabilities=list(_reliabilities(metrics)),
+        coverages=list(_coverages(metrics)),
         confusions=list(_confusions(config, evaluations, metrics)),
         histograms=[
             ScoreHistogram(f"Scores, {name}", _scores_by_label(config, evaluations[name]), cuts)
@@ -95,11 +101,7 @@ def run_report(
             if kind != "numeric"
         ],
         scatters=[
-            ScoreScatter(
-                f"Predicted and given, {name}",
-                score_of(evaluations[name].values(config.evaluation.fusion), kind),
-                evaluations[name].images["label"].to_numpy()[evaluations[name].is_answered],
-            )
+            _scatter(config, name, evaluations[name], metrics[name].get("score_map") or {})
             for name in answered
             if kind == "numeric"
         ],
@@ -133,12 +135,14 @@ def in_order(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> Iterator[Headline]:
-    """Gives the figure that stopped the training early, on every split."""
-    name = config.early_stopping.metric
+    """Gives the figure that the run is judged by, on every split."""
+    name = headline_metric(config)
     for split in in_order(metrics):
         figures = metrics[split]
         note = f"{heading(figures['fusion'])} over {figures.get('n', 0)} images"
-        if split == "val":
+        if (groups := figures.get("groups")) is not None:
+            note += f" of {groups} groups"
+        if split == "val" and config.early_stopping.metric:
             note += "; the checkpoint was chosen on them"
         yield Headline(
             name,
@@ -150,7 +154,7 @@ def headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> 
 
 
 def intervals(metrics: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Gives the intervals of the headline fusion that are defined: split -> figure -> ends."""
+    """Gives the intervals that are defined, of the headline fusion: split -> figure -> ends."""
     found = {
         split: {
             name: (float(ends[0]), float(ends[1]))
@@ -175,6 +179,8 @@ def warnings(metrics: Mapping[str, Any]) -> Iterator[str]:
     """Says what must be known before a figure is believed."""
     for split in in_order(metrics):
         figures = metrics[split]
+        for sentence in figures.get("disagrees_with_test") or ():
+            yield f"{sentence}."
         if overlap := figures.get("seen_in_training"):
             yield (f"{overlap} images of {split} trained this run or chose its checkpoint; its "
                    "figures flatter.")  # fmt: skip
@@ -209,6 +215,53 @@ def _count_answers(evaluation: Any, fusion: str, n_classes: int) -> list[list[in
     return decision_metrics(answers, labels[labels >= 0], n_classes, is_ordered=False)["confusion"]
 
 
+def _reliabilities(metrics: Mapping[str, Any]) -> Iterator[Reliability]:
+    for split in in_order(metrics):
+        if not (found := metrics[split].get("calibration")):
+            continue
+        curves = [_reliability_curve("as answered", found["reliability"], found.get("ece"))]
+        if scaled := found.get("reliability_scaled"):
+            name = f"with temperature {found['temperature']:.2f}"
+            curves.append(_reliability_curve(name, scaled, found.get("ece_scaled")))
+        yield Reliability(f"Calibration, {split}", curves)
+
+
+def _reliability_curve(
+    name: str, bins: Sequence[Mapping[str, Any]], ece: float | None
+) -> ReliabilityCurve:
+    filled = [row for row in bins if row["count"]]
+    confidence, accuracy, count = (
+        np.array([row[key] for row in filled]) for key in ("confidence", "accuracy", "count")
+    )
+    return ReliabilityCurve(name, confidence, accuracy, count, ece)
+
+
+def _coverages(metrics: Mapping[str, Any]) -> Iterator[RiskCoverage]:
+    for split in in_order(metrics):
+        found = metrics[split].get("selective") or {}
+        if curve := found.get("curve"):
+            yield RiskCoverage(
+                f"Risk and coverage, {split}",
+                np.array(curve["coverage"]),
+                np.array(curve["risk"]),
+                found.get("loss", "risk"),
+                found.get("aurc"),
+            )
+
+
+def _scatter(
+    config: ml_collections.ConfigDict, split: str, evaluation: Any, score_map: Mapping[str, Any]
+) -> ScoreScatter:
+    curve = score_map.get("curve")
+    return ScoreScatter(
+        f"Predicted and given, {split}",
+        score_of(evaluation.values(config.evaluation.fusion), config.data.label_kind),
+        evaluation.images["label"].to_numpy()[evaluation.is_answered],
+        mapping=np.array(curve) if curve else None,
+        mapping_name=f"{heading(score_map.get('kind', ''))} map, fitted on train",
+    )
+
+
 def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:
     for split in in_order(metrics):
         if not (found := metrics[split].get("localisation")):
@@ -218,8 +271,8 @@ def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:
             f"Maps against known bad regions, {split}",
             ["Map", *map(heading, names)],
             [[heading(name), *map(row.get, names)] for name, row in found["maps"].items()],
-            f"{found['images']} images; the region covers {100 * found['region_share']:.0f} % of one on "
-            "average, which is what pointing at random would reach. A pixel AUC of 0.5 is chance.",
+            f"{found['images']} images; on average {100 * found['region_share']:.0f} % of one is "
+            "bad, which is what pointing at random would reach. A pixel AUC of 0.5 is chance.",
         )
 
 

@@ -39,7 +39,8 @@ def run_model_card(
     """
     found = intervals(metrics)
     shown = Report(
-        "", "", three_class=three_class(metrics), headline_fusion=config.evaluation.fusion, intervals=found,
+        "", "", three_class=three_class(metrics),
+        three_class_intervals=intervals(three_class(metrics)), headline_fusion=config.evaluation.fusion, intervals=found,
         metrics={name: metrics[name]["fusions"] for name in in_order(metrics)},
         interval_note=INTERVAL_NOTE if found else "",
     )  # fmt: skip
@@ -52,7 +53,7 @@ def run_model_card(
             "others no figure is known before one is measured with the command below.",
             "It answers how good a photograph is and nothing of what it shows.",
         ),
-        facts=dict(_facts(config, workdir, step)),
+        facts=dict(_facts(config, step)),
         images=_count_images(config, manifest),
         headlines=list(headlines(config, metrics)),
         warnings=list(warnings(metrics)),
@@ -94,13 +95,12 @@ def _purpose(config: ml_collections.ConfigDict) -> str:
     )
 
 
-def _facts(
-    config: ml_collections.ConfigDict, workdir: Workdir, step: int
-) -> Iterator[tuple[str, str]]:
+def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, str]]:
     data, model, tiles = config.data, config.model, config.tiles
     yield "Labels", f"{data.label_kind}, column {data.label_column}"
     yield "Input", f"RGB photographs in tiles of {tiles.size} pixels every {tiles.stride}"
-    weights = "ImageNet weights" if model.weights == "imagenet" else "random weights"
+    known = {"imagenet": "ImageNet weights", "none": "random weights"}
+    weights = known.get(model.weights, f"the encoder of the run {model.weights}")
     trained = f"its last {model.trainable_layers} convolutions were trained"
     if model.trainable_layers <= 0:
         trained = "all of it was trained" if model.trainable_layers else "it was kept as it was"
@@ -109,7 +109,10 @@ def _facts(
     yield "Fusion over tiles", f"{heading(config.evaluation.fusion)}; trained with {model.fusion}"
     if config.data.features:
         yield "Features besides the pixels", ", ".join(data.features)
-    yield "Checkpoint", f"step {step}, chosen by {heading(config.early_stopping.metric)} on val"
+    chosen = "the last"
+    if metric := config.early_stopping.metric:
+        chosen = f"chosen by {heading(metric)} on val"
+    yield "Checkpoint", f"step {step}, {chosen}"
 
 
 def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Table:
@@ -125,7 +128,9 @@ def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Tabl
             counts = [float(written.min()), float(written.median()), float(written.max())]
         rows.append([split, len(images), int(images["group"].nunique()), *counts])
     columns = names or ("lowest label", "median label", "highest label")
-    caption = "train taught the weights; val chose the checkpoint and what is fitted after training."
+    caption = "The weights were trained on train."
+    if config.early_stopping.metric:
+        caption += " The checkpoint was chosen on val."
     return Table("", ["Split", "Images", "Groups", *columns], rows, caption)
 
 
@@ -151,7 +156,7 @@ def _limits(
             config.evaluation.fusion, {}
         ).values()):  # fmt: skip
             yield f"On {split} some figures are undefined: its images do not determine them."
-    if "val" in metrics:
+    if "val" in metrics and config.early_stopping.metric:
         yield "Figures on val flatter: the checkpoint was chosen on it."
     unseen = [name for name in ("test", "holdout") if name not in metrics]
     if unseen:

@@ -14,10 +14,11 @@ from input_pipeline.images import list_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import Picture, TileSource, pictures_of
 from iqa_jax import setup
-from iqa_jax.evaluate import answer_row, restore_variables
+from iqa_jax.evaluate import answer_row
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
 from iqa_jax.tables import TABLE_WRITERS
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
 TABLES = (".csv", ".parquet")

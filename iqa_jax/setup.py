@@ -17,14 +17,14 @@ from input_pipeline.manifest import LabelSpec, Manifest, read_manifest
 from input_pipeline.features import COMPUTED
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
-from iqa_jax.learning.optimizer import make_optimizer, step_decay
+from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
 from iqa_jax.learning.state import Path as ParameterPath
 from iqa_jax.learning.state import TrainState, create_state
 from iqa_jax.learning.tasks import TASKS, Task, default_loss
+from iqa_jax.models.embedding_norm import EmbeddingNorm
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import CoralHead, TwoLayerHead
 from iqa_jax.models.mobilenet_v2 import MobileNetV2, is_trainable
-from iqa_jax.models.pretrained import load_pretrained
 from iqa_jax.models.quality_model import QualityModel
 
 Config = ml_collections.ConfigDict
@@ -62,7 +62,8 @@ def manifest_from_config(
       labelled: False to read no labels.
     """
     data = config.data
-    fractions = dict(zip(("train", "val", "test"), data.fractions, strict=True))
+    shares = zip(("train", "val", "test"), data.fractions, strict=True)
+    fractions = {name: share for name, share in shares if share}
     columns = [name for name in data.features if name not in COMPUTED]
     if labelled and not whole:
         # Only training looks at these.
@@ -74,6 +75,11 @@ def manifest_from_config(
         fractions={whole: 1.0} if whole else fractions,
         seed=config.seed,
     )
+
+
+def needed_splits_from_config(config: Config) -> tuple[str, ...]:
+    """Names the splits that training cannot do without."""
+    return ("train", "val") if config.early_stopping.metric else ("train",)
 
 
 def tiling_from_config(config: Config) -> Tiling:
@@ -138,6 +144,7 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             drop_block_size=max(model.drop_block_size, 1),
             axis_name=axis_name,
             pooling=model.pooling,
+            norm_statistics=model.norm_statistics,
         ),
         fusion=_fusion_from_config(config),
         head=make_head(
@@ -146,6 +153,8 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             dropout=model.dropout,
             dtype=dtype,
         ),
+        embedding_norm=EmbeddingNorm(axis_name) if model.norm_embeddings else None,
+        tiles_per_pass=config.bags.tiles_per_pass,
     )
 
 
@@ -154,7 +163,8 @@ def is_trainable_from_config(config: Config) -> Callable[[ParameterPath], bool]:
     return partial(is_trainable, trainable_layers=_trainable_layers(config))
 
 
-def _random_variables(config: Config) -> dict[str, Any]:
+def random_variables_from_config(config: Config) -> dict[str, Any]:
+    """Draws the parameters of the whole network, and its first statistics."""
     model, size = model_from_config(config), config.tiles.size
     batch = {
         "tiles": jnp.zeros((1, 1, size, size, 3)),
@@ -167,20 +177,13 @@ def _random_variables(config: Config) -> dict[str, Any]:
     return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}
 
 
-def variables_from_config(config: Config) -> dict[str, Any]:
-    """Makes the parameters and statistics before the first update."""
-    variables = _random_variables(config)
-    if config.model.weights == "imagenet":
-        for kind, tree in load_pretrained(config.model.width_multiplier).items():
-            variables[kind]["encoder"] = jax.tree.map(jnp.asarray, tree)
-    return variables
-
-
 def abstract_state_from_config(config: Config) -> TrainState:
     """Gives the shapes of a run's state, on one device, without computing or loading any."""
     optimizer, _ = optimizer_from_config(config, steps_per_epoch=1)
     state = jax.eval_shape(
-        lambda: create_state(_random_variables(config), optimizer, is_trainable_from_config(config))
+        lambda: create_state(
+            random_variables_from_config(config), optimizer, is_trainable_from_config(config)
+        )
     )
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(
@@ -193,13 +196,18 @@ def optimizer_from_config(
 ) -> tuple[optax.GradientTransformation, Callable]:
     """Makes the optimizer and its learning-rate schedule."""
     optimizer = config.optimizer
-    schedule = step_decay(
-        optimizer.learning_rate,
-        round(optimizer.warmup_epochs * steps_per_epoch),
-        optimizer.decay_factor,
-        max(1, round(optimizer.decay_every_epochs * steps_per_epoch)),
+    peak, warmup_steps = optimizer.learning_rate, round(optimizer.warmup_epochs * steps_per_epoch)
+    if optimizer.decay == "cosine":
+        schedule = cosine_decay(peak, warmup_steps, config.epochs * steps_per_epoch)
+    else:
+        every_steps = max(1, round(optimizer.decay_every_epochs * steps_per_epoch))
+        schedule = step_decay(peak, warmup_steps, optimizer.decay_factor, every_steps)
+    return (
+        make_optimizer(
+            schedule, optimizer.weight_decay, optimizer.gradient_clip, optimizer.encoder_factor
+        ),
+        schedule,
     )
-    return make_optimizer(schedule, optimizer.weight_decay, optimizer.gradient_clip), schedule
 
 
 def augmentation_from_config(config: Config) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
+from iqa_jax.variables import initial_variables
 from iqa_jax.workdir import Workdir
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
@@ -112,10 +113,11 @@ class _Loop:
                 augmentation=setup.augmentation_from_config(config),
                 key=jax.random.key(config.seed),
                 total_steps=self.total_steps,
+                tile_weight=config.loss.tile_weight,
                 axis_name=self.placement.axis_name,
             )
         )
-        state = create_state(setup.variables_from_config(config), optimizer, is_trainable)
+        state = create_state(initial_variables(config), optimizer, is_trainable)
         self._describe(state)
         if workdir.last.steps:
             state, record = workdir.last.restore(state)
@@ -134,6 +136,7 @@ class _Loop:
         """
         config, writer = self.config, _Writer(self.workdir)
         evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
+        has_metric = bool(config.early_stopping.metric)
         in_flight: deque = deque()
         logged_at, tiles = time.monotonic(), 0
         first_step = self.step + 1
@@ -165,7 +168,7 @@ class _Loop:
                     )
                     progress.update(self.step, f"loss {values['loss']:.4f}  {rate:.0f} tiles/s")
 
-                if self.step % evaluate_every == 0 or is_last:
+                if has_metric and (self.step % evaluate_every == 0 or is_last):
                     self._settle(in_flight)
                     paused = time.monotonic()
                     writer.write(self.step, self._evaluate())

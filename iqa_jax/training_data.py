@@ -26,6 +26,7 @@ from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.progress import meter, say
 from iqa_jax.targets import targets_from_config
+from iqa_jax.variables import initial_variables
 from iqa_jax.workdir import Workdir
 
 
@@ -107,7 +108,7 @@ def prepare_training(
     features = fit_index_features(config.data.features, index, manifest.images)
     embeddings = None
     if config.bags.cached:
-        embeddings = cache_embeddings(config, setup.variables_from_config(config), source)
+        embeddings = cache_embeddings(config, initial_variables(config), source)
     return TrainingData(manifest, source, index, features, targets, embeddings)
 
 
@@ -119,6 +120,7 @@ def _audit(
             manifest,
             tiling=source.tiling,
             max_pixels=config.data.max_pixels,
+            needed=setup.needed_splits_from_config(config),
             progress=lambda done, _: progress.update(done),
         )
     text = format_audit(found)

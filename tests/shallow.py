@@ -21,21 +21,26 @@ NO_AUGMENTATION = {
 class ShallowEncoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
+    norm_statistics: str = "batch"
 
     @nn.compact
     def __call__(self, images, mask=None, train=False, progress=1.0):
         mask = jnp.ones(len(images), bool) if mask is None else mask
+        train = train and self.norm_statistics == "batch"
         arguments = {"dtype": self.dtype, "axis_name": self.axis_name}
         x = ConvolutionNorm(8, 3, 2, name="layer_50", **arguments)(images, mask, train)
         x = ConvolutionNorm(8, 3, 2, True, name="layer_51", **arguments)(x, mask, train)
         return x.mean(axis=(1, 2))
 
 
-def make_model(dtype=jnp.float32, axis_name=None) -> QualityModel:
+def make_model(
+    dtype=jnp.float32, axis_name=None, encoder_norm="batch", tiles_per_pass=0
+) -> QualityModel:
     return QualityModel(
-        encoder=ShallowEncoder(dtype, axis_name),
+        encoder=ShallowEncoder(dtype, axis_name, encoder_norm),
         fusion=FUSIONS["mean_embedding"](),
         head=TwoLayerHead(hidden_dim=8, outputs=2, dropout=0.0, dtype=dtype),
+        tiles_per_pass=tiles_per_pass,
     )
 
 

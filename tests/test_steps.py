@@ -12,12 +12,13 @@ import pytest
 from iqa_jax import setup
 from iqa_jax.learning.state import create_state, merge, partition
 from iqa_jax.learning.steps import train_step
+from iqa_jax.variables import initial_variables
 from shallow import NO_AUGMENTATION, make_batch, make_model, make_variables
 
 LEARNING_RATE = 0.1
 
 
-def make_stepper(model, variables, optimizer, task, is_trainable=lambda path: True):
+def make_stepper(model, variables, optimizer, task, is_trainable=lambda path: True, **changes):
     """Gives the state before the first update, and the compiled step on one device."""
     step = partial(
         train_step,
@@ -28,6 +29,7 @@ def make_stepper(model, variables, optimizer, task, is_trainable=lambda path: Tr
         augmentation=NO_AUGMENTATION,
         key=jax.random.key(0),
         total_steps=10,
+        **changes,
     )
     return create_state(variables, optimizer, is_trainable), jax.jit(step)
 
@@ -106,7 +108,7 @@ def test_frozen_layers_stay_bit_for_bit(tiny_config, task):
     is_trainable = setup.is_trainable_from_config(config)
     # A decay so strong that a leaf it touched would move.
     optimizer = optax.adamw(0.01, weight_decay=10.0)
-    variables = setup.variables_from_config(config)
+    variables = initial_variables(config)
     state, step = make_stepper(
         setup.model_from_config(config), variables, optimizer, task, is_trainable
     )
@@ -146,9 +148,83 @@ def test_bfloat16_computes_in_half_and_keeps_float32(stepper, task):
 
 def test_partition_and_merge_are_inverse(tiny_config):
     config = tiny_config
-    params = setup.variables_from_config(config)["params"]
+    params = initial_variables(config)["params"]
     for layers in (0, 5, 52):
         config.model.trainable_layers = layers
         halves = partition(params, setup.is_trainable_from_config(config))
         assert not set(halves[0]) & set(halves[1])
         jax.tree.map(np.testing.assert_array_equal, merge(*halves), params)
+
+
+def test_the_loss_of_tiles_is_the_mean_over_real_tiles(stepper, task):
+    batch = make_batch(5, tiles=3)
+    batch["tile_mask"] = np.arange(3) < np.array([3, 2, 1, 3, 2])[:, None]
+    model = make_model(encoder_norm="running")
+    optimizer = optax.sgd(LEARNING_RATE)
+
+    def loss_of(batch, **changes):
+        state, step = make_stepper(model, make_variables(), optimizer, task, **changes)
+        return float(step(state, batch)[1]["loss"])
+
+    # Every real tile as an image of its own, weighing as one of the tiles of its image.
+    rows, columns = np.nonzero(batch["tile_mask"])
+    alone = {key: value[rows] for key, value in batch.items()}
+    for key in ("tiles", "tile_mask", "tile_position", "features"):
+        alone[key] = batch[key][rows, columns][:, None]
+    alone["weight"] = (len(rows) / 5 / batch["tile_mask"].sum(axis=1)[rows]).astype(np.float32)
+    expected = loss_of(batch) + 0.3 * loss_of(alone)
+    assert loss_of(batch, tile_weight=0.3) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_tiles_does_not_look_at_masked_ones(task):
+    batch = make_batch(4, tiles=3)
+    batch["tile_mask"][:, 2] = False
+    other = dict(batch, tiles=batch["tiles"].copy())
+    other["tiles"][:, 2] = 255 - other["tiles"][:, 2]
+    state, step = make_stepper(
+        make_model(), make_variables(), optax.sgd(LEARNING_RATE), task, tile_weight=0.5
+    )
+    jax.tree.map(np.testing.assert_array_equal, step(state, batch), step(state, other))
+
+
+def test_running_statistics_stay_and_keep_tiles_apart(task):
+    model, variables = make_model(encoder_norm="running"), make_variables()
+    state, step = make_stepper(model, variables, optax.sgd(LEARNING_RATE), task)
+    batch = make_batch(6)
+    whole, figures = step(state, batch)
+    jax.tree.map(np.testing.assert_array_equal, whole.batch_stats, variables["batch_stats"])
+    halves = [{key: value[part] for key, value in batch.items()} for part in np.split(np.arange(6), 2)]
+    losses = [float(step(state, half)[1]["loss"]) for half in halves]
+    assert np.mean(losses) == pytest.approx(float(figures["loss"]), rel=1e-5)
+    assert not np.array_equal(
+        whole.params["encoder"]["layer_50"]["scale"], variables["params"]["encoder"]["layer_50"]["scale"]
+    )
+
+
+def test_passes_change_nothing_but_the_memory(task):
+    """Five tiles in passes of two, the last one half empty: the same update, in less space."""
+    batch = make_batch(4, tiles=5)
+    batch["tile_mask"][1, 3:] = False
+    batch["tiles"] = np.tile(batch["tiles"], (1, 1, 2, 2, 1))
+    outcomes, memory = [], []
+    for tiles_per_pass in (0, 2):
+        model = make_model(encoder_norm="running", tiles_per_pass=tiles_per_pass)
+        state, step = make_stepper(model, make_variables(), optax.sgd(LEARNING_RATE), task)
+        outcomes.append(step(state, batch))
+        memory.append(step.lower(state, batch).compile().memory_analysis().temp_size_in_bytes)
+    assert_close(*outcomes)
+    assert memory[1] < 0.8 * memory[0]
+
+
+def test_passes_move_the_statistics_one_after_the_other(task):
+    batch = make_batch(4, tiles=4)
+    batch["tiles"][:, 2:] //= 2
+    step_of = partial(make_stepper, optimizer=optax.sgd(0.0), task=task)
+    state, step = step_of(make_model(tiles_per_pass=2), make_variables())
+    after, _ = step(state, batch)
+    state, step = step_of(make_model(), make_variables())
+    for part in (slice(0, 2), slice(2, 4)):
+        keys = ("tiles", "tile_mask", "tile_position", "features")
+        state, _ = step(state, batch | {key: batch[key][:, part] for key in keys})
+    for path, value in flat(after.batch_stats).items():
+        np.testing.assert_allclose(value, flat(state.batch_stats)[path], rtol=1e-5, err_msg=path)

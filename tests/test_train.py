@@ -139,6 +139,25 @@ def test_early_stopping_stops_and_stays_stopped(tiny_config, tmp_path, capsys):
         assert [entry["step"] for entry in workdir.history()] == [3, 6]
 
 
+def test_all_images_can_be_trained_on_for_all_epochs(tiny_config, tiny_manifest, tmp_path, capsys):
+    table = pd.read_csv(tiny_manifest).drop(columns="split")
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    manifest = tmp_path / "manifest.csv"
+    table.to_csv(manifest, index=False)
+    tiny_config.data.manifest, tiny_config.data.fractions = str(manifest), (1.0, 0.0, 0.0)
+    with pytest.raises(ConfigError, match='set early_stopping.metric to ""'):
+        train(tiny_config, str(tmp_path / "run"), "")
+    tiny_config.early_stopping.metric = ""
+    tiny_config.early_stopping.patience = 1
+    assert train(tiny_config, str(tmp_path / "run"), "") == 0
+    workdir = Workdir(tmp_path / "run")
+    assert workdir.best.steps == [] and "how well it was learnt" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert set(metrics) == {"train"} and metrics["train"]["rows"] == len(table)
+    # Image tiles of the four labelled sixths of 42 images, four each, in batches of eight.
+    assert metrics["train"]["step"] == workdir.last.steps[-1] == 36 * 4 // 8
+
+
 def test_a_workdir_of_another_run_is_refused(tiny_config, tiny_run, tmp_path):
     before = (tiny_run / "config.json").read_text()
     tiny_config.optimizer.weight_decay = 0.5

@@ -214,6 +214,7 @@ class Report:
         three_class: split -> the figures of the answer with a marginal class between two.
         headline_fusion: the one whose figures are compared over the splits.
         intervals: split -> figure -> its interval, of the headline fusion.
+        three_class_intervals: the same of the answer with three classes.
         interval_note: what an interval is.
         history: one dict per logged step: `step` and any of `<split>/<figure>` or `<figure>`.
         best_step: the step of the kept checkpoint.
@@ -235,6 +236,9 @@ class Report:
     three_class: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     headline_fusion: str = ""
     intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    three_class_intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(
+        default_factory=dict
+    )
     interval_note: str = ""
     history: Sequence[Mapping[str, float | None]] = ()
     best_step: int | None = None

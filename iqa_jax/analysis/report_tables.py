@@ -24,13 +24,11 @@ _GLOSSARY = {
     "f1": ("F1", "Harmonic mean of precision and recall of the answer good."),
     "macro_f1": ("macro F1", "Harmonic mean of precision and recall, averaged over the classes."),
     "log_loss": ("log loss", "Mean surprise at the true class, in nats; lower is better."),
-    "brier": ("Brier score", "Mean squared error of the probabilities; lower is better."),
     "ece": (
         "ECE",
         "Expected calibration error: how far confidence is from the share of right answers; "
         "lower is better.",
     ),
-    "aurc": ("AURC", "Area under the risk–coverage curve; lower is better."),
     "quadratic_kappa": (
         "quadratic kappa",
         "Agreement beyond chance, where far-off grades cost more; 1 is perfect.",
@@ -40,6 +38,19 @@ _GLOSSARY = {
     "krcc": ("KRCC", "Kendall's rank correlation (tau-b) of predicted and given scores."),
     "plcc": ("PLCC", "Pearson's correlation of predicted and given scores, nothing fitted."),
     "rmse": ("RMSE", "Root mean squared error, in units of the score; lower is better."),
+    "outlier_ratio": (
+        "outlier ratio",
+        "Share of predictions more than two standard deviations of the opinions off; lower is "
+        "better.",
+    ),
+    "plcc_mapped": ("PLCC, mapped", "Pearson's correlation after a curve fitted on train."),
+    "rmse_mapped": ("RMSE, mapped", "Root mean squared error after the same; lower is better."),
+    "pixel_auc": (
+        "pixel AUC",
+        "Chance that a pixel of the bad region is more relevant than one outside it.",
+    ),
+    "pointing_game": ("pointing game", "Share of images whose most relevant pixel is in the region."),
+    "grad_cam": ("Grad-CAM", ""),
     "mae": ("MAE", "Mean absolute error, in units of the score; lower is better."),
 }
 
@@ -121,7 +132,8 @@ def comparison_tables(report: Report) -> list[TextTable]:
     name = heading(report.headline_fusion)
     tables = [_compare(name, rows, report.intervals, report.interval_note)] if rows else []
     if report.three_class:
-        tables.append(_compare(f"{name}, three classes", report.three_class, {}, ""))
+        rows, intervals = report.three_class, report.three_class_intervals
+        tables.append(_compare(f"{name}, three classes", rows, intervals, ""))
     return tables
 
 

@@ -1,15 +1,19 @@
-"""AdamW with warm-up, a step decay and clipping."""
+"""AdamW with warm-up, a falling learning rate and clipping."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from iqa_jax.learning.state import Path
+
+Schedule = Callable[[jax.Array], jax.Array]
+
 
 def step_decay(
     learning_rate: float, warmup_steps: int, decay_factor: float, decay_every_steps: int
-) -> Callable[[jax.Array], jax.Array]:
+) -> Schedule:
     """Makes the learning rate's schedule: linear warm-up, then a factor every so many steps.
 
     Args:
@@ -23,17 +27,53 @@ def step_decay(
     """
 
     def schedule(step):
-        warmup = jnp.minimum((step + 1) / max(warmup_steps, 1), 1.0) if warmup_steps else 1.0
         decays = jnp.maximum(step - warmup_steps, 0) // decay_every_steps
-        return learning_rate * warmup * decay_factor**decays
+        return learning_rate * _warmup(step, warmup_steps) * decay_factor**decays
 
     return schedule
 
 
+def cosine_decay(learning_rate: float, warmup_steps: int, total_steps: int) -> Schedule:
+    """Makes the learning rate's schedule: linear warm-up, then half a cosine down to 0.
+
+    Args:
+      learning_rate: the peak, reached at the last step of the warm-up.
+      warmup_steps: 0 or more.
+      total_steps: of the run; the rate is 0 once they are done.
+
+    Returns:
+      Step (updates completed) to learning rate.
+
+    Source: Loshchilov and Hutter 2017 (SGDR), eq. 5 without restarts.
+    """
+
+    def schedule(step):
+        done = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
+        cosine = (1 + jnp.cos(jnp.pi * jnp.clip(done, 0, 1))) / 2
+        return learning_rate * _warmup(step, warmup_steps) * cosine
+
+    return schedule
+
+
+def _warmup(step: jax.Array, steps: int) -> jax.Array | float:
+    return jnp.minimum((step + 1) / steps, 1.0) if steps else 1.0
+
+
 def make_optimizer(
-    schedule: Callable[[jax.Array], jax.Array], weight_decay: float, gradient_clip: float
+    schedule: Schedule, weight_decay: float, gradient_clip: float, encoder_factor: float = 1.0
 ) -> optax.GradientTransformation:
-    """Makes AdamW behind clipping by global norm; biases and BatchNorm are not decayed."""
+    """Makes AdamW behind clipping by global norm; biases and BatchNorm are not decayed.
+
+    Args:
+      schedule: of the learning rate.
+      weight_decay: of the kernels, times the learning rate.
+      gradient_clip: largest global norm.
+      encoder_factor: multiplies the learning rate of the encoder, decay included.
+    """
+
+    def is_encoder(params: Mapping[Path, jax.Array]) -> dict[Path, bool]:
+        return {path: path[0] == "encoder" for path in params}
+
     return optax.chain(
         optax.clip_by_global_norm(gradient_clip),
         optax.adamw(
@@ -41,4 +81,5 @@ def make_optimizer(
             weight_decay=weight_decay,
             mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
         ),
+        optax.masked(optax.scale(encoder_factor), is_encoder),
     )

@@ -28,6 +28,7 @@ def train_step(
     augmentation: Mapping[str, Any],
     key: Key[Array, ""],
     total_steps: int,
+    tile_weight: float = 0.0,
     axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Makes one update from one batch of bags of tiles.
@@ -42,6 +43,8 @@ def train_step(
       augmentation: keyword arguments of `augment`.
       key: of the run; folded with the step, so none is saved.
       total_steps: of the run, for DropBlock's ramp.
+      tile_weight: weighs the loss of every tile alone, given its image's label, beside the loss
+        of the image; the mean over the image's tiles counts.
       axis_name: the mapped axis when each device runs this on its share (pmap); None when the
         batch is global (jit).
 
@@ -79,16 +82,27 @@ def train_step(
         whole = task.batch_loss(gather(logits), gather(batch["label"]), gather(weight))
         return whole / jax.lax.axis_size(axis_name)
 
+    def tile_losses(tile_logits):
+        tiles = tile_logits.shape[1]
+        labels = jnp.repeat(batch["label"], tiles, axis=0)
+        losses = task.loss(tile_logits.reshape(-1, task.outputs), labels).reshape(-1, tiles)
+        losses = jnp.where(batch["tile_mask"], losses, 0).sum(axis=1)
+        return losses / jnp.maximum(batch["tile_mask"].sum(axis=1), 1)
+
     def loss_of(trainable):
         answer, changed = model.apply(
             {"params": merge(trainable, frozen), "batch_stats": state.batch_stats},
             {**batch, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
             train=True,
             progress=state.step / total_steps,
+            with_tiles=tile_weight > 0,
             mutable=["batch_stats"],
             rngs={"dropout": dropout_key},
         )
-        losses = jnp.where(batch["mask"], task.loss(answer.logits, batch["label"]), 0)
+        losses = task.loss(answer.logits, batch["label"])
+        if tile_weight:
+            losses += tile_weight * tile_losses(answer.tile_logits)
+        losses = jnp.where(batch["mask"], losses, 0)
         loss = (weight * losses).sum() / terms
         if task.batch_loss:
             loss += batch_loss(answer.logits)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 EPSILON = 1e-5
+MOMENTUM = 0.9
 
 
 class Statistics(NamedTuple):
@@ -16,6 +17,19 @@ class Statistics(NamedTuple):
     mean: Float[Array, " channel"]
     var: Float[Array, " channel"]
     count: Float[Array, ""]
+
+
+def move_statistics(
+    mean: Float[Array, " channel"], var: Float[Array, " channel"], batch: Statistics
+) -> tuple[Float[Array, " channel"], Float[Array, " channel"]]:
+    """Moves running statistics towards those of a batch; an empty batch moves nothing.
+
+    Returns:
+        Mean and variance; the unbiased one, as PyTorch keeps it.
+    """
+    unbiased = batch.var * batch.count / jnp.maximum(batch.count - 1, 1)
+    step = jnp.where(batch.count > 0, 1 - MOMENTUM, 0.0)
+    return mean + step * (batch.mean - mean), var + step * (unbiased - var)
 
 
 @jax.custom_vjp

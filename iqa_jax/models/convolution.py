@@ -5,11 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from iqa_jax.models.batch_norm import normalise, normalise_batch
+from iqa_jax.models.batch_norm import move_statistics, normalise, normalise_batch
 from iqa_jax.models.depthwise import depthwise_convolution
-
-MOMENTUM = 0.9
-
 
 class ConvolutionNorm(nn.Module):
     """A convolution without bias, then BatchNorm, then ReLU6 if asked.
@@ -69,11 +66,7 @@ class ConvolutionNorm(nn.Module):
             return normalise(x, scale, bias, mean.value, var.value, self.is_cut)
         y, batch = normalise_batch(x, scale, bias, mask, mean.value, self.is_cut, self.axis_name)
         if not self.is_initializing():
-            # PyTorch keeps the unbiased variance; an empty batch moves nothing.
-            unbiased = batch.var * batch.count / jnp.maximum(batch.count - 1, 1)
-            step = jnp.where(batch.count > 0, 1 - MOMENTUM, 0.0)
-            mean.value += step * (batch.mean - mean.value)
-            var.value += step * (unbiased - var.value)
+            mean.value, var.value = move_statistics(mean.value, var.value, batch)
         return y
 
     def _convolve(self, x, kernel):

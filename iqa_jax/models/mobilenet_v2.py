@@ -102,6 +102,7 @@ def pool_stages(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Ar
 
 
 POOLINGS = {"mean": pool_mean, "stages": pool_stages}
+NORM_STATISTICS = ("batch", "running")
 
 
 class MobileNetV2(nn.Module):
@@ -121,6 +122,9 @@ class MobileNetV2(nn.Module):
         axis_name: of the mapped axis to share BatchNorm statistics over, under `pmap`. Under
             `jit` a global batch needs none.
         pooling: a key of `POOLINGS`: how feature maps become the embedding.
+        norm_statistics: one of `NORM_STATISTICS`: what BatchNorm normalises with in training.
+            "running" are those of evaluation, which then stay as they are: a tile's embedding
+            does not depend on the other tiles of its batch.
 
     Source:
         Sandler et al. 2018, arXiv 1801.04381; torchvision `mobilenet_v2`.
@@ -133,6 +137,7 @@ class MobileNetV2(nn.Module):
     drop_block_size: int = 3
     axis_name: str | None = None
     pooling: str = "mean"
+    norm_statistics: str = "batch"
 
     def features(
         self,
@@ -175,7 +180,8 @@ class MobileNetV2(nn.Module):
                 axis_name=self.axis_name,
                 name=f"layer_{layer_number:02d}",
             )
-            train_layer = train and layer_number >= first_trainable
+            is_batch = self.norm_statistics == "batch"
+            train_layer = train and is_batch and layer_number >= first_trainable
             layer_number += 1
             return module(x, mask, train_layer)
 

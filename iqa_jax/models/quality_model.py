@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
     Attributes:
       logits: the head on the fused embedding.
-      tile_logits: of every tile as a bag of its own (at evaluation; None in training).
+      tile_logits: of every tile as a bag of its own; None where not asked for.
       attention: share of each tile; see `Fused`.
       embedding: the fused embedding.
     """
@@ -38,11 +38,17 @@ class QualityModel(nn.Module):
       encoder: `(images [n, height, width, 3], mask, train) -> [n, dim]`.
       fusion: `(embeddings, tile_mask, tile_position, grid_shape, train) -> Fused`.
       head: `([*, dim], train) -> [*, outputs]`.
+      embedding_norm: `(embeddings, tile_mask, train) -> embeddings`, or None.
+      tiles_per_pass: so many tiles of every bag are encoded at once in training, and encoded
+        again for the gradient, so that memory does not grow with the bag; 0: all at once. BatchNorm
+        then takes its statistics pass by pass.
     """
 
     encoder: nn.Module
     fusion: nn.Module
     head: nn.Module
+    embedding_norm: nn.Module | None = None
+    tiles_per_pass: int = 0
 
     def encode(
         self,
@@ -62,19 +68,63 @@ class QualityModel(nn.Module):
         normalised = (tiles - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION)
         return self.encoder(normalised, mask, train, progress)
 
-    def answer(self, bags: Mapping[str, Array], train: bool = False) -> Answer:
+    def encode_bags(
+        self,
+        tiles: Float[Array, "batch tile height width 3"],
+        mask: Bool[Array, "batch tile"],
+        train: bool,
+        progress: Float[Array, ""] | float,
+    ) -> Float[Array, "batch tile dim"]:
+        """Gives the embeddings of the tiles of bags; arguments as in `encode`."""
+
+        def encode(model, tiles, mask):
+            flat = model.encode(
+                tiles.reshape(-1, *tiles.shape[2:]), mask.reshape(-1), train, progress
+            )
+            return flat.reshape(*mask.shape, -1)
+
+        batch, count = mask.shape
+        size = self.tiles_per_pass
+        if not size or count <= size or self.is_initializing():
+            return encode(self, tiles, mask)
+        # Passes cut the axis of tiles: that of bags may be spread over devices.
+        passes = -(-count // size)
+        ends = ((0, 0), (0, passes * size - count))
+        tiles = jnp.pad(tiles, (*ends, (0, 0), (0, 0), (0, 0)))
+        parts = (
+            jnp.moveaxis(tiles.reshape(batch, passes, size, *tiles.shape[2:]), 1, 0),
+            jnp.moveaxis(jnp.pad(mask, ends).reshape(batch, passes, size), 1, 0),
+        )
+        scan = nn.scan(
+            nn.remat(lambda model, carry, part: (carry, encode(model, *part))),
+            variable_broadcast="params",
+            variable_carry="batch_stats",
+            split_rngs={"dropout": True},
+        )
+        _, embeddings = scan(self, (), parts)
+        return jnp.moveaxis(embeddings, 0, 1).reshape(batch, passes * size, -1)[:, :count]
+
+    def answer(
+        self, bags: Mapping[str, Array], train: bool = False, with_tiles: bool = True
+    ) -> Answer:
         """Fuses bags of embeddings and answers.
 
         Args:
           bags: `embeddings` [batch, tile, dim], `features` [batch, tile, feature], `tile_mask`,
             `tile_position`, `grid_shape`.
-          train: dropout, and no answer per tile.
+          train: dropout.
+          with_tiles: answer for every tile too.
         """
-        embeddings = jnp.concatenate([bags["embeddings"], bags["features"]], axis=-1)
         mask, position, grid = bags["tile_mask"], bags["tile_position"], bags["grid_shape"]
+        embeddings = bags["embeddings"]
+        if self.embedding_norm is not None:
+            embeddings = self.embedding_norm(embeddings, mask, train)
+        embeddings = jnp.concatenate([embeddings, bags["features"]], axis=-1)
         fused = self.fusion(embeddings, mask, position, grid, train)
         logits = self.head(fused.embedding, train)
-        tile_logits = None if train else self._answer_tiles(embeddings, position, grid)
+        tile_logits = None
+        if with_tiles:
+            tile_logits = self._answer_tiles(embeddings, position, grid, train)
         return Answer(logits, tile_logits, fused.attention, fused.embedding)
 
     def _answer_tiles(
@@ -82,6 +132,7 @@ class QualityModel(nn.Module):
         embeddings: Float[Array, "batch tile dim"],
         tile_position: Int[Array, "batch tile 2"],
         grid_shape: Int[Array, "batch 2"],
+        train: bool,
     ) -> Float[Array, "batch tile outputs"]:
         """Answers every tile as the one tile of a bag, at its place in its grid."""
         batch, tiles, dim = embeddings.shape
@@ -90,20 +141,19 @@ class QualityModel(nn.Module):
             jnp.ones((batch * tiles, 1), bool),
             tile_position.reshape(-1, 1, 2),
             jnp.repeat(grid_shape, tiles, axis=0),
+            train,
         )
-        return self.head(alone.embedding).reshape(batch, tiles, -1)
+        return self.head(alone.embedding, train).reshape(batch, tiles, -1)
 
     def __call__(
         self,
         batch: Mapping[str, Array],
         train: bool = False,
         progress: Float[Array, ""] | float = 1.0,
+        with_tiles: bool = True,
     ) -> Answer:
         """Answers a batch of bags of tiles (float, in [0, 1]), or of their embeddings."""
-        if "embeddings" in batch:
-            return self.answer(batch, train)
-        tiles, mask = batch["tiles"], batch["tile_mask"]
-        embeddings = self.encode(
-            tiles.reshape(-1, *tiles.shape[2:]), mask.reshape(-1), train, progress
-        )
-        return self.answer({**batch, "embeddings": embeddings.reshape(*mask.shape, -1)}, train)
+        if "embeddings" not in batch:
+            tiles, mask = batch["tiles"], batch["tile_mask"]
+            batch = {**batch, "embeddings": self.encode_bags(tiles, mask, train, progress)}
+        return self.answer(batch, train, with_tiles)

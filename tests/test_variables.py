@@ -1,0 +1,41 @@
+"""Where a run's first parameters are from."""
+
+import jax
+import numpy as np
+import pytest
+
+from iqa_jax.config import ConfigError, check_config
+from iqa_jax.variables import initial_variables, restore_variables
+from iqa_jax.workdir import Workdir, WorkdirError
+
+
+def test_the_encoder_of_another_run_and_nothing_else_of_it(tiny_config, tiny_run):
+    tiny_config.model.weights = str(tiny_run)
+    # Another fusion and head than that run's.
+    tiny_config.model.fusion = tiny_config.evaluation.fusion = "gated_attention"
+    tiny_config.model.hidden_dim = 16
+    check_config(tiny_config)
+    ours = initial_variables(tiny_config)
+    workdir = Workdir(tiny_run)
+    theirs, step = restore_variables(workdir, workdir.config())
+    assert step == workdir.best.steps[-1]
+    for kind in ("params", "batch_stats"):
+        jax.tree.map(np.testing.assert_array_equal, ours[kind]["encoder"], theirs[kind]["encoder"])
+    assert ours["params"]["head"]["hidden"]["bias"].shape == (16,)
+    tiny_config.model.weights = "none"
+    drawn = initial_variables(tiny_config)
+    jax.tree.map(
+        np.testing.assert_array_equal, ours["params"]["head"], drawn["params"]["head"]
+    )
+
+
+def test_an_encoder_of_another_width_is_refused(tiny_config, tiny_run):
+    tiny_config.model.weights, tiny_config.model.width_multiplier = str(tiny_run), 0.2
+    with pytest.raises(WorkdirError, match="width_multiplier=0.1, not 0.2"):
+        initial_variables(tiny_config)
+
+
+def test_weights_that_are_nowhere_are_refused(tiny_config, tmp_path):
+    tiny_config.model.weights = str(tmp_path / "no_run")
+    with pytest.raises(ConfigError, match="no_run.*give imagenet, none, or the workdir of a run"):
+        check_config(tiny_config)
