@@ -31,7 +31,14 @@ from iqa_jax.analysis.report_parts import (
 )
 from iqa_jax.analysis.report_tables import heading
 from iqa_jax.config import config_to_json, headline_metric
-from iqa_jax.report_images import ImageChoice, find_suspects
+from iqa_jax.report_images import (
+    ImageChoice,
+    Overlays,
+    Plane,
+    class_names,
+    find_suspects,
+    place_images,
+)
 from iqa_jax.workdir import Workdir, versions
 
 # What nothing was fitted or chosen on comes first.
@@ -56,6 +63,8 @@ def run_report(
     thresholds: tuple[float, float] | None,
     step: int,
     command: str,
+    planes: Sequence[Plane] = (),
+    overlays: Overlays | None = None,
 ) -> Report:
     """Gathers what the report of an evaluation shows.
 
@@ -67,12 +76,14 @@ def run_report(
       thresholds: of the three-class answer.
       step: of the checkpoint.
       command: how the evaluation was started.
+      planes: where the images of every split that was answered are in a plane.
+      overlays: gives heat-maps of images, by image_id.
     """
     kind, data = config.data.label_kind, config.data
     splits = in_order(metrics)
     answered = [name for name in splits if evaluations[name].is_answered.any()]
     choices = {
-        name: ImageChoice(config, source, name, evaluations[name], tables[name], thresholds)
+        name: ImageChoice(config, source, name, evaluations[name], tables[name], thresholds, overlays)
         for name in answered
     }
     # The report shows images that no choice was made on, unless there are no others.
@@ -109,6 +120,7 @@ def run_report(
         extremes=[gallery for choice in shown for gallery in choice.extremes()],
         uncertain=[gallery for choice in shown for gallery in choice.uncertain()],
         suspects=find_suspects([*choices.values()]) if choices else None,
+        projections=[place_images(plane, [*choices.values()]) for plane in planes if choices],
         localisation=list(_localisation(metrics)),
         score_range=(data.minimum, data.maximum) if kind == "numeric" else (0.0, 1.0),
         audit=workdir.read_text("audit.txt"),
@@ -277,10 +289,8 @@ def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _scores_by_label(config: ml_collections.ConfigDict, evaluation) -> dict[str, np.ndarray]:
-    data = config.data
-    scores = score_of(evaluation.values(config.evaluation.fusion), data.label_kind)
+    scores = score_of(evaluation.values(config.evaluation.fusion), config.data.label_kind)
     labels = evaluation.images["label_text"].to_numpy()[evaluation.is_answered]
-    names = list(data.classes)
-    if data.label_kind == "binary" and data.marginal:
-        names.insert(1, data.marginal)
-    return {name: scores[labels == name] for name in names if (labels == name).any()}
+    return {
+        name: scores[labels == name] for name in class_names(config.data) if (labels == name).any()
+    }

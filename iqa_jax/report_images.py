@@ -1,18 +1,21 @@
 """Chooses the images that a report shows: mistakes, extremes, the unsure, and doubtful labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ml_collections
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, UInt8
 
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
 from iqa_jax.analysis.answers import label_of, score_of
 from iqa_jax.analysis.late_fusion import most_probable
 from iqa_jax.analysis.pictures import Example, thumbnail
-from iqa_jax.analysis.report_parts import Gallery, Suspect, Suspects
+from iqa_jax.analysis.point_map import MOST_DOTS, PHOTO_SIDE
+from iqa_jax.analysis.report_parts import Gallery, Projection, Suspect, Suspects, Table
 from iqa_jax.analysis.report_tables import write_number
 
 _EXAMPLES = 6
@@ -25,6 +28,26 @@ _IMPROBABLE = 0.05
 _FAR_OFF = 3.5
 
 
+# Gives the heat-maps of an image by what they show: pictures of the whole image, RGB.
+Overlays = Callable[[int], Mapping[str, UInt8[np.ndarray, "h w 3"]]]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where the images of an evaluation are in a plane.
+
+    Attributes:
+      title, caption: of the map.
+      points: split -> one point per image that was answered, in their order.
+      purity: how pure the neighbourhoods are.
+    """
+
+    title: str
+    caption: str
+    points: Mapping[str, Float[np.ndarray, "image 2"]]
+    purity: Table | None = None
+
+
 class ImageChoice:
     """The images of one split that were answered, and how to choose among them.
 
@@ -35,6 +58,7 @@ class ImageChoice:
       evaluation: the split's `Evaluation`, with an answer or more.
       table: of its predictions; a column `uncertainty` is used if there is one.
       thresholds: of the three-class answer.
+      overlays: gives heat-maps of images, by image_id.
     """
 
     def __init__(
@@ -45,9 +69,10 @@ class ImageChoice:
         evaluation: Any,
         table: pd.DataFrame,
         thresholds: tuple[float, float] | None,
+        overlays: Overlays | None = None,
     ):
         self.data, self.fusion, self.split = config.data, config.evaluation.fusion, split
-        self._source, self._thresholds = source, thresholds
+        self._source, self._thresholds, self._overlays = source, thresholds, overlays
         rows = np.flatnonzero(evaluation.is_answered)
         self._answers = [evaluation.answers[row] for row in rows]
         self._images = evaluation.images.iloc[rows]
@@ -111,9 +136,7 @@ class ImageChoice:
             found = np.flatnonzero(evidence < _IMPROBABLE)
         suspects = []
         for place in sorted(found, key=lambda place: rank[place])[:_SUSPECTS]:
-            try:
-                image = self._source.image(self._answers[place].image_id)
-            except ImageError:  # It was there a moment ago.
+            if (image := self._photo(place)) is None:
                 continue
             suspect = Suspect(
                 name=self._images["name"].iloc[place],
@@ -125,6 +148,23 @@ class ImageChoice:
             )
             suspects.append((float(rank[place]), suspect))
         return suspects
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def dot(self, place: int) -> tuple[str, float, str, np.ndarray] | None:
+        """Gives name, score, class and small photo of an image; None where its file is gone."""
+        if (image := self._photo(place)) is None:
+            return None
+        label = "" if self.data.label_kind == "numeric" else self._label(place)
+        photo = thumbnail(image, PHOTO_SIDE)
+        return self._images["name"].iloc[place], float(self._scores[place]), label, photo
+
+    def _photo(self, place: int) -> np.ndarray | None:
+        try:
+            return self._source.image(self._answers[place].image_id)
+        except ImageError:  # It was there a moment ago.
+            return None
 
     def _probability_of_label(self) -> np.ndarray:
         """Gives the probability of each image's own class; NaN where it is none of the two."""
@@ -151,9 +191,7 @@ class ImageChoice:
         examples = []
         for number, place in enumerate(map(int, places)):
             answer = self._answers[place]
-            try:
-                image = self._source.image(answer.image_id)
-            except ImageError:  # It was there a moment ago.
+            if (image := self._photo(place)) is None:
                 continue
             examples.append(
                 Example(
@@ -166,6 +204,7 @@ class ImageChoice:
                     score=float(self._scores[place]),
                     label=self._label(place),
                     predicted=self._predicted(place),
+                    maps=self._overlays(answer.image_id) if self._overlays else {},
                     note=notes[number] if notes else "",
                 )
             )
@@ -193,3 +232,48 @@ def find_suspects(choices: Sequence[ImageChoice]) -> Suspects:
         f", the first {_SUSPECTS}. " if len(found) > _SUSPECTS else ". "
     ) + "Either may be wrong, the label or the scorer: look at each before changing a label."
     return Suspects(f"{what}{ending}" if rows else f"{what}: none.", measure, rows)
+
+
+def place_images(plane: Plane, choices: Sequence[ImageChoice]) -> Projection:
+    """Makes the map of the images: at most `MOST_DOTS` of them, evenly chosen over the splits.
+
+    Raises:
+      ValueError: a split has other numbers of points and of images.
+    """
+    data = choices[0].data
+    for choice in choices:
+        if len(plane.points[choice.split]) != len(choice):
+            raise ValueError(
+                f"{plane.title}: {len(plane.points[choice.split])} points for the {len(choice)} "
+                f"images of {choice.split}."
+            )
+    everyone = [(choice, place) for choice in choices for place in range(len(choice))]
+    drawn = np.linspace(0, len(everyone) - 1, min(len(everyone), MOST_DOTS)).round().astype(int)
+    points, dots, splits = [], [], []
+    for choice, place in (everyone[number] for number in drawn):
+        if (dot := choice.dot(place)) is not None:
+            dots.append(dot)
+            points.append(plane.points[choice.split][place])
+            splits.append(choice.split)
+    names, scores, labels, images = zip(*dots, strict=True) if dots else ((), (), (), ())
+    return Projection(
+        title=plane.title,
+        caption=plane.caption,
+        points=np.array(points).reshape(-1, 2),
+        names=names,
+        splits=splits,
+        scores=np.array(scores),
+        images=images,
+        labels=labels if any(labels) else (),
+        classes=class_names(data),
+        n_images=len(everyone),
+        purity=plane.purity,
+    )
+
+
+def class_names(data: ml_collections.ConfigDict) -> list[str]:
+    """Names the classes that images have, lowest quality first, the marginal one in between."""
+    names = list(data.classes) if data.label_kind != "numeric" else []
+    if data.label_kind == "binary" and data.marginal:
+        names.insert(1, data.marginal)
+    return names

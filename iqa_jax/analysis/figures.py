@@ -227,7 +227,7 @@ def draw_risk_coverage(risk_coverage: RiskCoverage) -> Drawing:
     """
     coverage = np.asarray(risk_coverage.coverage)
     risk = np.asarray(risk_coverage.risk)
-    axes = _axes("share of images answered", risk_coverage.risk_name)
+    axes = _axes("share of images answered", "risk")
     axes.plot(coverage, risk, color=SERIES[2], linewidth=1.6)
     axes.fill_between(coverage, risk, color=SERIES[2], alpha=0.15, linewidth=0)
     axes.axhline(risk[-1], color=_INK, linewidth=0.9, linestyle="dashed", alpha=0.6)
@@ -235,7 +235,7 @@ def draw_risk_coverage(risk_coverage: RiskCoverage) -> Drawing:
     axes.set_ylim(bottom=0)
     area = "" if risk_coverage.area is None else f", area {risk_coverage.area:.3f}"
     legend = [
-        LegendEntry(f"surest first{area}", SERIES[2]),
+        LegendEntry(f"{risk_coverage.risk_name}, surest first{area}", SERIES[2]),
         LegendEntry(f"all answered: {risk[-1]:.3f}", "currentColor", "dashed"),
     ]
     half = np.interp(0.5, coverage, risk)

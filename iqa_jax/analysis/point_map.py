@@ -11,8 +11,8 @@ from iqa_jax.analysis.report_parts import Projection
 from iqa_jax.analysis.report_tables import TextTable, text_table, write_number
 
 # More dots hide one another, and each carries its photo: 2.5 kB.
-_MOST_DOTS = 600
-_PHOTO_SIDE = 80
+MOST_DOTS = 600
+PHOTO_SIDE = 80
 # Empty rim of the plane, in percent, so that no dot is cut.
 _RIM = 3.0
 
@@ -60,7 +60,7 @@ def draw_points(projection: Projection, score_range: tuple[float, float]) -> Poi
     """Lays the dots of a projection out.
 
     Args:
-        projection: the images; of very many, every so-manieth is drawn.
+        projection: the images, best at most `MOST_DOTS`.
         score_range: the ends of the score's colours.
 
     Raises:
@@ -73,9 +73,8 @@ def draw_points(projection: Projection, score_range: tuple[float, float]) -> Poi
         raise ValueError(f"{projection.title}: {n_images} points, but other numbers of images.")
     if not np.isfinite(points).all():
         raise ValueError(f"{projection.title}: a point is not finite.")
-    chosen = np.unique(np.linspace(0, n_images - 1, min(n_images, _MOST_DOTS)).round().astype(int))
-    chosen = chosen[np.argsort(points[chosen, 0], kind="stable")]
-    low, high = points.min(axis=0), points.max(axis=0)
+    # Without points, as where every file is gone, there is nothing to place either.
+    low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
     places = (points - low) / np.where(high > low, high - low, 1) * (100 - 2 * _RIM) + _RIM
 
     labels = projection.labels or [""] * n_images
@@ -84,7 +83,7 @@ def draw_points(projection: Projection, score_range: tuple[float, float]) -> Poi
         legends = {"class": series_colours(_in_order(projection)), **legends}
     tints = score_colours(projection.scores, score_range)
     dots = []
-    for i in chosen:
+    for i in np.argsort(points[:, 0], kind="stable"):
         own = {"class": labels[i], "split": projection.splits[i]}
         colours = {name: legend[own[name]] for name, legend in legends.items()}
         score = f"score {write_number(float(projection.scores[i]))}"
@@ -95,10 +94,11 @@ def draw_points(projection: Projection, score_range: tuple[float, float]) -> Poi
                 name=projection.names[i],
                 about=" · ".join(part for part in (labels[i], projection.splits[i], score) if part),
                 colours={**colours, "score": tints[i]},
-                photo=photo_uri(projection.images[i], _PHOTO_SIDE),
+                photo=photo_uri(projection.images[i], PHOTO_SIDE),
             )
         )
     purity = text_table(projection.purity) if projection.purity else None
+    n_images = max(n_images, projection.n_images)
     return PointMap(projection.title, projection.caption, dots, legends, n_images, purity)
 
 

@@ -1,5 +1,6 @@
 """The report of a run: one HTML file that opens anywhere, without network or scripts."""
 
+import functools
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,17 +78,8 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         ValueError: a confusion matrix, a table, an example or a projection contradicts itself.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": write_number, "heading": heading}
-    environment.globals["zip"] = zip
     suspects = report.suspects.rows if report.suspects else ()
-    page = environment.get_template("report.html.jinja").render(
+    page = _template().render(
         report=report,
         sections={name: title for name, title in _sections(report)},
         undefined=UNDEFINED,
@@ -121,6 +113,20 @@ def write_report(path: Path, report: Report) -> None:
     )
     # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
     Path(path).write_bytes(page.encode("utf-8", errors="backslashreplace"))
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": write_number, "heading": heading}
+    environment.globals["zip"] = zip
+    return environment.get_template("report.html.jinja")
 
 
 def _sections(report: Report) -> Iterator[tuple[str, str]]:

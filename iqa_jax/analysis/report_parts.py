@@ -171,12 +171,13 @@ class Projection:
     Attributes:
         title: such as "t-SNE of the image embeddings".
         caption: what it was made from.
-        points: [image, 2].
+        points: [image, 2], of the images that are drawn.
         names, splits: of the images.
         scores: higher is better.
         images: to be shown small, as large as they come.
         labels: class names of the images; empty where labels are numbers.
         classes: the order of these names, which decides their colours.
+        n_images: how many there are, drawn or not.
         purity: how pure neighbourhoods are; shown beside the points.
     """
 
@@ -189,6 +190,7 @@ class Projection:
     images: Sequence[UInt8[np.ndarray, "height width 3"]]
     labels: Sequence[str] = ()
     classes: Sequence[str] = ()
+    n_images: int = 0
     purity: Table | None = None
 
 
