@@ -24,7 +24,7 @@ from iqa_jax.analysis.report_parts import (
 )
 
 EVIL = "<script>alert('$x^{$')</script>&\"_`|*#1 @a.jpg"
-_VOID = {"meta", "br", "input", "image", "img"}
+_VOID = {"meta", "br", "input", "img"}
 
 
 class Page(HTMLParser):
