@@ -94,7 +94,9 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.optimizer = optimizer = ml_collections.ConfigDict()  # AdamW.
     optimizer.learning_rate = 1e-4
-    optimizer.weight_decay = 1e-3  # On kernels; not on biases and BatchNorm.
+    # Decay of kernels, times the learning rate; biases and BatchNorm are not decayed.
+    optimizer.weight_decay = 1e-3  # Of fusion and head.
+    optimizer.encoder_weight_decay = 1e-3
     optimizer.warmup_epochs = 1.0  # Linear from 0.
     optimizer.decay = "steps"  # Then: steps | cosine (to 0 at the end of the run).
     optimizer.decay_factor = 0.8  # steps: the rate is multiplied by this ...

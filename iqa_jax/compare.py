@@ -24,7 +24,13 @@ from iqa_jax.analysis.comparison import (
     compare_members,
     draw_comparison,
 )
-from iqa_jax.config import LOWER_IS_BETTER, ConfigError, check_config, fusions_for
+from iqa_jax.config import (
+    LOWER_IS_BETTER,
+    ConfigError,
+    check_config,
+    fusions_for,
+    headline_metric,
+)
 from iqa_jax.evaluate import Evaluator, compute_metrics
 from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.learning.state import partition
@@ -166,7 +172,7 @@ def _write(
     config: ml_collections.ConfigDict, folder: Path, answers: list[dict[str, dict]], command: str
 ) -> None:
     """Writes and prints what the answers of all splits come to."""
-    kind, metric = config.data.label_kind, config.early_stopping.metric
+    kind, metric = config.data.label_kind, headline_metric(config)
     late = fusions_for(kind, REFERENCE)[:-1]
     source = {fusion: fusion for fusion in config.compare.fusions} | dict.fromkeys(late, REFERENCE)
     splits = [

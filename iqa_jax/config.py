@@ -129,6 +129,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("optimizer.warmup_epochs", 0, infinite, "0 or more"),
         ("optimizer.decay_factor", 1e-9, 1, "more than 0 and at most 1"),
         ("optimizer.decay_every_epochs", 1e-6, infinite, "more than 0"),
+        ("optimizer.encoder_weight_decay", 0, infinite, "0 or more"),
         ("optimizer.encoder_factor", 0, infinite, "0 or more"),
         ("optimizer.gradient_clip", 1e-12, infinite, "more than 0"),
         ("early_stopping.patience", 1, infinite, "1 or more"),

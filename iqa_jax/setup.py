@@ -204,7 +204,11 @@ def optimizer_from_config(
         schedule = step_decay(peak, warmup_steps, optimizer.decay_factor, every_steps)
     return (
         make_optimizer(
-            schedule, optimizer.weight_decay, optimizer.gradient_clip, optimizer.encoder_factor
+            schedule,
+            weight_decay=optimizer.weight_decay,
+            encoder_weight_decay=optimizer.encoder_weight_decay,
+            encoder_factor=optimizer.encoder_factor,
+            gradient_clip=optimizer.gradient_clip,
         ),
         schedule,
     )

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
@@ -28,17 +29,50 @@ def test_without_warm_up_the_first_step_is_at_the_peak(schedule):
     assert float(schedule(0)) == pytest.approx(0.3)
 
 
+PARAMS = {
+    ("encoder", "layer_00", "kernel"): jnp.ones((2, 2)),
+    ("encoder", "layer_00", "scale"): jnp.ones(2),
+    ("head", "kernel"): jnp.ones((2, 2)),
+    ("head", "bias"): jnp.ones(2),
+}
+
+
+def update(gradient: float, **changes) -> dict[str, np.ndarray]:
+    """Gives the first update of every parameter."""
+    arguments = {
+        "weight_decay": 0.0,
+        "encoder_weight_decay": 0.0,
+        "encoder_factor": 1.0,
+        "gradient_clip": 5.0,
+    }
+    optimizer = make_optimizer(lambda step: 0.01, **arguments | changes)
+    gradients = {path: jnp.full_like(leaf, gradient) for path, leaf in PARAMS.items()}
+    updates, _ = optimizer.update(gradients, optimizer.init(PARAMS), PARAMS)
+    return {"/".join(path): np.asarray(leaf).ravel()[0] for path, leaf in updates.items()}
+
+
 def test_the_encoder_goes_its_share_of_the_way():
-    params = {("encoder", "layer_00", "kernel"): jnp.ones((2, 2)), ("head", "bias"): jnp.ones(2)}
-    gradients = {path: jnp.full_like(leaf, 0.1) for path, leaf in params.items()}
+    whole = update(0.1, encoder_weight_decay=0.1)
+    quarter = update(0.1, encoder_weight_decay=0.1, encoder_factor=0.25)
+    for name, value in whole.items():
+        share = 0.25 if name.startswith("encoder") else 1
+        assert quarter[name] == pytest.approx(share * value, rel=1e-6)
+        assert value != 0
 
-    def update(factor):
-        optimizer = make_optimizer(lambda step: 0.01, 0.1, 5.0, factor)
-        updates, _ = optimizer.update(gradients, optimizer.init(params), params)
-        return [np.asarray(leaf) for leaf in updates.values()]
 
-    encoder, head = update(1.0)
-    quarter_encoder, quarter_head = update(0.25)
-    np.testing.assert_allclose(quarter_encoder, encoder / 4, rtol=1e-6)
-    np.testing.assert_array_equal(quarter_head, head)
-    assert np.all(encoder != 0)
+def test_kernels_decay_each_by_its_own_rate_and_nothing_else_does():
+    moved = update(0.0, weight_decay=2.0, encoder_weight_decay=0.5)
+    assert moved == {
+        "encoder/layer_00/kernel": pytest.approx(-0.01 * 0.5),
+        "encoder/layer_00/scale": 0,
+        "head/kernel": pytest.approx(-0.01 * 2.0),
+        "head/bias": 0,
+    }
+
+
+def test_it_is_adamw():
+    ours = update(0.1, weight_decay=0.3, encoder_weight_decay=0.3)
+    adamw = optax.adamw(0.01, weight_decay=0.3)
+    params = {"kernel": jnp.ones((2, 2))}
+    theirs, _ = adamw.update({"kernel": jnp.full((2, 2), 0.1)}, adamw.init(params), params)
+    assert ours["head/kernel"] == pytest.approx(float(theirs["kernel"][0, 0]), rel=1e-6)

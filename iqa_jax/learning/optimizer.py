@@ -1,6 +1,7 @@
 """AdamW with warm-up, a falling learning rate and clipping."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -60,26 +61,37 @@ def _warmup(step: jax.Array, steps: int) -> jax.Array | float:
 
 
 def make_optimizer(
-    schedule: Schedule, weight_decay: float, gradient_clip: float, encoder_factor: float = 1.0
+    schedule: Schedule,
+    *,
+    weight_decay: float,
+    encoder_weight_decay: float,
+    encoder_factor: float,
+    gradient_clip: float,
 ) -> optax.GradientTransformation:
     """Makes AdamW behind clipping by global norm; biases and BatchNorm are not decayed.
 
     Args:
       schedule: of the learning rate.
-      weight_decay: of the kernels, times the learning rate.
+      weight_decay: of the kernels of fusion and head, times the learning rate.
+      encoder_weight_decay: of the encoder's kernels, times its learning rate.
+      encoder_factor: the encoder's learning rate, relative to the schedule.
       gradient_clip: largest global norm.
-      encoder_factor: multiplies the learning rate of the encoder, decay included.
     """
 
     def is_encoder(params: Mapping[Path, jax.Array]) -> dict[Path, bool]:
         return {path: path[0] == "encoder" for path in params}
 
+    def is_kernel(params: Mapping[Path, jax.Array], of_encoder: bool) -> dict[Path, bool]:
+        return {
+            path: leaf.ndim > 1 and (path[0] == "encoder") == of_encoder
+            for path, leaf in params.items()
+        }
+
     return optax.chain(
         optax.clip_by_global_norm(gradient_clip),
-        optax.adamw(
-            schedule,
-            weight_decay=weight_decay,
-            mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
-        ),
+        optax.scale_by_adam(),
+        optax.add_decayed_weights(weight_decay, partial(is_kernel, of_encoder=False)),
+        optax.add_decayed_weights(encoder_weight_decay, partial(is_kernel, of_encoder=True)),
+        optax.scale_by_learning_rate(schedule),
         optax.masked(optax.scale(encoder_factor), is_encoder),
     )
