@@ -147,7 +147,7 @@ def evaluate_run(
         splits = ["train"]
     seen = _names_seen(workdir, config) if manifest_path else set()
     is_three_class = config.data.label_kind == "binary" and config.data.marginal
-    evaluations, metrics, tables = {}, {}, {}
+    evaluations, metrics = {}, {}
     # `val` comes first. What is scored is written at once: a later split may be interrupted.
     for name in splits:
         evaluation = evaluations[name] = evaluator(variables, name)
@@ -163,26 +163,20 @@ def evaluate_run(
         # No figure on rows that the thresholds were fitted on.
         if thresholds and not is_fitted_on and not overlap and evaluation.is_answered.any():
             metrics[name]["three_class"] = _three_class_metrics(config, evaluation, thresholds)
-        tables[name] = prediction_table(config, evaluation, thresholds)
-        tables[name].to_csv(output.folder / f"predictions_{name}.csv", index=False)
+        table = prediction_table(config, evaluation, thresholds)
+        table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
         _add_metrics(output, metrics)
 
     # Imports matplotlib: only a report needs it.
-    from iqa_jax.analysis.model_card import write_model_card
-    from iqa_jax.evaluation_report import run_report, write_run_report
-    from iqa_jax.model_card import run_model_card
+    from iqa_jax.evaluation_report import write_run_report
+    from iqa_jax.model_card import write_run_card
 
     report = output.folder / (f"report_{split}.html" if split else "report.html")
     write_run_report(
-        report,
-        run_report(
-            config, workdir, source, evaluations, metrics, tables, thresholds, step, command
-        ),
+        report, config, workdir, source, evaluations, metrics, thresholds, step, command
     )
     if not manifest_path:
-        known = workdir.read_json("metrics.json")
-        card = run_model_card(config, workdir, manifest, known, step)
-        write_model_card(workdir.folder / "model_card.md", card)
+        write_run_card(config, workdir, manifest, step)
     for name, figures in metrics.items():
         for fusion, values in figures["fusions"].items():
             say(f"{name:8} {fusion:15} " + format_figures(values))

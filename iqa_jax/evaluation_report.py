@@ -47,8 +47,37 @@ _SPLITS_LAST = ("val", "train")
 INTERVAL_NOTE = "Beside a figure: its 95 % interval."
 
 
-def write_run_report(path: Path, report: Report) -> None:
-    """Writes a report as HTML, and its tables as Markdown in a file beside it."""
+def write_run_report(
+    path: Path,
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    source: TileSource,
+    evaluations: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    thresholds: tuple[float, float] | None,
+    step: int,
+    command: str,
+    planes: Sequence[Plane] = (),
+    overlays: Overlays | None = None,
+) -> None:
+    """Writes the report of an evaluation, and its tables as Markdown in a file beside it.
+
+    Args:
+      path: report.html, in the folder that has the tables of predictions.
+      config, workdir, source: of the run, and of the images evaluated.
+      evaluations: split -> `Evaluation`.
+      metrics: what metrics.json holds of them.
+      thresholds: of the three-class answer.
+      step: of the checkpoint.
+      command: how the evaluation was started.
+      planes: where the images of every split that was answered are in a plane.
+      overlays: gives heat-maps of images, by image_id.
+    """
+    tables = {name: pd.read_csv(path.parent / f"predictions_{name}.csv") for name in metrics}
+    report = run_report(
+        config, workdir, source, evaluations, metrics, tables, thresholds, step, command,
+        planes, overlays,
+    )  # fmt: skip
     write_report(path, report)
     write_markdown_report(path.with_suffix(".md"), report)
 
@@ -69,15 +98,9 @@ def run_report(
     """Gathers what the report of an evaluation shows.
 
     Args:
-      config, workdir, source: of the run, and of the images evaluated.
-      evaluations: split -> `Evaluation`.
-      metrics: what metrics.json holds of them.
       tables: split -> the table of its predictions.
-      thresholds: of the three-class answer.
-      step: of the checkpoint.
-      command: how the evaluation was started.
-      planes: where the images of every split that was answered are in a plane.
-      overlays: gives heat-maps of images, by image_id.
+      config, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
+        as in `write_run_report`.
     """
     kind, data = config.data.label_kind, config.data
     splits = in_order(metrics)

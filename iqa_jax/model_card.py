@@ -8,7 +8,7 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.manifest import Manifest
-from iqa_jax.analysis.model_card import ModelCard
+from iqa_jax.analysis.model_card import ModelCard, write_model_card
 from iqa_jax.analysis.report_parts import Report, Table
 from iqa_jax.analysis.report_tables import comparison_tables, heading
 from iqa_jax.config import config_to_json
@@ -21,6 +21,20 @@ from iqa_jax.evaluation_report import (
     warnings,
 )
 from iqa_jax.workdir import Workdir
+
+
+def write_run_card(
+    config: ml_collections.ConfigDict, workdir: Workdir, manifest: Manifest, step: int
+) -> None:
+    """Writes model_card.md of a run, with the figures of all splits in its metrics.json.
+
+    Args:
+      config, workdir, manifest: of the run.
+      step: of the checkpoint.
+    """
+    metrics = workdir.read_json("metrics.json")
+    card = run_model_card(config, workdir, manifest, metrics, step)
+    write_model_card(workdir.folder / "model_card.md", card)
 
 
 def run_model_card(
