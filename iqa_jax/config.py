@@ -89,6 +89,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         problems.append(
             f'model.weights is "{weights}"; give {", ".join(WEIGHTS)}, or the workdir of a run'
         )
+    if choose("model.weights_of", config.model.weights_of, ("encoder", "all")):
+        if config.model.weights_of == "all" and weights in WEIGHTS:
+            problems.append(
+                f'model.weights_of is "all", but model.weights is "{weights}", which has no fusion '
+                "and no head; name a workdir"
+            )
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
     choose("optimizer.decay", config.optimizer.decay, DECAYS)

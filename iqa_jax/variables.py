@@ -15,11 +15,11 @@ from iqa_jax.workdir import Workdir, WorkdirError
 def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Makes the parameters and statistics before the first update.
 
-    `model.weights` says where the encoder's are from: ImageNet, nowhere, or another run, whose
-    fusion and head are left behind.
+    `model.weights` says where the encoder's are from: ImageNet, nowhere, or another run.
+    `model.weights_of` says whether that run's fusion and head come along.
 
     Raises:
-      WorkdirError: that run's encoder is another one, or there is no such run.
+      WorkdirError: that run's network is another one, or there is no such run.
       PretrainedError, FileNotFoundError: the ImageNet weights cannot be had.
       CheckpointError: the run has no checkpoint that can be read.
     """
@@ -27,11 +27,18 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
     if weights == "none":
         return variables
     if weights == "imagenet":
-        encoder = load_pretrained(config.model.width_multiplier)
+        theirs = {
+            kind: {"encoder": tree}
+            for kind, tree in load_pretrained(config.model.width_multiplier).items()
+        }
     else:
-        encoder = _encoder_of(Workdir(weights), config)
-    for kind, tree in encoder.items():
-        variables[kind]["encoder"] = jax.tree.map(jnp.asarray, tree)
+        workdir = Workdir(weights)
+        theirs, _ = restore_variables(workdir, workdir.config())
+    parts = ["encoder"] if config.model.weights_of == "encoder" else None
+    for kind, tree in theirs.items():
+        for part in parts or {**tree, **variables[kind]}:
+            _check_shapes(weights, part, tree.get(part), variables[kind].get(part))
+            variables[kind][part] = jax.tree.map(jnp.asarray, tree[part])
     return variables
 
 
@@ -49,13 +56,11 @@ def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tu
     return state.variables, int(state.step)
 
 
-def _encoder_of(workdir: Workdir, config: ml_collections.ConfigDict) -> dict[str, Any]:
-    theirs = workdir.config()
-    if theirs.model.width_multiplier != config.model.width_multiplier:
+def _check_shapes(weights: str, part: str, theirs: Any, ours: Any) -> None:
+    shapes = [jax.tree.map(jnp.shape, tree) for tree in (theirs, ours)]
+    if shapes[0] != shapes[1]:
         raise WorkdirError(
-            f"model.weights={workdir.folder} has an encoder of model.width_multiplier="
-            f"{theirs.model.width_multiplier:g}, not {config.model.width_multiplier:g}; set the "
-            "same width, or take the weights of another run."
+            f"model.weights={weights}: its {part} is not built like this run's; give both the same "
+            "keys of `model` and `fusion`, the same data.features and the same kind of label"
+            + ("." if part == "encoder" else ', or set model.weights_of to "encoder".')
         )
-    variables, _ = restore_variables(workdir, theirs)
-    return {kind: tree["encoder"] for kind, tree in variables.items()}

@@ -31,7 +31,22 @@ def test_the_encoder_of_another_run_and_nothing_else_of_it(tiny_config, tiny_run
 
 def test_an_encoder_of_another_width_is_refused(tiny_config, tiny_run):
     tiny_config.model.weights, tiny_config.model.width_multiplier = str(tiny_run), 0.2
-    with pytest.raises(WorkdirError, match="width_multiplier=0.1, not 0.2"):
+    with pytest.raises(WorkdirError, match="its encoder is not built like this run's"):
+        initial_variables(tiny_config)
+
+
+def test_a_whole_network_goes_on_where_another_run_ended(tiny_config, tiny_run):
+    tiny_config.model.weights, tiny_config.model.weights_of = str(tiny_run), "all"
+    check_config(tiny_config)
+    workdir = Workdir(tiny_run)
+    theirs, _ = restore_variables(workdir, workdir.config())
+    ours = initial_variables(tiny_config)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    tiny_config.model.hidden_dim = 16
+    with pytest.raises(WorkdirError, match="its head is not built like this run's.*weights_of"):
+        initial_variables(tiny_config)
+    tiny_config.model.norm_embeddings, tiny_config.model.hidden_dim = True, 8
+    with pytest.raises(WorkdirError, match="its embedding_norm is not built"):
         initial_variables(tiny_config)
 
 
