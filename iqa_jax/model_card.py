@@ -120,7 +120,10 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
         trained = "all of it was trained" if model.trainable_layers else "it was kept as it was"
     width = model.width_multiplier
     yield "Encoder", f"MobileNetV2 of width {width:g}, begun with {weights}; {trained}"
-    yield "Fusion over tiles", f"{heading(config.evaluation.fusion)}; trained with {model.fusion}"
+    fusion = f"{heading(config.evaluation.fusion)}; trained with {heading(model.fusion).lower()}"
+    if model.weights not in known and model.weights_of == "all":
+        fusion += f", which with the head was begun with that of the run {model.weights}"
+    yield "Fusion over tiles", fusion
     if config.data.features:
         yield "Features besides the pixels", ", ".join(data.features)
     chosen = "the last"
@@ -137,9 +140,10 @@ def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Tabl
         images = manifest.split(split)
         counts = [int((images["label_text"] == name).sum()) for name in names]
         if not names:
-            # As written in the manifest, whose direction may be the other one.
-            written = images["label_text"].astype(float)
-            counts = [float(written.min()), float(written.median()), float(written.max())]
+            labels, data = images["label"].astype(float), config.data
+            if not data.higher_is_better:  # As written in the manifest.
+                labels = data.minimum + data.maximum - labels
+            counts = [float(labels.min()), float(labels.median()), float(labels.max())]
         rows.append([split, len(images), int(images["group"].nunique()), *counts])
     columns = names or ("lowest label", "median label", "highest label")
     caption = "The weights were trained on train."
@@ -163,8 +167,9 @@ def _limits(
         groups = images["group"].nunique()
         if groups < len(images):
             yield (
-                f"The {len(images)} images of {split} come from {groups} groups, and images of "
-                "one group resemble each other: the figures rest on fewer cases than images."
+                f"The {len(images)} images of {split} are of {groups} "
+                f"{'group' if groups == 1 else 'groups'}, and images of one group resemble each "
+                "other: the figures rest on fewer cases than images."
             )
         if any(value is None for value in metrics[split]["fusions"].get(
             config.evaluation.fusion, {}

@@ -1,5 +1,6 @@
-"""A report with every part, and a reader of its page, for the tests of the report."""
+"""A report with every part, and readers of its page and its Markdown, for the tests of the report."""
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -60,6 +61,22 @@ class Page(HTMLParser):
             for name, found in self.tags
             if name == tag and attrs.items() <= {**found, "cls": found.get("class")}.items()
         ]
+
+
+def read_tables(text):
+    """Reads Markdown tables: heading above -> rows of cells, the header first."""
+    tables, heading = {}, ""
+    for line in text.splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+            while heading in tables:
+                heading += "'"
+        if line.startswith("|"):
+            # A bar after a backslash is text.
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if set(cells) - {"---", "---:"}:
+                tables.setdefault(heading, []).append(cells)
+    return tables
 
 
 def photos(n, name="photo.jpg", **more):

@@ -3,29 +3,13 @@
 import re
 
 import pytest
-from report_page import EVIL, full_report
+from report_page import EVIL, full_report, read_tables
 
 from iqa_jax.analysis.markdown import block, code, prose
 from iqa_jax.analysis.model_card import ModelCard, write_model_card
 from iqa_jax.analysis.report_markdown import write_markdown_report
 from iqa_jax.analysis.report_parts import Confusion, Headline, Report, Table
 from iqa_jax.analysis.report_tables import comparison_tables, write_numbers
-
-
-def read_tables(text):
-    """Reads Markdown tables: heading above -> rows of cells, the header first."""
-    tables, heading = {}, ""
-    for line in text.splitlines():
-        if line.startswith("#"):
-            heading = line.lstrip("# ")
-            while heading in tables:
-                heading += "'"
-        if line.startswith("|"):
-            # A bar after a backslash is text.
-            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-            if set(cells) - {"---", "---:"}:
-                tables.setdefault(heading, []).append(cells)
-    return tables
 
 
 def written(tmp_path, report):
