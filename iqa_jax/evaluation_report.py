@@ -106,7 +106,9 @@ def run_report(
     splits = in_order(metrics)
     answered = [name for name in splits if evaluations[name].is_answered.any()]
     choices = {
-        name: ImageChoice(config, source, name, evaluations[name], tables[name], thresholds, overlays)
+        name: ImageChoice(
+            config, source, name, evaluations[name], tables[name], thresholds, overlays
+        )
         for name in answered
     }
     # The report shows images that no choice was made on, unless there are no others.

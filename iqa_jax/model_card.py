@@ -53,11 +53,15 @@ def run_model_card(
     """
     found = intervals(metrics)
     shown = Report(
-        "", "", three_class=three_class(metrics),
-        three_class_intervals=intervals(three_class(metrics)), headline_fusion=config.evaluation.fusion, intervals=found,
+        title="",
+        command="",
         metrics={name: metrics[name]["fusions"] for name in in_order(metrics)},
+        headline_fusion=config.evaluation.fusion,
+        intervals=found,
         interval_note=INTERVAL_NOTE if found else "",
-    )  # fmt: skip
+        three_class=three_class(metrics),
+        three_class_intervals=intervals(three_class(metrics)),
+    )
     folder = shlex.quote(str(workdir.folder))
     return ModelCard(
         name=workdir.folder.resolve().name,

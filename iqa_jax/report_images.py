@@ -116,7 +116,8 @@ class ImageChoice:
         if "uncertainty" not in self._table:
             return
         unsure = pd.to_numeric(self._table["uncertainty"], errors="coerce").to_numpy()
-        order = [place for place in np.argsort(-unsure, kind="stable") if np.isfinite(unsure[place])]
+        # What is undefined sorts last and is left out.
+        order = np.argsort(-unsure, kind="stable")[: np.isfinite(unsure).sum()]
         yield from self._gallery(
             "Most uncertain", "The scorer is least sure of these; a person should look at them.",
             order[:_EXAMPLES],
@@ -225,7 +226,10 @@ def find_suspects(choices: Sequence[ImageChoice]) -> Suspects:
         )
         measure = "Deviations"
     else:
-        what = f"Images whose given label has a probability below {100 * _IMPROBABLE:g} % for the scorer"
+        what = (
+            "Images whose given label has a probability below "
+            f"{100 * _IMPROBABLE:g} % for the scorer"
+        )
         measure = "Probability of the label"
     rows = [suspect for _, suspect in found[:_SUSPECTS]]
     ending = (

@@ -1,4 +1,4 @@
-"""A report with every part, and readers of its page and its Markdown, for the tests of the report."""
+"""A report with every part, and readers of its page and its Markdown, for tests."""
 
 import re
 from html.parser import HTMLParser
@@ -132,7 +132,11 @@ def full_report(name, dots=12):
         histograms=[ScoreHistogram(name, scores, {name: 0.3, "good from": 0.7})],
         scatters=[
             ScoreScatter(
-                name, rng.uniform(size=50), rng.uniform(size=50), np.array([[0, 0.2], [1, 0.8]]), name
+                name,
+                rng.uniform(size=50),
+                rng.uniform(size=50),
+                np.array([[0, 0.2], [1, 0.8]]),
+                name,
             )
         ],
         coverages=[RiskCoverage(name, np.array([0.5, 1.0]), np.array([0.1, 0.25]), name, 0.175)],

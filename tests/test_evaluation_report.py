@@ -144,7 +144,8 @@ def test_labels_to_check_are_those_the_scorer_thinks_improbable(fill):
         ("11.png", "val", "good", "bad"),
         ("13.png", "val", "bad", "good"),
     ]
-    np.testing.assert_allclose([row.evidence for row in report.suspects.rows], [0.02, 0.02, 0.03], rtol=1e-5)
+    evidence = [row.evidence for row in report.suspects.rows]
+    np.testing.assert_allclose(evidence, [0.02, 0.02, 0.03], rtol=1e-5)
 
 
 def test_opinion_scores_far_from_all_others_are_suspicious(fill):
@@ -265,8 +266,9 @@ def test_maps_and_planes_find_their_images(fill):
     assert [image[0, 0, 0] for image in projection.images[:4]] == [0, 1, 2, 4]
     worst = report.mistakes[0].examples[0]
     assert worst.maps["Grad-CAM"][0, 0, 0] == 1
+    short = {**points, "test": points["test"][1:]}
     with pytest.raises(ValueError, match="6 points for the 7 images of test"):
-        fill(evaluations, metrics, planes=[Plane("t-SNE", "", {**points, "test": points["test"][1:]})])
+        fill(evaluations, metrics, planes=[Plane("t-SNE", "", short)])
 
 
 def test_a_split_without_any_answer_has_figures_that_are_undefined(fill):

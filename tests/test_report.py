@@ -256,7 +256,8 @@ def test_forty_photos_and_six_hundred_dots_stay_below_five_megabytes(tmp_path):
 
 
 def test_file_names_that_are_no_valid_text_are_shown(tmp_path):
-    page = written(tmp_path, Report("Run", "main", errors=[FileError("caf\udce9.jpg", "unreadable")]))
+    error = FileError("caf\udce9.jpg", "unreadable")
+    page = written(tmp_path, Report("Run", "main", errors=[error]))
     assert r"caf\udce9.jpg" in page.texts
 
 

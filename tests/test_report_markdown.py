@@ -46,7 +46,8 @@ def test_tables_hold_the_figures_of_the_metrics(tmp_path):
     head, *rows = tables["Every fusion on `test`"]
     assert head == ["Fusion", "Images", "AUROC", "Log loss"]
     for row, figures in zip(rows, METRICS["test"].values(), strict=True):
-        for cell, value in zip(row[1:], (figures["n"], figures["auroc"], figures["log_loss"]), strict=True):
+        values = [figures[name] for name in ("n", "auroc", "log_loss")]
+        for cell, value in zip(row[1:], values, strict=True):
             if value is None:
                 assert cell == "undefined"
             else:
@@ -149,7 +150,7 @@ CARD = ModelCard(
     purpose="Tells bad photographs from good ones.",
     use=["Photographs like those of the manifest."],
     facts={"Labels": "binary, column the_label"},
-    images=Table("", ["Split", "Images", "bad"], [["train", 360, 150], ["test", 90, 50]], "Trained."),
+    images=Table("", ["Split", "Images", "bad"], [["train", 360, 150], ["test", 90, 50]]),
     headlines=REPORT.headlines,
     warnings=["auroc differs."],
     figures=comparison_tables(REPORT),

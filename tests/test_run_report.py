@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from report_page import Page, read_tables
 
-FIGURES = {"AUROC": "auroc", "Log loss": "log_loss", "Images": "n", "Balanced accuracy": "balanced_accuracy"}
+FIGURES = {"AUROC": "auroc", "Log loss": "log_loss", "Images": "n", "Accuracy": "accuracy"}
 
 
 @pytest.fixture(scope="module")

@@ -165,7 +165,8 @@ def draw_scatter(scatter: ScoreScatter) -> Drawing:
         scatter.predictions, scatter.targets, s=9, alpha=0.5, color=SERIES[2], lw=0, rasterized=True
     )
     legend = [LegendEntry("exact agreement", "currentColor", "dashed")]
-    description = f"{scatter.title}: given against predicted scores of {len(scatter.targets)} images"
+    count = len(scatter.targets)
+    description = f"{scatter.title}: given against predicted scores of {count} images"
     if scatter.mapping is not None:
         axes.plot(*np.transpose(scatter.mapping), color=SERIES[0], linewidth=1.6)
         legend.append(LegendEntry(scatter.mapping_name, SERIES[0]))
@@ -246,7 +247,13 @@ def draw_risk_coverage(risk_coverage: RiskCoverage) -> Drawing:
     return Drawing(risk_coverage.title, description, _svg(axes, description), legend)
 
 
-def _axes(x_label: str, y_label: str = "", height: float = 2.4, n_rows: int = 1, height_ratios=None):
+def _axes(
+    x_label: str,
+    y_label: str = "",
+    height: float = 2.4,
+    n_rows: int = 1,
+    height_ratios: Sequence[float] | None = None,
+):
     """Makes axes, of several rows the lowest."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(3.7, height), layout="constrained")

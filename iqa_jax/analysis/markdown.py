@@ -34,7 +34,9 @@ def block(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def table(shown: TextTable, *, are_columns_names: bool = False, are_rows_names: bool = False) -> str:
+def table(
+    shown: TextTable, *, are_columns_names: bool = False, are_rows_names: bool = False
+) -> str:
     """Writes a table, figures to the right.
 
     Args:

@@ -77,7 +77,9 @@ def _parts(card: ModelCard) -> Iterator[str]:
     yield "## Limits"
     yield _items(card.limits)
     yield "## How to use it"
-    yield "\n\n".join(f"{prose(what)}:\n\n{block(line, 'sh')}" for what, line in card.commands.items())
+    for what, line in card.commands.items():
+        yield f"{prose(what)}:"
+        yield block(line, "sh")
     yield "## Where it comes from"
     yield "\n".join(
         (

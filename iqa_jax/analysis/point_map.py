@@ -87,12 +87,13 @@ def draw_points(projection: Projection, score_range: tuple[float, float]) -> Poi
         own = {"class": labels[i], "split": projection.splits[i]}
         colours = {name: legend[own[name]] for name, legend in legends.items()}
         score = f"score {write_number(float(projection.scores[i]))}"
+        about = [part for part in (labels[i], projection.splits[i], score) if part]
         dots.append(
             Dot(
                 x=round(float(places[i, 0]), 2),
                 y=round(float(100 - places[i, 1]), 2),
                 name=projection.names[i],
-                about=" · ".join(part for part in (labels[i], projection.splits[i], score) if part),
+                about=" · ".join(about),
                 colours={**colours, "score": tints[i]},
                 photo=photo_uri(projection.images[i], PHOTO_SIDE),
             )

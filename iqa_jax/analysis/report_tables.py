@@ -49,7 +49,10 @@ _GLOSSARY = {
         "pixel AUC",
         "Chance that a pixel of the bad region is more relevant than one outside it.",
     ),
-    "pointing_game": ("pointing game", "Share of images whose most relevant pixel is in the region."),
+    "pointing_game": (
+        "pointing game",
+        "Share of images whose most relevant pixel is in the bad region.",
+    ),
     "grad_cam": ("Grad-CAM", ""),
     "mae": ("MAE", "Mean absolute error, in units of the score; lower is better."),
 }
@@ -160,7 +163,9 @@ def fusion_tables(report: Report) -> list[TextTable]:
     tables = []
     for split, fusions in report.metrics.items():
         names = single_figures(fusions.values())
-        columns = [write_numbers([row.get(name, "–") for row in fusions.values()]) for name in names]
+        columns = [
+            write_numbers([row.get(name, "–") for row in fusions.values()]) for name in names
+        ]
         rows = [
             (heading(fusion), [Cell(column[number]) for column in columns])
             for number, fusion in enumerate(fusions)
