@@ -44,7 +44,7 @@ from iqa_jax.workdir import Workdir, versions
 # What nothing was fitted or chosen on comes first.
 _SPLIT_ORDER = ("test", "holdout")
 _SPLITS_LAST = ("val", "train")
-INTERVAL_NOTE = "Beside a figure: its 95 % interval."
+INTERVAL_NOTE = "Beside a figure: its 95 % bootstrap interval, drawn over groups."
 
 
 def write_run_report(
