@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.fusion = config.evaluation.fusion = "gated_attention"
     config.bags.cached, config.bags.tiles = True, 9
     config.loss.plcc_weight, config.loss.tile_weight = 0.3, 0.5
-    config.optimizer.learning_rate, config.epochs = 3e-4, 40
+    config.optimizer.learning_rate, config.epochs = 1e-3, 20
     config.optimizer.decay, config.optimizer.weight_decay = "cosine", 10.0
     # A few dozen images choose a checkpoint worse than the end of the schedule does.
     config.early_stopping.metric = ""

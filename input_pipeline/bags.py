@@ -159,6 +159,63 @@ def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarr
     return padded | {"tile_mask": np.arange(length) < count}
 
 
+def bag_batches(
+    index: TileIndex,
+    images: pd.DataFrame,
+    features: FeatureTable,
+    examples: Sequence[Int[np.ndarray, " row"]],
+    read: Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Any]],
+    *,
+    tiles_per_bag: int,
+    **order: Any,
+) -> grain.DatasetIterator:
+    """Makes the stream of training batches of bags, whatever stands for their tiles.
+
+    Args:
+      index: of the tiles that may be used.
+      images: has the labels.
+      features: scaling of the hand-crafted features.
+      examples: rows of the index, all of one image, that each example draws its tiles from.
+      read: (image_id, rows of the index, random numbers) -> the values of these tiles by name,
+        [tile, ...], and their edge sums [tile].
+      tiles_per_bag: so many tiles are drawn anew from an example that has more.
+      **order: as in `shuffled_batches`.
+
+    Returns:
+      An iterator over batches of what `read` names, `tile_mask`, `tile_position`, `grid_shape`,
+      `features`, `label`, `mask` and `image_id`.
+    """
+    labels = images["label"].to_numpy()
+
+    def make_bag(example, rng):
+        rows = examples[example]
+        if len(rows) > tiles_per_bag:
+            rows = np.sort(rng.choice(rows, tiles_per_bag, replace=False))
+        image_id = int(index.image_id[rows[0]])
+        layout = index.layouts[image_id]
+        values, edges = read(image_id, rows, rng)
+        tile_count = len(layout.grid.origins)
+        values |= {
+            "tile_position": layout.grid.positions[index.number[rows]],
+            "features": features(np.asarray(edges), tile_count, images.loc[image_id]),
+        }
+        return pad_bag(values, tiles_per_bag) | {
+            "grid_shape": np.array(layout.grid.shape, np.int32),
+            "label": labels[image_id],
+            "mask": np.True_,
+            "image_id": np.int32(image_id),
+        }
+
+    first = np.array([rows[0] for rows in examples])
+    return shuffled_batches(labels[index.image_id[first]], make_bag, **order)
+
+
+def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
+    """Gives the rows of an index, image by image."""
+    _, starts = np.unique(index.image_id, return_index=True)
+    return np.split(np.arange(len(index)), starts[1:])
+
+
 def training_batches(
     source: TileSource,
     index: TileIndex,
@@ -171,30 +228,19 @@ def training_batches(
     high: int = NO_LIMIT,
     **order: Any,
 ) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags of tiles.
+    """Makes the stream of training batches of bags of tiles, by the name `tiles`.
 
     Args:
-      source, index, images: what to draw from; `images` has the labels.
-      features: scaling of the hand-crafted features.
-      tiles_per_bag: 1: every tile is an example; more: every image is one, with so many of its
-        tiles drawn anew each time.
+      source: of the tiles.
+      index, images, features: as in `bag_batches`.
+      tiles_per_bag: 1: every tile is an example; more: every image is one.
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
       **order: as in `shuffled_batches`.
-
-    Returns:
-      An iterator over batches of `tiles`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
-      `label`, `mask` and `image_id`.
     """
-    labels = images["label"].to_numpy()
-    if tiles_per_bag == 1:
-        examples = list(np.arange(len(index))[:, None])
-    else:
-        _, starts = np.unique(index.image_id, return_index=True)
-        examples = np.split(np.arange(len(index)), starts[1:])
 
-    def cut_tile(row, layout, rng):
-        image_id, number = int(index.image_id[row]), int(index.number[row])
+    def cut_tile(image_id, row, rng):
+        layout, number = index.layouts[image_id], int(index.number[row])
         if random_tiles:
             tile, is_inside = source.random_tile(image_id, layout, number, rng)
             edges = edge_sum(tile, is_inside)
@@ -202,28 +248,15 @@ def training_batches(
                 return tile, edges
         return source.tiles(image_id, layout, np.array([number]))[0], index.edge_sum[row]
 
-    def make_bag(example, rng):
-        rows = examples[example]
-        if len(rows) > tiles_per_bag:
-            rows = np.sort(rng.choice(rows, tiles_per_bag, replace=False))
-        image_id = int(index.image_id[rows[0]])
-        layout = index.layouts[image_id]
-        tiles, edges = zip(*(cut_tile(row, layout, rng) for row in rows), strict=True)
-        tile_count = len(layout.grid.origins)
-        values = {
-            "tiles": np.stack(tiles),
-            "tile_position": layout.grid.positions[index.number[rows]],
-            "features": features(np.array(edges), tile_count, images.loc[image_id]),
-        }
-        return pad_bag(values, tiles_per_bag) | {
-            "grid_shape": np.array(layout.grid.shape, np.int32),
-            "label": labels[image_id],
-            "mask": np.True_,
-            "image_id": np.int32(image_id),
-        }
+    def read(image_id, rows, rng):
+        tiles, edges = zip(*(cut_tile(image_id, row, rng) for row in rows), strict=True)
+        return {"tiles": np.stack(tiles)}, edges
 
-    first = np.array([rows[0] for rows in examples])
-    return shuffled_batches(labels[index.image_id[first]], make_bag, **order)
+    is_tiles = tiles_per_bag == 1
+    examples = list(np.arange(len(index))[:, None]) if is_tiles else rows_by_image(index)
+    return bag_batches(
+        index, images, features, examples, read, tiles_per_bag=tiles_per_bag, **order
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from input_pipeline.bags import Bag, TileIndex, pad_bag, shuffled_batches
+from input_pipeline.bags import Bag, TileIndex, bag_batches, rows_by_image
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
@@ -67,43 +67,23 @@ def embedding_batches(
     tiles_per_bag: int,
     **order: Any,
 ) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags of cached embeddings.
+    """Makes the stream of training batches of bags of cached embeddings, by that name.
 
     Args:
       read: image_id -> its embeddings, of all tiles of the grid.
-      index: of the tiles that may be used.
-      images: has the labels.
-      features: scaling of the hand-crafted features.
-      tiles_per_bag: so many tiles are drawn anew from an image that has more.
+      index, images, features, tiles_per_bag: as in `bag_batches`; every image is an example.
       **order: as in `shuffled_batches`.
-
-    Returns:
-      As `training_batches`, with `embeddings` [batch, tile, dim] in the place of `tiles`.
     """
-    labels = images["label"].to_numpy()
-    image_ids, starts = np.unique(index.image_id, return_index=True)
-    examples: Sequence[np.ndarray] = np.split(np.arange(len(index)), starts[1:])
 
-    def make_bag(example, rng):
-        rows, image_id = examples[example], int(image_ids[example])
-        if len(rows) > tiles_per_bag:
-            rows = np.sort(rng.choice(rows, tiles_per_bag, replace=False))
-        layout, copies = index.layouts[image_id], read(image_id)
-        numbers = index.number[rows]
-        edges, tile_count = index.edge_sum[rows], len(layout.grid.origins)
-        values = {
-            "embeddings": np.asarray(copies[rng.integers(len(copies)), numbers]),
-            "tile_position": layout.grid.positions[numbers],
-            "features": features(edges, tile_count, images.loc[image_id]),
-        }
-        return pad_bag(values, tiles_per_bag) | {
-            "grid_shape": np.array(layout.grid.shape, np.int32),
-            "label": labels[image_id],
-            "mask": np.True_,
-            "image_id": np.int32(image_id),
-        }
+    def read_tiles(image_id, rows, rng):
+        copies = read(image_id)
+        chosen = copies[rng.integers(len(copies)), index.number[rows]]
+        return {"embeddings": np.asarray(chosen)}, index.edge_sum[rows]
 
-    return shuffled_batches(labels[image_ids], make_bag, **order)
+    return bag_batches(
+        index, images, features, rows_by_image(index), read_tiles,
+        tiles_per_bag=tiles_per_bag, **order,
+    )  # fmt: skip
 
 
 def embedded_bags(
