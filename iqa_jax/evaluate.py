@@ -192,11 +192,14 @@ def evaluate_run(
 
     # Imports matplotlib: only a report needs it.
     from iqa_jax.evaluation_report import write_run_report
+    from iqa_jax.model_card import write_run_card
 
     report = output.folder / (f"report_{split}.html" if split else "report.html")
     write_run_report(
         report, config, workdir, source, evaluations, metrics, thresholds, step, command
     )
+    if not manifest_path:
+        write_run_card(config, workdir, manifest, step)
     for name, figures in metrics.items():
         for fusion, values in figures["fusions"].items():
             say(f"{name:8} {fusion:15} " + format_figures(values))

@@ -1,29 +1,50 @@
-"""Fills the report of a run from its evaluations."""
+"""Fills the report of a run from its evaluations: report.html, and report.md beside it.
 
-from collections.abc import Mapping
+A part whose figures are not in metrics.json is left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ml_collections
 import numpy as np
+import pandas as pd
 
 from input_pipeline.sources import TileSource
-from iqa_jax.analysis.answers import label_of, score_of
-from iqa_jax.analysis.pictures import Example, thumbnail
-from iqa_jax.analysis.report import (
+from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.late_fusion import most_probable
+from iqa_jax.analysis.metrics import decision_metrics
+from iqa_jax.analysis.report import write_report
+from iqa_jax.analysis.report_markdown import write_markdown_report
+from iqa_jax.analysis.report_parts import (
     Confusion,
     FileError,
-    Gallery,
     Headline,
+    Reliability,
+    ReliabilityCurve,
     Report,
+    RiskCoverage,
     ScoreHistogram,
     ScoreScatter,
-    write_report,
+    Table,
 )
+from iqa_jax.analysis.report_tables import heading
 from iqa_jax.config import config_to_json, headline_metric
+from iqa_jax.report_images import (
+    ImageChoice,
+    Overlays,
+    Plane,
+    class_names,
+    find_suspects,
+    place_images,
+)
 from iqa_jax.workdir import Workdir, versions
 
-_EXAMPLES = 6
+# What nothing was fitted or chosen on comes first.
+_SPLIT_ORDER = ("test", "holdout")
+_SPLITS_LAST = ("val", "train")
+INTERVAL_NOTE = "Beside a figure: its 95 % bootstrap interval, drawn over groups."
 
 
 def write_run_report(
@@ -36,72 +57,172 @@ def write_run_report(
     thresholds: tuple[float, float] | None,
     step: int,
     command: str,
+    planes: Sequence[Plane] = (),
+    overlays: Overlays | None = None,
 ) -> None:
-    """Writes report.html.
+    """Writes the report of an evaluation, and its tables as Markdown in a file beside it.
 
     Args:
-      path: the file.
+      path: report.html, in the folder that has the tables of predictions.
       config, workdir, source: of the run, and of the images evaluated.
       evaluations: split -> `Evaluation`.
       metrics: what metrics.json holds of them.
       thresholds: of the three-class answer.
       step: of the checkpoint.
       command: how the evaluation was started.
+      planes: where the images of every split that was answered are in a plane.
+      overlays: gives heat-maps of images, by image_id.
+    """
+    tables = {name: pd.read_csv(path.parent / f"predictions_{name}.csv") for name in metrics}
+    report = run_report(
+        config, workdir, source, evaluations, metrics, tables, thresholds, step, command,
+        planes, overlays,
+    )  # fmt: skip
+    write_report(path, report)
+    write_markdown_report(path.with_suffix(".md"), report)
+
+
+def run_report(
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    source: TileSource,
+    evaluations: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    thresholds: tuple[float, float] | None,
+    step: int,
+    command: str,
+    planes: Sequence[Plane] = (),
+    overlays: Overlays | None = None,
+) -> Report:
+    """Gathers what the report of an evaluation shows.
+
+    Args:
+      tables: split -> the table of its predictions.
+      config, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
+        as in `write_run_report`.
     """
     kind, data = config.data.label_kind, config.data
-    tables = {}
-    for split, figures in metrics.items():
-        rows = figures["fusions"]
-        if "three_class" in figures:
-            rows = {**rows, f"{figures['fusion']}, three classes": figures["three_class"]}
-        tables[split] = rows
-    report = Report(
+    splits = in_order(metrics)
+    answered = [name for name in splits if evaluations[name].is_answered.any()]
+    choices = {
+        name: ImageChoice(
+            config, source, name, evaluations[name], tables[name], thresholds, overlays
+        )
+        for name in answered
+    }
+    # The report shows images that no choice was made on, unless there are no others.
+    shown = [choices[name] for name in answered if name != "val" or len(metrics) == 1]
+    cuts = dict(zip(("bad below", "good from"), thresholds, strict=True)) if thresholds else {}
+    return Report(
         title=workdir.folder.resolve().name,
         command=command,
         summary=_summarise(metrics, step),
-        headlines=_headlines(config, metrics),
-        metrics=tables,
+        headlines=list(headlines(config, metrics)),
+        warnings=list(warnings(metrics)),
+        metrics={name: metrics[name]["fusions"] for name in splits},
+        three_class=three_class(metrics),
+        three_class_intervals=intervals(three_class(metrics)),
+        headline_fusion=config.evaluation.fusion,
+        intervals=intervals(metrics),
+        interval_note=INTERVAL_NOTE if intervals(metrics) else "",
         history=workdir.history(),
         best_step=step,
-        confusions=list(_confusions(config, metrics)),
+        reliabilities=list(_reliabilities(metrics)),
+        coverages=list(_coverages(metrics)),
+        confusions=list(_confusions(config, evaluations, metrics)),
         histograms=[
-            ScoreHistogram(
-                f"Scores, {split}",
-                _scores_by_label(config, evaluation),
-                dict(zip(("bad below", "good from"), thresholds, strict=True))
-                if thresholds
-                else {},
-            )
-            for split, evaluation in evaluations.items()
-            if kind != "numeric" and evaluation.is_answered.any()
+            ScoreHistogram(f"Scores, {name}", _scores_by_label(config, evaluations[name]), cuts)
+            for name in answered
+            if kind != "numeric"
         ],
         scatters=[
-            ScoreScatter(
-                f"Predicted against given, {split}",
-                score_of(evaluation.values(config.evaluation.fusion), kind),
-                evaluation.images["label"].to_numpy()[evaluation.is_answered],
-            )
-            for split, evaluation in evaluations.items()
-            if kind == "numeric" and evaluation.is_answered.any()
+            _scatter(config, name, evaluations[name], metrics[name].get("score_map") or {})
+            for name in answered
+            if kind == "numeric"
         ],
-        galleries=[
-            gallery
-            for split, evaluation in evaluations.items()
-            if split != "val" or len(evaluations) == 1
-            for gallery in _galleries(config, source, split, evaluation, thresholds)
-        ],
+        mistakes=[gallery for choice in shown for gallery in choice.mistakes()],
+        extremes=[gallery for choice in shown for gallery in choice.extremes()],
+        uncertain=[gallery for choice in shown for gallery in choice.uncertain()],
+        suspects=find_suspects([*choices.values()]) if choices else None,
+        projections=[place_images(plane, [*choices.values()]) for plane in planes if choices],
+        localisation=list(_localisation(metrics)),
         score_range=(data.minimum, data.maximum) if kind == "numeric" else (0.0, 1.0),
         audit=workdir.read_text("audit.txt"),
         errors=[
-            FileError(evaluation.images["name"].iloc[row], answer.error)
-            for evaluation in evaluations.values()
-            for row, answer in enumerate(evaluation.answers)
+            FileError(evaluations[name].images["name"].iloc[row], answer.error)
+            for name in splits
+            for row, answer in enumerate(evaluations[name].answers)
             if answer.error
         ],
         config=config_to_json(config),
         versions=versions(),
     )
-    write_report(path, report)
+
+
+def in_order(metrics: Mapping[str, Any]) -> list[str]:
+    """Puts test and hold-out first and what the run was chosen or trained on last."""
+
+    def place(name: str) -> int:
+        if name in _SPLIT_ORDER:
+            return _SPLIT_ORDER.index(name)
+        return 3 + _SPLITS_LAST.index(name) if name in _SPLITS_LAST else 2
+
+    return sorted(metrics, key=place)
+
+
+def headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> Iterator[Headline]:
+    """Gives the figure that the run is judged by, on every split."""
+    name = headline_metric(config)
+    for split in in_order(metrics):
+        figures = metrics[split]
+        note = f"{heading(figures['fusion'])} over {figures.get('n', 0)} images"
+        if (groups := figures.get("groups")) is not None:
+            note += f" of {groups} groups"
+        if split == "val" and config.early_stopping.metric:
+            note += "; the checkpoint was chosen on them"
+        yield Headline(
+            name,
+            split,
+            figures["fusions"].get(figures["fusion"], {}).get(name),
+            note,
+            intervals(metrics).get(split, {}).get(name),
+        )
+
+
+def intervals(metrics: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Gives the intervals that are defined, of the headline fusion: split -> figure -> ends."""
+    found = {
+        split: {
+            name: (float(ends[0]), float(ends[1]))
+            for name, ends in (metrics[split].get("intervals") or {}).items()
+            if ends is not None and None not in ends
+        }
+        for split in in_order(metrics)
+    }
+    return {split: named for split, named in found.items() if named}
+
+
+def three_class(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Gives the figures of the three-class answer, of the splits that have them."""
+    return {
+        split: metrics[split]["three_class"]
+        for split in in_order(metrics)
+        if "three_class" in metrics[split]
+    }
+
+
+def warnings(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Says what must be known before a figure is believed."""
+    for split in in_order(metrics):
+        figures = metrics[split]
+        for sentence in figures.get("disagrees_with_test") or ():
+            yield f"{sentence}."
+        if overlap := figures.get("seen_in_training"):
+            yield (f"{overlap} images of {split} trained this run or chose its checkpoint; its "
+                   "figures flatter.")  # fmt: skip
+        if figures["errors"]:
+            yield f"{figures['errors']} of {figures['rows']} images of {split} could not be read."
 
 
 def _summarise(metrics: Mapping[str, Any], step: int) -> str:
@@ -110,85 +231,91 @@ def _summarise(metrics: Mapping[str, Any], step: int) -> str:
     return f"Checkpoint of step {step}; {images} images in {tiles} tiles scored."
 
 
-def _headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> list[Headline]:
-    name = headline_metric(config)
-    return [
-        Headline(
-            f"{name}, {split}",
-            figures["fusions"].get(figures["fusion"], {}).get(name),
-            f"{figures['fusion']} over {figures.get('n', 0)} images",
-        )
-        for split, figures in metrics.items()
-    ]
-
-
-def _confusions(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]):
+def _confusions(
+    config: ml_collections.ConfigDict, evaluations: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> Iterator[Confusion]:
     classes = tuple(config.data.classes)
-    for split, figures in metrics.items():
-        if (counts := figures.get("confusion")) is not None:
-            yield Confusion(f"{split}, {figures['fusion']}", classes, counts)
-        if "three_class" in figures:
-            names = (classes[0], config.data.marginal, classes[1])
-            yield Confusion(f"{split}, three classes", names, figures["three_class"]["confusion"])
+    for split in in_order(metrics):
+        if config.data.label_kind != "numeric" and evaluations[split].is_answered.any():
+            fusion = config.evaluation.fusion
+            counts = _count_answers(evaluations[split], fusion, len(classes))
+            yield Confusion(f"{split}, {heading(fusion).lower()}", classes, counts)
+    for split, figures in three_class(metrics).items():
+        names = (classes[0], config.data.marginal, classes[-1])
+        yield Confusion(f"{split}, three classes", names, figures["confusion"])
+
+
+def _count_answers(evaluation: Any, fusion: str, n_classes: int) -> list[list[int]]:
+    """Counts the most probable classes of images that have a class."""
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    answers = most_probable(evaluation.values(fusion))[labels >= 0]
+    return decision_metrics(answers, labels[labels >= 0], n_classes, is_ordered=False)["confusion"]
+
+
+def _reliabilities(metrics: Mapping[str, Any]) -> Iterator[Reliability]:
+    for split in in_order(metrics):
+        if not (found := metrics[split].get("calibration")):
+            continue
+        curves = [_reliability_curve("as answered", found["reliability"], found.get("ece"))]
+        if scaled := found.get("reliability_scaled"):
+            name = f"with temperature {found['temperature']:.2f}"
+            curves.append(_reliability_curve(name, scaled, found.get("ece_scaled")))
+        yield Reliability(f"Calibration, {split}", curves)
+
+
+def _reliability_curve(
+    name: str, bins: Sequence[Mapping[str, Any]], ece: float | None
+) -> ReliabilityCurve:
+    filled = [row for row in bins if row["count"]]
+    confidence, accuracy, count = (
+        np.array([row[key] for row in filled]) for key in ("confidence", "accuracy", "count")
+    )
+    return ReliabilityCurve(name, confidence, accuracy, count, ece)
+
+
+def _coverages(metrics: Mapping[str, Any]) -> Iterator[RiskCoverage]:
+    for split in in_order(metrics):
+        found = metrics[split].get("selective") or {}
+        if curve := found.get("curve"):
+            yield RiskCoverage(
+                f"Risk and coverage, {split}",
+                np.array(curve["coverage"]),
+                np.array(curve["risk"]),
+                found.get("loss", "risk"),
+                found.get("aurc"),
+            )
+
+
+def _scatter(
+    config: ml_collections.ConfigDict, split: str, evaluation: Any, score_map: Mapping[str, Any]
+) -> ScoreScatter:
+    curve = score_map.get("curve")
+    return ScoreScatter(
+        f"Predicted and given, {split}",
+        score_of(evaluation.values(config.evaluation.fusion), config.data.label_kind),
+        evaluation.images["label"].to_numpy()[evaluation.is_answered],
+        mapping=np.array(curve) if curve else None,
+        mapping_name=f"{heading(score_map.get('kind', ''))} map, fitted on train",
+    )
+
+
+def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:
+    for split in in_order(metrics):
+        if not (found := metrics[split].get("localisation")):
+            continue
+        names = [*dict.fromkeys(name for row in found["maps"].values() for name in row)]
+        yield Table(
+            f"Maps against known bad regions, {split}",
+            ["Map", *map(heading, names)],
+            [[heading(name), *map(row.get, names)] for name, row in found["maps"].items()],
+            f"{found['images']} images; on average {100 * found['region_share']:.0f} % of one is "
+            "bad, which is what pointing at random would reach. A pixel AUC of 0.5 is chance.",
+        )
 
 
 def _scores_by_label(config: ml_collections.ConfigDict, evaluation) -> dict[str, np.ndarray]:
-    data = config.data
-    scores = score_of(evaluation.values(config.evaluation.fusion), data.label_kind)
+    scores = score_of(evaluation.values(config.evaluation.fusion), config.data.label_kind)
     labels = evaluation.images["label_text"].to_numpy()[evaluation.is_answered]
-    names = list(data.classes)
-    if data.label_kind == "binary" and data.marginal:
-        names.insert(1, data.marginal)
-    return {name: scores[labels == name] for name in names if (labels == name).any()}
-
-
-def _galleries(
-    config: ml_collections.ConfigDict,
-    source: TileSource,
-    split: str,
-    evaluation,
-    thresholds: tuple[float, float] | None,
-):
-    data, kind, fusion = config.data, config.data.label_kind, config.evaluation.fusion
-    rows = np.flatnonzero(evaluation.is_answered)
-    if not len(rows):
-        return
-    scores = score_of(evaluation.values(fusion), kind)
-    labels = evaluation.images["label"].to_numpy()[rows].astype(float)
-
-    def example(place: int) -> Example:
-        answer = evaluation.answers[rows[place]]
-        image = evaluation.images.iloc[rows[place]]
-        return Example(
-            name=image["name"],
-            image=thumbnail(source.image(answer.image_id)),
-            size=(answer.layout.height, answer.layout.width),
-            origins=answer.layout.grid.origins,
-            tile_size=source.tiling.size,
-            tile_scores=score_of(answer.tile_values, kind),
-            score=float(scores[place]),
-            # Scores here are higher-is-better; so is this, whatever the manifest's direction.
-            label=f"{labels[place]:g}" if kind == "numeric" else image["label_text"],
-            predicted=label_of(
-                answer.values[fusion], kind, data.classes, data.marginal, thresholds
-            ),
-        )
-
-    def gallery(title: str, caption: str, places) -> Gallery:
-        return Gallery(f"{title}, {split}", caption, [example(int(place)) for place in places])
-
-    order = np.argsort(scores, kind="stable")
-    if kind != "unordered":
-        yield gallery("Lowest scores", "The images the scorer likes least.", order[:_EXAMPLES])
-        yield gallery("Highest scores", "Those it likes best.", order[::-1][:_EXAMPLES])
-    if kind == "numeric":
-        distance = np.abs(scores - labels)
-    elif kind == "ordered":
-        distance = np.abs(scores - labels / (len(data.classes) - 1))
-    else:
-        # How little was thought of the true class; marginal images have none.
-        values = evaluation.values(fusion)
-        own = values[np.arange(len(rows)), np.maximum(labels, 0).astype(int)]
-        distance = np.where(labels >= 0, 1 - own, -1)
-    worst = [place for place in np.argsort(-distance, kind="stable") if distance[place] >= 0]
-    yield gallery("Worst mistakes", "Furthest from their label, worst first.", worst[:_EXAMPLES])
+    return {
+        name: scores[labels == name] for name in class_names(config.data) if (labels == name).any()
+    }

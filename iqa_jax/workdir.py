@@ -3,7 +3,7 @@
 config.json  manifest.json  versions.json  features.json
 thresholds.json  temperature.json  logistic.json  confidence.npz
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
-metrics.json  predictions_<split>.csv  report.html
+metrics.json  predictions_<split>.csv  report.html  report.md  model_card.md
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from iqa_jax.analysis.figures import score_colours
+from iqa_jax.analysis.colours import score_colours
 from iqa_jax.analysis.pictures import Example, draw_picture, thumbnail
 
 

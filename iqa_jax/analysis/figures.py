@@ -12,16 +12,15 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from iqa_jax.analysis.colours import SERIES
+from iqa_jax.analysis.report_parts import Reliability, RiskCoverage, ScoreScatter
+
 # Stands for "the colour of the text around" until the SVG is written.
 _INK = "#123456"
-# After Okabe & Ito 2008: told apart by colour-blind readers, mid-tone to show on both grounds.
-_SERIES = ("#d55e00", "#8a8f98", "#2f8fd3", "#009e73", "#cc79a7", "#a88400")
 _DASHES = ("dashed", "dotted")
-_SCORE_MAP = matplotlib.colormaps["RdYlBu"]
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -71,7 +70,7 @@ def draw_curves(
         best_step: the step to mark, if any.
 
     Returns:
-        The plots in the order in which the figures first appear.
+        The plots: the loss, then figures in the order in which they first appear.
     """
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in history:
@@ -81,8 +80,9 @@ def draw_curves(
             split, _, figure = key.rpartition("/")
             panels.setdefault(figure, {}).setdefault(split, []).append((row["step"], value))
     splits = dict.fromkeys(split for lines in panels.values() for split in lines)
-    colours = {split: _SERIES[(2 + i) % len(_SERIES)] for i, split in enumerate(splits)}
-    return [_draw_panel(figure, lines, colours, best_step) for figure, lines in panels.items()]
+    colours = {split: SERIES[(2 + i) % len(SERIES)] for i, split in enumerate(splits)}
+    figures = sorted(panels, key=lambda figure: figure != "loss")
+    return [_draw_panel(figure, panels[figure], colours, best_step) for figure in figures]
 
 
 def _draw_panel(
@@ -131,7 +131,7 @@ def draw_histogram(
     edges = np.linspace(*score_range, 21)
     legend, parts = [], []
     for i, (name, values) in enumerate(scores.items()):
-        colour = _SERIES[i % len(_SERIES)]
+        colour = SERIES[i % len(SERIES)]
         counts, _ = np.histogram(np.clip(values, *score_range), edges)
         axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
         axes.stairs(counts, edges, color=colour, linewidth=1.4)
@@ -148,51 +148,116 @@ def draw_histogram(
     return Drawing(title, description, _svg(axes, description), legend)
 
 
-def draw_scatter(
-    title: str, predictions: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]
-) -> Drawing:
-    """Draws predicted against given scores, with the line where they agree.
+def draw_scatter(scatter: ScoreScatter) -> Drawing:
+    """Draws given against predicted scores, the line where they agree, and the fitted curve.
 
     Args:
-        title: the heading.
-        predictions: predicted scores.
-        targets: given scores, on the same scale.
+        scatter: the scores.
 
     Returns:
         The plot.
     """
-    axes = _axes("given score", "predicted score")
+    axes = _axes("predicted score", "given score", height=3.0)
     axes.set_aspect("equal")
     axes.axline((0, 0), slope=1, color=_INK, linewidth=0.9, linestyle="dashed", alpha=0.6)
     # As pixels the size of the report does not grow with the number of images.
-    axes.scatter(targets, predictions, s=9, alpha=0.5, color=_SERIES[2], lw=0, rasterized=True)
-    description = f"{title}: predicted against given scores of {len(targets)} images."
+    axes.scatter(
+        scatter.predictions, scatter.targets, s=9, alpha=0.5, color=SERIES[2], lw=0, rasterized=True
+    )
     legend = [LegendEntry("exact agreement", "currentColor", "dashed")]
-    return Drawing(title, description, _svg(axes, description), legend)
+    count = len(scatter.targets)
+    description = f"{scatter.title}: given against predicted scores of {count} images"
+    if scatter.mapping is not None:
+        axes.plot(*np.transpose(scatter.mapping), color=SERIES[0], linewidth=1.6)
+        legend.append(LegendEntry(scatter.mapping_name, SERIES[0]))
+        description += f", with the {scatter.mapping_name}"
+    description += "."
+    return Drawing(scatter.title, description, _svg(axes, description), legend)
 
 
-def score_colours(scores: Float[np.ndarray, " n"], score_range: tuple[float, float]) -> list[str]:
-    """Colours scores from red (worst) over yellow to blue (best), safe for colour-blind readers.
+def draw_reliability(reliability: Reliability) -> Drawing:
+    """Draws how often answers of one confidence are right, and below how many there are.
 
     Args:
-        scores: scores, taken as the nearest end where they are off the scale.
-        score_range: the ends of the scale.
+        reliability: the curves; the last is the one that the answers are given with.
 
     Returns:
-        One `#rrggbb` per score.
+        The plot.
     """
-    shares = Normalize(*score_range, clip=True)(np.asarray(scores, dtype=float))
-    return [to_hex(_SCORE_MAP(share)) for share in shares]
+    axes = _axes("confidence", "images", height=3.3, n_rows=2, height_ratios=(3, 1))
+    upper = axes.figure.axes[0]
+    upper.set_ylabel("share that is right")
+    upper.plot([0, 1], [0, 1], color=_INK, linewidth=0.9, linestyle="dashed", alpha=0.6)
+    legend = [LegendEntry("confidence as it should be", "currentColor", "dashed")]
+    parts = []
+    lowest = min((min(curve.confidence, default=1.0) for curve in reliability.curves), default=0.0)
+    left = 0.5 if lowest >= 0.5 else 0.0
+    for number, curve in enumerate(reliability.curves):
+        # The last in blue, what came before it in grey.
+        colour = SERIES[2] if number == len(reliability.curves) - 1 else SERIES[1]
+        upper.plot(curve.confidence, curve.accuracy, color=colour, linewidth=1.6)
+        share = np.asarray(curve.count) / max(np.sum(curve.count), 1)
+        upper.scatter(curve.confidence, curve.accuracy, s=12 + 120 * share, color=colour, lw=0)
+        width = 0.018 * (1 - left)
+        shift = (number - (len(reliability.curves) - 1) / 2) * width
+        axes.bar(np.asarray(curve.confidence) + shift, curve.count, width, color=colour)
+        error = "" if curve.ece is None else f", ECE {curve.ece:.3f}"
+        legend.append(LegendEntry(f"{curve.name}{error}", colour))
+        bins = ", ".join(
+            f"{accuracy:.2f} at {confidence:.2f}"
+            for confidence, accuracy in zip(curve.confidence, curve.accuracy, strict=True)
+        )
+        parts.append(f"{curve.name}{error}: share right {bins}")
+    for part in (upper, axes):
+        part.set_xlim(left, 1.02)
+    upper.tick_params(labelbottom=False)
+    upper.set_ylim(-0.03, 1.03)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    description = f"{reliability.title}: {'; '.join(parts)}."
+    return Drawing(reliability.title, description, _svg(axes, description), legend)
 
 
-def colour_stops() -> list[str]:
-    """Lists the colours of the score scale from worst to best, evenly spaced."""
-    return score_colours(np.linspace(0, 1, 9), (0, 1))
+def draw_risk_coverage(risk_coverage: RiskCoverage) -> Drawing:
+    """Draws what it costs to answer more images, the surest first.
+
+    Args:
+        risk_coverage: the curve.
+
+    Returns:
+        The plot.
+    """
+    coverage = np.asarray(risk_coverage.coverage)
+    risk = np.asarray(risk_coverage.risk)
+    axes = _axes("share of images answered", "risk")
+    axes.plot(coverage, risk, color=SERIES[2], linewidth=1.6)
+    axes.fill_between(coverage, risk, color=SERIES[2], alpha=0.15, linewidth=0)
+    axes.axhline(risk[-1], color=_INK, linewidth=0.9, linestyle="dashed", alpha=0.6)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(bottom=0)
+    area = "" if risk_coverage.area is None else f", area {risk_coverage.area:.3f}"
+    legend = [
+        LegendEntry(f"{risk_coverage.risk_name}, surest first{area}", SERIES[2]),
+        LegendEntry(f"all answered: {risk[-1]:.3f}", "currentColor", "dashed"),
+    ]
+    half = np.interp(0.5, coverage, risk)
+    description = (
+        f"{risk_coverage.title}: {risk_coverage.risk_name} {half:.3f} with half of the images"
+        f" answered, {risk[-1]:.3f} with all{area}."
+    )
+    return Drawing(risk_coverage.title, description, _svg(axes, description), legend)
 
 
-def _axes(x_label: str, y_label: str = ""):
+def _axes(
+    x_label: str,
+    y_label: str = "",
+    height: float = 2.4,
+    n_rows: int = 1,
+    height_ratios: Sequence[float] | None = None,
+):
+    """Makes axes, of several rows the lowest."""
     with matplotlib.rc_context(_STYLE):
-        axes = Figure(figsize=(3.7, 2.4), layout="constrained").add_subplot()
+        figure = Figure(figsize=(3.7, height), layout="constrained")
+        axes = figure.subplots(n_rows, squeeze=False, height_ratios=height_ratios)[-1, 0]
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
     return axes

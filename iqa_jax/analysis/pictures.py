@@ -2,14 +2,15 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw
 
-from iqa_jax.analysis import figures
+from iqa_jax.analysis.colours import score_colours
 
 # Every picture is drawn on a canvas of this longer side, so that lines and numbers have one size.
 CANVAS_SIDE = 480
@@ -24,7 +25,9 @@ class Example:
 
     `image` may already be a thumbnail (see `thumbnail`): tile origins (row, column of the upper
     left corner) and `tile_size` are in pixels of the original, whose height and width are `size`.
-    `predicted` is the class it was given, empty where there are no classes.
+    `predicted` is the class it was given, empty where there are no classes. `maps` are pictures of
+    the whole image with a heat-map over it, by what they show; they may be smaller than the image.
+    `note` is what else to say of it.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Example:
     score: float
     label: str
     predicted: str
+    maps: Mapping[str, UInt8[np.ndarray, "h w 3"]] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,32 +54,41 @@ class TileNumber:
 
 @dataclass(frozen=True)
 class Picture:
-    """An example ready for the page: the photo, the coloured tiles over it, and their numbers."""
+    """An example ready for the page: the photo, what lies over it, and the tiles' numbers."""
 
     example: Example
     height: int
     width: int
     photo: str
+    maps: dict[str, str]
     overlay: str
     numbers: list[TileNumber]
     font_size: int
     caption: str
 
 
-def thumbnail(image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Shrinks an image to at most 480 pixels a side, so that many fit in memory and report.
+def thumbnail(
+    image: UInt8[np.ndarray, "height width 3"], side: int = CANVAS_SIDE
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Shrinks an image, so that many fit in memory and report.
 
     Args:
         image: RGB, 0 to 255.
+        side: the most pixels that its longer side may keep.
 
     Returns:
         The shrunk copy, or the image itself where it is small enough.
     """
-    if max(image.shape[:2]) <= CANVAS_SIDE:
+    if max(image.shape[:2]) <= side:
         return image
     picture = Image.fromarray(image)
-    picture.thumbnail((CANVAS_SIDE, CANVAS_SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     return np.asarray(picture)
+
+
+def photo_uri(image: UInt8[np.ndarray, "height width 3"], side: int = CANVAS_SIDE) -> str:
+    """Gives an image as a data URI of a JPEG, shrunk where it is larger than `side`."""
+    return _data_uri(Image.fromarray(thumbnail(image, side)), "JPEG", quality=78)
 
 
 def draw_picture(example: Example, score_range: tuple[float, float]) -> Picture:
@@ -108,7 +122,7 @@ def draw_picture(example: Example, score_range: tuple[float, float]) -> Picture:
 
     overlay = Image.new("RGBA", (int(canvas[1]), int(canvas[0])))
     draw = ImageDraw.Draw(overlay)
-    colours = figures.score_colours(scores, score_range)
+    colours = score_colours(scores, score_range)
     for (top, left), (bottom, right), colour in zip(start, stop, colours, strict=True):
         rgb = tuple(round(255 * part) for part in to_rgb(colour))
         outline = (*rgb, 235) if closest >= _OUTLINE_SIDE else None
@@ -126,7 +140,8 @@ def draw_picture(example: Example, score_range: tuple[float, float]) -> Picture:
         example=example,
         height=int(canvas[0]),
         width=int(canvas[1]),
-        photo=_data_uri(Image.fromarray(thumbnail(example.image)), "JPEG", quality=80),
+        photo=photo_uri(example.image),
+        maps={name: photo_uri(picture) for name, picture in example.maps.items()},
         overlay=_data_uri(overlay, "PNG"),
         numbers=numbers,
         font_size=round(min(max(0.33 * closest, 13), 20)),

@@ -1,133 +1,71 @@
 """The report of a run: one HTML file that opens anywhere, without network or scripts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-import numpy as np
-from jaxtyping import Float
 
 from iqa_jax.analysis import figures
-from iqa_jax.analysis.pictures import Example, draw_picture
+from iqa_jax.analysis.colours import colour_stops
+from iqa_jax.analysis.pictures import Picture, draw_picture, photo_uri
+from iqa_jax.analysis.point_map import draw_points
+from iqa_jax.analysis.report_parts import Gallery, Headline, Report
+from iqa_jax.analysis.report_tables import (
+    UNDEFINED,
+    comparison_tables,
+    confusion_shares,
+    confusion_table,
+    fusion_tables,
+    glossary,
+    heading,
+    interval_text,
+    text_table,
+    write_number,
+)
 
 _ERROR_ROWS = 200
+_SUSPECT_SIDE = 96
 _TEMPLATES = Path(__file__).parent / "templates"
 
-# The heading of each figure, and what it means for people who meet it for the first time.
-_GLOSSARY = {
-    "n": ("images", "Images that the figures of the row are computed from."),
-    "n_good": ("good images", "Good images among them."),
-    "auroc": ("AUROC", "Chance that a good image scores above a bad one; 0.5 is guessing."),
-    "auprc": ("AUPRC", "Precision of the answer good, averaged over its recall."),
-    "accuracy": ("accuracy", "Share of images given their own class."),
-    "balanced_accuracy": (
-        "balanced accuracy",
-        "Share of a class that is found, averaged over the classes, so that sizes do not matter.",
-    ),
-    "f1": ("F1", "Harmonic mean of precision and recall of the answer good."),
-    "macro_f1": ("macro F1", "Harmonic mean of precision and recall, averaged over the classes."),
-    "log_loss": ("log loss", "Mean surprise at the true class, in nats; lower is better."),
-    "quadratic_kappa": (
-        "quadratic kappa",
-        "Agreement beyond chance, where far-off grades cost more; 1 is perfect.",
-    ),
-    "grade_mae": ("grade error", "Mean distance from the true grade, in grades; lower is better."),
-    "srcc": ("SRCC", "Spearman's rank correlation of predicted and given scores."),
-    "krcc": ("KRCC", "Kendall's rank correlation (tau-b) of predicted and given scores."),
-    "plcc": ("PLCC", "Pearson's correlation of predicted and given scores, nothing fitted."),
-    "rmse": ("RMSE", "Root mean squared error, in units of the score; lower is better."),
-    "mae": ("MAE", "Mean absolute error, in units of the score; lower is better."),
-}
+# The sections in their order: identifier, heading, and the parts of a report that are in it.
+_SECTIONS = (
+    ("figures", "Figures", ("headlines", "warnings", "metrics")),
+    ("training", "Training", ("history",)),
+    ("confusion", "Confusion", ("confusions",)),
+    ("calibration", "Calibration", ("reliabilities",)),
+    ("scores", "Scores by class", ("histograms",)),
+    ("agreement", "Predicted and given scores", ("scatters",)),
+    ("coverage", "Risk and coverage", ("coverages",)),
+    ("mistakes", "Worst mistakes", ("mistakes",)),
+    ("extremes", "Lowest and highest scores", ("extremes",)),
+    ("uncertain", "Most uncertain images", ("uncertain",)),
+    ("suspects", "Labels to check", ("suspects",)),
+    ("map", "Map of the images", ("projections",)),
+    ("localisation", "Localisation", ("localisation",)),
+    ("data", "Data", ("audit", "errors")),
+    ("configuration", "Configuration", ("config",)),
+    ("versions", "Versions", ("versions",)),
+    ("command", "Command", ("command",)),
+)
 
 
 @dataclass(frozen=True)
-class Headline:
-    """One large figure at the top: what it is, its value (None = undefined), and on what."""
-
-    name: str
-    value: float | None
-    note: str
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """A confusion matrix: counts[i][j] images of class i were called class j."""
-
-    title: str
-    classes: Sequence[str]
-    counts: Sequence[Sequence[int]]
-
-
-@dataclass(frozen=True)
-class ScoreHistogram:
-    """Scores of each class of images, and where the thresholds cut them."""
-
-    title: str
-    scores: Mapping[str, Float[np.ndarray, " n"]]
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ScoreScatter:
-    """Predicted scores against the given ones."""
-
-    title: str
-    predictions: Float[np.ndarray, " n"]
-    targets: Float[np.ndarray, " n"]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Examples shown together, such as the worst images, and a sentence on their choice."""
-
-    title: str
-    caption: str
-    examples: Sequence[Example]
-
-
-@dataclass(frozen=True)
-class FileError:
-    """A file that could not be used, and why."""
-
-    path: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that a report shows; an empty part is left out.
+class Whisker:
+    """A figure and its interval on a line that the same figure of other splits shares.
 
     Attributes:
-        title: the name of the run.
-        command: the command line that repeats it.
-        summary: a sentence or two under the title.
-        headlines: the figures to see first.
-        metrics: split -> fusion -> figures, as in metrics.json; lists are not shown.
-        history: one dict per logged step: `step` and any of `<split>/<figure>` or `<figure>`.
-        best_step: the step of the kept checkpoint.
-        score_range: lowest and highest tile score, the ends of the colour bar.
-        audit: the audit of the manifest, as text.
-        config: the resolved configuration, as text.
-        versions: package -> version.
+        at, low, high: percent of the line.
+        ends: what the line begins and ends with, as text.
+        interval: as text.
     """
 
-    title: str
-    command: str
-    summary: str = ""
-    headlines: Sequence[Headline] = ()
-    metrics: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
-    history: Sequence[Mapping[str, float | None]] = ()
-    best_step: int | None = None
-    confusions: Sequence[Confusion] = ()
-    histograms: Sequence[ScoreHistogram] = ()
-    scatters: Sequence[ScoreScatter] = ()
-    galleries: Sequence[Gallery] = ()
-    score_range: tuple[float, float] = (0.0, 1.0)
-    audit: str = ""
-    errors: Sequence[FileError] = ()
-    config: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
+    at: float
+    low: float
+    high: float
+    ends: tuple[str, str]
+    interval: str
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -138,8 +76,47 @@ def write_report(path: Path, report: Report) -> None:
         report: what to show. Forty examples or so stay below 3 MB.
 
     Raises:
-        ValueError: a confusion matrix or an example contradicts itself.
+        ValueError: a confusion matrix, a table, an example or a projection contradicts itself.
     """
+    suspects = report.suspects.rows if report.suspects else ()
+    page = _template().render(
+        report=report,
+        sections={name: title for name, title in _sections(report)},
+        undefined=UNDEFINED,
+        whiskers=_whiskers(report.headlines),
+        comparisons=comparison_tables(report),
+        fusions=fusion_tables(report),
+        glossary=glossary(
+            [row for rows in report.metrics.values() for row in rows.values()]
+            + [*report.three_class.values()]
+        ),
+        curves=figures.draw_curves(report.history, report.best_step),
+        confusions=[
+            (confusion_table(confusion), confusion_shares(confusion))
+            for confusion in report.confusions
+        ],
+        reliabilities=[figures.draw_reliability(plot) for plot in report.reliabilities],
+        histograms=[
+            figures.draw_histogram(plot.title, plot.scores, plot.thresholds, report.score_range)
+            for plot in report.histograms
+        ],
+        scatters=[figures.draw_scatter(plot) for plot in report.scatters],
+        coverages=[figures.draw_risk_coverage(plot) for plot in report.coverages],
+        mistakes=_galleries(report.mistakes, report.score_range),
+        extremes=_galleries(report.extremes, report.score_range),
+        uncertain=_galleries(report.uncertain, report.score_range),
+        suspects=[(row, photo_uri(row.image, _SUSPECT_SIDE)) for row in suspects],
+        maps=[draw_points(projection, report.score_range) for projection in report.projections],
+        localisation=[text_table(table) for table in report.localisation],
+        errors=report.errors[:_ERROR_ROWS],
+        colour_bar=colour_stops(),
+    )
+    # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
+    Path(path).write_bytes(page.encode("utf-8", errors="backslashreplace"))
+
+
+@functools.cache
+def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -147,79 +124,56 @@ def write_report(path: Path, report: Report) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "heading": _heading}
-    page = environment.get_template("report.html.jinja").render(
-        report=report,
-        tables=[_metric_table(split, rows) for split, rows in report.metrics.items()],
-        glossary=_shown_glossary(report.metrics),
-        confusions=[_confusion_table(confusion) for confusion in report.confusions],
-        curves=figures.draw_curves(report.history, report.best_step),
-        histograms=[
-            figures.draw_histogram(plot.title, plot.scores, plot.thresholds, report.score_range)
-            for plot in report.histograms
-        ],
-        scatters=[
-            figures.draw_scatter(plot.title, plot.predictions, plot.targets)
-            for plot in report.scatters
-        ],
-        galleries=[
-            (gallery, [draw_picture(example, report.score_range) for example in gallery.examples])
-            for gallery in report.galleries
-        ],
-        colour_bar=figures.colour_stops(),
-        errors=report.errors[:_ERROR_ROWS],
-    )
-    # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
-    Path(path).write_bytes(page.encode("utf-8", errors="backslashreplace"))
+    environment.filters |= {"number": write_number, "heading": heading}
+    environment.globals["zip"] = zip
+    return environment.get_template("report.html.jinja")
 
 
-def _metric_table(split: str, rows: Mapping[str, Mapping[str, object]]) -> dict:
-    names = _scalar_names(rows.values())
-    cells = {
-        fusion: [figures_.get(name, "") for name in names] for fusion, figures_ in rows.items()
-    }
-    return {"split": split, "names": names, "rows": cells}
+def _sections(report: Report) -> Iterator[tuple[str, str]]:
+    """Names the sections that have something to show."""
+    for name, title, parts in _SECTIONS:
+        if any(map(_is_there, (getattr(report, part) for part in parts))):
+            yield name, title
 
 
-def _scalar_names(rows) -> list[str]:
-    found = dict.fromkeys(
-        name
-        for row in rows
-        for name, value in row.items()
-        if value is None or isinstance(value, (int, float))
-    )
-    return list(found)
+def _is_there(part: object) -> bool:
+    return len(part) > 0 if isinstance(part, Sized) else part is not None
 
 
-def _shown_glossary(metrics: Mapping) -> dict[str, str]:
-    shown = _scalar_names(row for rows in metrics.values() for row in rows.values())
-    return {name: _GLOSSARY[name][1] for name in shown if name in _GLOSSARY}
+def _galleries(
+    galleries: Sequence[Gallery], score_range: tuple[float, float]
+) -> list[tuple[Gallery, list[Picture], list[str]]]:
+    """Draws galleries: each with its pictures and the names of the maps that these have."""
+    drawn = []
+    for gallery in galleries:
+        maps = dict.fromkeys(name for example in gallery.examples for name in example.maps)
+        pictures = [draw_picture(example, score_range) for example in gallery.examples]
+        drawn.append((gallery, pictures, [*maps]))
+    return drawn
 
 
-def _confusion_table(confusion: Confusion) -> dict:
-    counts = np.asarray(confusion.counts)
-    n_classes = len(confusion.classes)
-    if counts.shape != (n_classes, n_classes):
-        raise ValueError(
-            f"The confusion matrix {confusion.title!r} is {counts.shape}, but there are"
-            f" {n_classes} classes."
+def _whiskers(headlines: Sequence[Headline]) -> list[Whisker | None]:
+    """Places the intervals of the headlines; a figure without one has no whisker."""
+    ends: dict[str, list[float]] = {}
+    for headline in headlines:
+        if headline.interval is not None and headline.value is not None:
+            ends.setdefault(headline.name, []).extend((*headline.interval, headline.value))
+    whiskers = []
+    for headline in headlines:
+        if headline.interval is None or headline.value is None:
+            whiskers.append(None)
+            continue
+        low, high = min(ends[headline.name]), max(ends[headline.name])
+        room = 0.08 * (high - low) or 0.05
+        # Most figures end at 0 and 1, and so does their line.
+        low, high = (
+            max(low - room, 0.0) if low >= 0 else low - room,
+            min(high + room, 1.0) if high <= 1 else high + room,
         )
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    rows = [
-        (name, list(zip(counts[i].tolist(), share[i].tolist(), strict=True)))
-        for i, name in enumerate(confusion.classes)
-    ]
-    return {"title": confusion.title, "classes": confusion.classes, "rows": rows}
-
-
-def _number(value) -> str:
-    if value is None:
-        return "undefined"
-    if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
-    return str(value)
-
-
-def _heading(name: str) -> str:
-    heading = _GLOSSARY[name][0] if name in _GLOSSARY else name.replace("_", " ")
-    return heading[:1].upper() + heading[1:]
+        at, *interval = (
+            round(100 * (value - low) / (high - low), 2)
+            for value in (headline.value, *headline.interval)
+        )
+        text = interval_text(headline.interval, headline.value)
+        whiskers.append(Whisker(at, *interval, (write_number(low), write_number(high)), text))
+    return whiskers
