@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.tiles.edge, config.tiles.stride = "shift", 128
     config.model.pooling, config.model.trainable_layers = "stages", 0
     config.model.norm_embeddings = True
-    config.model.fusion = config.evaluation.fusion = "gated_attention"
+    config.model.fusion = config.evaluation.fusion = "mean_embedding"
     config.bags.cached, config.bags.tiles = True, 9
     config.loss.plcc_weight, config.loss.tile_weight = 0.3, 0.5
     config.optimizer.learning_rate, config.epochs = 1e-3, 20

@@ -1,8 +1,9 @@
-"""Opinion scores end to end: every layer learns, on random crops.
+"""Opinion scores, the encoder's last layers too: goes on where configs/mos.py ended.
 
-    python main.py --config=configs/mos_finetune.py --config.data.manifest=live/manifest.csv \
+    python main.py --config=configs/mos.py --config.data.manifest=live/manifest.csv \
         --workdir=runs/mos
-    python main.py --mode=predict --workdir=runs/mos --images=photos --output=scores.csv
+    python main.py --config=configs/mos_finetune.py --config.data.manifest=live/manifest.csv \
+        --config.model.weights=runs/mos --workdir=runs/mos_finetune
 """
 
 import ml_collections
@@ -12,12 +13,12 @@ from configs import mos
 
 def get_config() -> ml_collections.ConfigDict:
     config = mos.get_config()
-    config.bags.cached, config.bags.tiles = False, 1
-    config.model.trainable_layers = -1
-    config.model.fusion = "mean_embedding"
-    config.evaluation.fusion = "mean_score"
-    config.tiles.size, config.tiles.stride = 320, 90
+    # A head that has learnt spares the encoder the gradients of one that has not.
+    config.model.weights, config.model.weights_of = "runs/mos", "all"
+    config.model.trainable_layers, config.model.norm_statistics = 22, "running"
+    config.bags.cached, config.bags.tiles, config.batch_size = False, 4, 8
     config.augment.hue_jitter = config.augment.saturation_jitter = 0.0
     config.augment.flip_vertical = False
-    config.optimizer.learning_rate, config.epochs = 3e-4, 6
+    config.optimizer.learning_rate, config.epochs = 1e-4, 4
+    config.optimizer.encoder_factor, config.optimizer.weight_decay = 0.5, 1.0
     return config
