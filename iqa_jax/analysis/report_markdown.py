@@ -59,7 +59,7 @@ def _parts(report: Report) -> Iterator[str]:
     if report.headlines:
         yield "\n".join(map(headline_line, report.headlines))
     for comparison in comparison_tables(report):
-        yield f"### {prose(comparison.title)}: splits side by side"
+        yield f"### {prose(comparison.title)}"
         yield table(comparison, are_columns_names=True)
         if comparison.caption:
             yield prose(comparison.caption)

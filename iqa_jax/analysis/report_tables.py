@@ -155,6 +155,7 @@ def _compare(
             for split, row in rows.items()
         ]
         lines.append((heading(name), [*map(Cell, texts, details)]))
+    title += ": splits side by side" if len(rows) > 1 else ""
     return TextTable(title, list(rows), lines, "Figure", caption)
 
 
