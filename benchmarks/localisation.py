@@ -28,6 +28,7 @@ from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL
 from iqa_jax import setup
 from iqa_jax.analysis.deletion import replacement_curve
 from iqa_jax.explain import ImageExplainer
+from iqa_jax.explainer import Explainer
 from iqa_jax.localise import localise
 from iqa_jax.predict import QualityScorer
 from iqa_jax.variables import restore_variables
@@ -106,7 +107,9 @@ def main() -> None:
     for split in manifest.splits:
         if split in ("train", "val"):
             continue
-        found = localise(config, variables, manifest, source, workdir.features(), split)
+        found = localise(
+            config, Explainer(config), variables, manifest, source, workdir.features(), split
+        )
         images = manifest.split(split)
         good = images["path"][images["label"] == 1].to_numpy()
         rng = np.random.default_rng(arguments.seed)

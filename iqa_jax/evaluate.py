@@ -32,6 +32,7 @@ from iqa_jax.confidence import (
 )
 from iqa_jax.config import LOWER_IS_BETTER, headline_metric
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
+from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
 from iqa_jax.progress import meter, say
@@ -171,9 +172,8 @@ def evaluate_run(
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
-    evaluator = Evaluator(
-        config, manifest, source, workdir.features(), embeddings, is_thorough=True
-    )
+    features = workdir.features()
+    evaluator = Evaluator(config, manifest, source, features, embeddings, is_thorough=True)
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
@@ -184,19 +184,30 @@ def evaluate_run(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, seen=seen,
     )  # fmt: skip
+    explainer = Explainer(config)
     for name in splits:
-        if found := localise(config, variables, manifest, source, workdir.features(), name):
+        if found := localise(config, explainer, variables, manifest, source, features, name):
             metrics[name]["localisation"] = found
             _add_metrics(output, metrics)
-    thresholds = workdir.thresholds(step)
 
     # Imports matplotlib: only a report needs it.
     from iqa_jax.evaluation_report import write_run_report
     from iqa_jax.model_card import write_run_card
+    from iqa_jax.report_maps import grad_cam_overlays, make_planes
 
     report = output.folder / (f"report_{split}.html" if split else "report.html")
     write_run_report(
-        report, config, workdir, source, evaluations, metrics, thresholds, step, command
+        report,
+        config,
+        workdir,
+        source,
+        evaluations,
+        metrics,
+        workdir.thresholds(step),
+        step,
+        command,
+        make_planes(config, evaluations),
+        grad_cam_overlays(explainer, variables, source, features, manifest.images),
     )
     if not manifest_path:
         write_run_card(config, workdir, manifest, step)

@@ -19,6 +19,7 @@ from iqa_jax.progress import meter, say
 
 def localise(
     config: ml_collections.ConfigDict,
+    explainer: Explainer,
     variables: Any,
     manifest: Manifest,
     source: TileSource,
@@ -28,7 +29,7 @@ def localise(
     """Judges Grad-CAM, attention and tile scores on the images of a split that have a mask.
 
     Args:
-      config, variables, features: of the run.
+      config, explainer, variables, features: of the run.
       manifest, source: of the images; masks are named in its column `region`.
       split: whose images.
 
@@ -43,7 +44,7 @@ def localise(
     bags = whole_bags(source, image_ids, features, manifest.images, threads=config.data.threads)
     maps, regions = [], []
     with meter(f"localising {split}", len(image_ids)) as progress:
-        for done, explained in enumerate(Explainer(config).explain(variables, bags), start=1):
+        for done, explained in enumerate(explainer.explain(variables, bags), start=1):
             progress.update(done)
             answer = explained.answer
             if answer.error:

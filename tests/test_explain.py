@@ -12,6 +12,7 @@ import iqa_jax
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.explain import explain
+from iqa_jax.explainer import Explainer
 from iqa_jax.localise import localise
 from iqa_jax.predict import SOME_FAILED
 from iqa_jax.variables import restore_variables
@@ -111,7 +112,7 @@ def test_localisation_of_a_split(tiny_run, tiny_manifest, tmp_path):
         list(manifest.images["path"]), setup.tiling_from_config(config), max_pixels=10**6
     )
     variables, _ = restore_variables(workdir, config)
-    arguments = (config, variables, manifest, source, workdir.features())
+    arguments = (config, Explainer(config), variables, manifest, source, workdir.features())
     found = localise(*arguments, "test")
     # Masks that do not fit or cannot be read are left out; so are images without one.
     assert found["images"] == 3 and found["region_share"] == 0.5

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import matplotlib
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -94,6 +95,23 @@ def draw_overlays(
     alpha = 0.1 + 0.7 * np.nan_to_num(maps.grad_cam) / norm.vmax
     lay(3, maps.grad_cam, f"Grad-CAM: {heading}", "relevance", "inferno", norm, alpha)
     figure.savefig(path, metadata={"Software": None})
+
+
+def blend_grad_cam(
+    image: UInt8[np.ndarray, "h w 3"], grad_cam: Float32[np.ndarray, "rows columns"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Lays a Grad-CAM over a photograph, without a page around it.
+
+    Args:
+      image: the photograph, or a smaller copy of it.
+      grad_cam: relevance over the photograph, 0 or more; NaN where no tile is.
+    """
+    highest = np.nanmax(grad_cam, initial=0.0)
+    relevance = np.nan_to_num(grad_cam) / (highest if highest > 0 else 1)
+    relevance = cv2.resize(relevance.astype(np.float32), image.shape[1::-1])[..., None]
+    colours = matplotlib.colormaps["inferno"](relevance[..., 0])[..., :3]
+    alpha = 0.1 + 0.7 * relevance
+    return np.uint8(255 * ((1 - alpha) * _darken(image) + alpha * colours))
 
 
 def _darken(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
