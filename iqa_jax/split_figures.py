@@ -15,6 +15,7 @@ from iqa_jax.analysis.logistic import ScoreMap
 from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_metrics
 from iqa_jax.analysis.selective import risk_coverage
 from iqa_jax.analysis.weighted_metrics import decision_measures, measures_for
+from iqa_jax.confidence import uncertainty_of
 from iqa_jax.fitted import grades_of
 
 _COVERAGE = 0.8
@@ -44,7 +45,8 @@ def describe_split(
       The evaluation's metrics; every fusion has `intervals` (figure -> [low, high], or None),
       `intervals_left_out` where there is a figure whose draws would take too long, and,
       for numeric labels, `plcc_mapped` and `rmse_mapped`; the headline also `groups`,
-      `calibration`, `selective`, `score_map` and `three_class`, where they make sense.
+      `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map` and
+      `three_class`, where they make sense.
     """
     kind, metrics = config.data.label_kind, dict(evaluation.metrics)
     images = evaluation.images[evaluation.is_answered]
@@ -62,11 +64,20 @@ def describe_split(
     values, labels = evaluation.values(headline), images["label"].to_numpy()
     if kind == "numeric":
         found = (score_maps or {}).get(headline)
-        metrics["score_map"] = _describe_map(found, score_of(values, kind)) if found else None
+        scores = score_of(values, kind)
+        metrics["score_map"] = _describe_map(found, scores) if found else None
+        unsure = [uncertainty_of(answer, kind) for answer in evaluation.answers if not answer.error]
+        if None not in unsure:
+            metrics["selective"] = _selective(
+                np.array(unsure), np.abs(scores - labels), "standard deviation", "absolute error"
+            )
         return metrics
     is_labelled = labels >= 0
     if is_labelled.any():
-        metrics["selective"] = _selective(values[is_labelled], labels[is_labelled])
+        confidence, is_right = judge_answers(values[is_labelled], labels[is_labelled])
+        metrics["selective"] = _selective(
+            1 - confidence, ~is_right, "1 - probability of the answer", "share of wrong answers"
+        )
         metrics["calibration"] = _calibration(values[is_labelled], labels[is_labelled], temperature)
     if thresholds:
         grades, answers = grades_of(evaluation), three_class(score_of(values, kind), *thresholds)
@@ -101,13 +112,14 @@ def _describe_map(score_map: ScoreMap, scores: np.ndarray) -> dict[str, Any]:
     return dataclasses.asdict(score_map) | {"fitted_on": "train", "curve": curve.tolist()}
 
 
-def _selective(values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    confidence, is_right = judge_answers(values, labels)
-    curve = risk_coverage(1 - confidence, ~is_right)
-    shown = np.unique(np.linspace(0, len(labels) - 1, _POINTS).round().astype(int))
+def _selective(
+    uncertainty: np.ndarray, loss: np.ndarray, uncertainty_name: str, loss_name: str
+) -> dict[str, Any]:
+    curve = risk_coverage(uncertainty, loss)
+    shown = np.unique(np.linspace(0, len(loss) - 1, _POINTS).round().astype(int))
     return {
-        "uncertainty": "1 - probability of the answer",
-        "loss": "share of wrong answers",
+        "uncertainty": uncertainty_name,
+        "loss": loss_name,
         "aurc": curve.aurc,
         "best_aurc": curve.best_aurc,
         "full_risk": curve.full_risk,
