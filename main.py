@@ -10,6 +10,7 @@ python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output
 python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
 """
 
+import importlib
 import os
 import shlex
 import sys
@@ -17,16 +18,16 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-# Mode -> the flags it needs, and those it also takes.
+# Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 _MODES = {
-    "check": (["config"], []),
-    "train": (["config", "workdir"], []),
-    "compare": (["config", "workdir"], []),
-    "protocol": (["config", "workdir"], []),
-    "compare_runs": (["workdir", "other"], []),
-    "evaluate": (["workdir"], ["split", "manifest"]),
-    "predict": (["workdir", "images"], ["output"]),
-    "explain": (["workdir", "images", "output"], []),
+    "check": ("check", ["config"], []),
+    "train": ("train", ["config", "workdir"], []),
+    "compare": ("compare", ["config", "workdir"], []),
+    "protocol": ("run_protocol", ["config", "workdir"], []),
+    "compare_runs": ("compare_runs", ["workdir", "other"], []),
+    "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
+    "predict": ("predict", ["workdir", "images"], ["output"]),
+    "explain": ("explain", ["workdir", "images", "output"], []),
 }
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
 _MODE = flags.DEFINE_enum("mode", "train", list(_MODES), "What to do.")
@@ -41,11 +42,11 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def _check_flags() -> None:
-    needed, optional = _MODES[_MODE.value]
+    _, needed, optional = _MODES[_MODE.value]
     missing = [f"--{name}" for name in needed if not flags.FLAGS[name].value]
     if missing:
         raise app.UsageError(f"--mode={_MODE.value} needs {' and '.join(missing)}.")
-    known = {name for both in _MODES.values() for names in both for name in names}
+    known = {name for _, *both in _MODES.values() for names in both for name in names}
     for name in sorted(known.difference(needed, optional)):
         if flags.FLAGS[name].present:
             raise app.UsageError(f"--mode={_MODE.value} has no use for --{name}.")
@@ -66,6 +67,7 @@ def _run() -> int:
     import jax
 
     from iqa_jax.host_memory import keep_freed_memory
+    from iqa_jax.workdir import Workdir
 
     if jax.default_backend() == "cpu":
         keep_freed_memory()
@@ -74,41 +76,18 @@ def _run() -> int:
         jax.config.update(
             "jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled")
         )
+    # Every mode has its file, and costs only its own imports.
+    run = getattr(importlib.import_module(f"iqa_jax.{mode}"), _MODES[mode][0])
     if mode == "check":
-        from iqa_jax.check import check
-
-        return check(_CONFIG.value)
-    if mode == "train":
-        from iqa_jax.train import train
-
-        return train(_CONFIG.value, _WORKDIR.value, command)
-    if mode == "compare":
-        from iqa_jax.compare import compare
-
-        return compare(_CONFIG.value, _WORKDIR.value, command)
-    if mode == "protocol":
-        from iqa_jax.protocol import run_protocol
-
-        return run_protocol(_CONFIG.value, _WORKDIR.value, command)
-    from iqa_jax.workdir import Workdir
-
+        return run(_CONFIG.value)
+    if mode in ("train", "compare", "protocol"):
+        return run(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)
     if mode == "evaluate":
-        from iqa_jax.evaluate import evaluate_run
-
-        evaluate_run(workdir, split=_SPLIT.value, manifest_path=_MANIFEST.value, command=command)
-        return 0
+        return run(workdir, _SPLIT.value, _MANIFEST.value, command)
     if mode == "compare_runs":
-        from iqa_jax.compare_runs import compare_runs
-
-        return compare_runs(workdir, Workdir(_OTHER.value), command)
-    if mode == "explain":
-        from iqa_jax.explain import explain
-
-        return explain(workdir, _IMAGES.value, _OUTPUT.value)
-    from iqa_jax.predict import predict
-
-    return predict(workdir, _IMAGES.value, _OUTPUT.value)
+        return run(workdir, Workdir(_OTHER.value), command)
+    return run(workdir, _IMAGES.value, _OUTPUT.value)
 
 
 def main(argv: list[str]) -> int:
