@@ -8,6 +8,7 @@ share one file, runs share a cache, and a cache that was being written goes on w
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,17 @@ class EmbeddingCache:
     def __init__(self, root: Path, about: Mapping[str, Any]):
         text = json.dumps(about, sort_keys=True)
         self.folder = Path(root) / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._lock = threading.Lock()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "about.json").write_text(text)
 
     def read(self, content: str) -> Float32[np.ndarray, "copy tile dim"] | None:
         """Gives the embeddings of a picture, by the hash of its content; None if not there."""
         try:
-            return np.load(self._path(content), mmap_mode="r")
+            # NumPy reads its header with `ast`, whose recursion check is no good with threads in
+            # Python 3.11 (CPython issue 106905).
+            with self._lock:
+                return np.load(self._path(content), mmap_mode="r")
         except (FileNotFoundError, ValueError, EOFError):
             # Damaged by a crash or a full disk: as good as not there.
             return None

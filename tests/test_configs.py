@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from pathlib import Path
 
+import jax
 import pytest
 from ml_collections import ConfigDict
 
@@ -49,11 +50,17 @@ def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
     return path
 
 
-# The default is what every tiny run of the other tests trains. mos_finetune would compile for
-# minutes over eight virtual devices: the gradient of the pooled stages is too much for XLA there.
-@pytest.mark.parametrize(
-    "name", [name for name in RECIPES if name not in ("default", "mos_finetune")]
-)
+@pytest.fixture
+def one_device(monkeypatch):
+    """Lets a program run on one device: XLA compiles it for minutes over eight virtual ones."""
+    for name in ("devices", "local_devices"):
+        monkeypatch.setattr(jax, name, lambda devices=jax.devices()[:1]: devices)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
+# The default is what every tiny run of the other tests trains.
+@pytest.mark.usefixtures("one_device")
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "default"])
 def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
     config = load_recipe(name)
     config.data.manifest = str(relabel(config, tiny_manifest, tmp_path))
@@ -61,10 +68,9 @@ def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
     config.tiles.edge_sum_min = 0
     if not config.bags.cached:
         # A narrow network compiles in seconds; only random weights have every width.
-        config.model.width_multiplier, config.model.weights = 0.1, "none"
-        config.model.trainable_layers = -1
+        config.model.width_multiplier, config.model.trainable_layers = 0.1, -1
+        config.model.weights, config.model.weights_of = "none", "encoder"
     config.bags.cache_folder = str(tmp_path / "embeddings")
-    # One example per device, the sizes of the tiny runs: larger ones compile for minutes.
     config.batch_size, config.epochs = 8, 1
     # What follows training has tests of its own.
     monkeypatch.setattr(train_module, "evaluate_run", lambda *_, **__: None)
