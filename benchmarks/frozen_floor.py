@@ -86,7 +86,9 @@ def main() -> None:
                 "splits": len(splits),
                 "floor": result,
                 "metric": compared["metric"],
-                "members": {row["fusion"]: summarise(row["figures"]) for row in compared["members"]},
+                "members": {
+                    row["fusion"]: summarise(row["figures"]) for row in compared["members"]
+                },
             }
         )
     )

@@ -94,9 +94,7 @@ def mirror_cut_tiles(
     positions, shape = layout.grid.positions, np.array(layout.grid.shape)
     mirrored = np.where(is_flipped, shape - 1 - positions, positions).astype(np.int32)
     size = tiles.shape[1]
-    tiles = tiles[
-        :, :: -1 if view.flip_vertical else 1, :: -1 if view.flip_horizontal else 1
-    ]
+    tiles = tiles[:, :: -1 if view.flip_vertical else 1, :: -1 if view.flip_horizontal else 1]
     return tiles, layout._replace(grid=Grid(mirrored * size, mirrored, layout.grid.shape))
 
 

@@ -11,7 +11,6 @@ makes it exact for images exchangeable with those of that split.
 
 import dataclasses
 import json
-import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence

@@ -171,7 +171,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     elif not config.data.fractions[1] and config.early_stopping.metric:
         problems.append(
-            'data.fractions leaves nothing for val, where early_stopping.metric is read off; give '
+            "data.fractions leaves nothing for val, where early_stopping.metric is read off; give "
             'val a share, or set early_stopping.metric to "" to train all epochs'
         )
     if 0 <= config.tiles.edge_sum_max < config.tiles.edge_sum_min:

@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import ml_collections
 import numpy as np

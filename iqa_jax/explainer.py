@@ -109,8 +109,7 @@ class Explainer:
         answers = list(self._scorer.score(variables, bare))
         shares = [self._shares(answer, of) for answer in answers]
         gradients = [
-            self._gradient(variables, bag, share)
-            for bag, share in zip(bare, shares, strict=True)
+            self._gradient(variables, bag, share) for bag, share in zip(bare, shares, strict=True)
         ]
         (cams,) = self._in_chunks(
             lambda *values: (self._grad_cam(*values),),

@@ -107,9 +107,7 @@ class ImageChoice:
         yield from self._gallery(
             "Lowest scores", "The images the scorer likes least.", order[:_EXTREMES]
         )
-        yield from self._gallery(
-            "Highest scores", "Those it likes best.", order[::-1][:_EXTREMES]
-        )
+        yield from self._gallery("Highest scores", "Those it likes best.", order[::-1][:_EXTREMES])
 
     def uncertain(self) -> Iterator[Gallery]:
         """Chooses the images that the scorer is least sure of, if it says how sure it is."""

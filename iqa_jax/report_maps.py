@@ -23,9 +23,7 @@ from iqa_jax.report_images import Overlays, Plane
 _NEIGHBOURS = 10
 
 
-def make_planes(
-    config: ml_collections.ConfigDict, evaluations: Mapping[str, Any]
-) -> list[Plane]:
+def make_planes(config: ml_collections.ConfigDict, evaluations: Mapping[str, Any]) -> list[Plane]:
     """Projects the embeddings of all images that were answered, by t-SNE and by PCA.
 
     Args:
@@ -113,8 +111,6 @@ def grad_cam_overlays(
             photo = thumbnail(source.image(image_id))
         except ImageError:  # It was there a moment ago.
             return {}
-        return {
-            f"Grad-CAM: {explained.explains}": blend_grad_cam(photo, explained.maps.grad_cam)
-        }
+        return {f"Grad-CAM: {explained.explains}": blend_grad_cam(photo, explained.maps.grad_cam)}
 
     return overlay

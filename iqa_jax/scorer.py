@@ -217,14 +217,17 @@ class Scorer:
             drawn = None if samples is None else samples[:, row]
             if drawn is not None and self._headline in LATE_FUSIONS:
                 drawn = self._fuse_late(self._headline, drawn[:, :count])
-            yield bag.view, Answered(
-                bag.image_id,
-                values,
-                tile_values,
-                answers["attention"][row, :count],
-                bag.layout,
-                embedding=answers["embedding"][row],
-                samples=drawn,
+            yield (
+                bag.view,
+                Answered(
+                    bag.image_id,
+                    values,
+                    tile_values,
+                    answers["attention"][row, :count],
+                    bag.layout,
+                    embedding=answers["embedding"][row],
+                    samples=drawn,
+                ),
             )
 
     def _fuse_late(self, name: str, tile_values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Where parameters come from: random draws, ImageNet, or the checkpoint of a run."""
 
-from pathlib import Path
 from typing import Any
 
 import jax

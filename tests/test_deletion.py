@@ -41,9 +41,7 @@ def test_the_right_map_falls_as_fast_as_can_be(planted):
 
 def test_a_random_map_falls_evenly_and_a_wrong_one_last(planted):
     degraded, photo, region = planted
-    random_areas = [
-        draw(degraded, photo, np.zeros((40, 40)), seed).area for seed in range(40)
-    ]
+    random_areas = [draw(degraded, photo, np.zeros((40, 40)), seed).area for seed in range(40)]
     assert np.std(random_areas) > 0.01
     assert np.mean(random_areas) == pytest.approx(0.5, abs=0.03)
     right, wrong = (draw(degraded, photo, sign * region).area for sign in (1.0, -1.0))

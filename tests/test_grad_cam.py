@@ -41,9 +41,7 @@ def make_bag(embeddings, tile_mask=None):
 
 def differentiate(model, variables, bag, is_alone):
     # Compiled whole: op by op takes many times as long.
-    step = partial(
-        embedding_gradient, model=model, predict=jax.nn.softmax, is_alone=is_alone
-    )
+    step = partial(embedding_gradient, model=model, predict=jax.nn.softmax, is_alone=is_alone)
     return np.asarray(jax.jit(step)(variables, bag, BAD))[0]
 
 

@@ -42,9 +42,10 @@ def test_a_map_brings_a_curved_scorer_closer_and_keeps_its_order():
     labels = 100 / (1 + np.exp(-1.5 * scores)) + rng.normal(scale=5, size=400)
     found = fit_score_map(scores[:200], labels[:200])
     mapped, held_out = found(scores[200:]), labels[200:]
-    assert stats.pearsonr(mapped, held_out).statistic > 0.01 + stats.pearsonr(
-        scores[200:], held_out
-    ).statistic
+    assert (
+        stats.pearsonr(mapped, held_out).statistic
+        > 0.01 + stats.pearsonr(scores[200:], held_out).statistic
+    )
     assert stats.spearmanr(mapped, scores[200:]).statistic == pytest.approx(1)
     assert np.sqrt(((mapped - held_out) ** 2).mean()) < 6
 

@@ -20,9 +20,7 @@ TILINGS = [
 def test_a_constant_stays_constant(tiling, cells):
     for (height, width), step in itertools.product(SIZES, (1, 3)):
         origins = grid(height, width, tiling).origins
-        found = stitch(
-            np.full((len(origins), cells, cells), 0.3), origins, 32, height, width, step
-        )
+        found = stitch(np.full((len(origins), cells, cells), 0.3), origins, 32, height, width, step)
         assert found.shape == (-(-height // step), -(-width // step))
         assert found.dtype == np.float32
         seen = ~np.isnan(found)

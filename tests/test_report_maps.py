@@ -16,7 +16,8 @@ def evaluation(count: int, first: int = 0, broken: int | None = None):
     """Images of two far apart classes; `broken` has no answer."""
     rng = np.random.default_rng(first)
     answers = [
-        SimpleNamespace(error="", embedding=rng.normal(50 * (row % 2), 1, 6)) for row in range(count)
+        SimpleNamespace(error="", embedding=rng.normal(50 * (row % 2), 1, 6))
+        for row in range(count)
     ]
     if broken is not None:
         answers[broken] = SimpleNamespace(error="no image", embedding=None)

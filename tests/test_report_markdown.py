@@ -180,6 +180,10 @@ def test_a_model_card_says_what_it_was_given(tmp_path):
         ["`train`", "360", "150"],
         ["`test`", "90", "50"],
     ]
-    assert tables["Mean score: splits side by side"][2] == ["AUROC", "0.962 (0.901 to 0.995)", "0.500"]
+    assert tables["Mean score: splits side by side"][2] == [
+        "AUROC",
+        "0.962 (0.901 to 0.995)",
+        "0.500",
+    ]
     for part in ("c" * 64, "d" * 64, "> auroc differs.", "--mode=predict", r"the\_label"):
         assert part in text

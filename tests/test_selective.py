@@ -20,8 +20,9 @@ def test_the_order_of_equally_uncertain_images_does_not_matter():
     rng = np.random.default_rng(0)
     loss, uncertainty = rng.uniform(size=40), rng.integers(0, 4, 40)
     order = rng.permutation(40)
-    found, shuffled = risk_coverage(uncertainty, loss), risk_coverage(
-        uncertainty[order], loss[order]
+    found, shuffled = (
+        risk_coverage(uncertainty, loss),
+        risk_coverage(uncertainty[order], loss[order]),
     )
     np.testing.assert_allclose(found.risk, shuffled.risk)
     # It is the mean over all orders.

@@ -193,11 +193,14 @@ def test_running_statistics_stay_and_keep_tiles_apart(task):
     batch = make_batch(6)
     whole, figures = step(state, batch)
     jax.tree.map(np.testing.assert_array_equal, whole.batch_stats, variables["batch_stats"])
-    halves = [{key: value[part] for key, value in batch.items()} for part in np.split(np.arange(6), 2)]
+    halves = [
+        {key: value[part] for key, value in batch.items()} for part in np.split(np.arange(6), 2)
+    ]
     losses = [float(step(state, half)[1]["loss"]) for half in halves]
     assert np.mean(losses) == pytest.approx(float(figures["loss"]), rel=1e-5)
     assert not np.array_equal(
-        whole.params["encoder"]["layer_50"]["scale"], variables["params"]["encoder"]["layer_50"]["scale"]
+        whole.params["encoder"]["layer_50"]["scale"],
+        variables["params"]["encoder"]["layer_50"]["scale"],
     )
 
 

@@ -73,8 +73,12 @@ def make_sampler(fusion: str, dropout: float, is_per_tile: bool, task):
     initialise = jax.jit(lambda bags: model.init(jax.random.key(0), bags, method="answer"))
     variables = dict(initialise(make_bags(1, 1)))
     # Statistics that no batch of these tests has: a pass must go by them, as prediction does.
-    variables["batch_stats"] = {"embedding_norm": {"mean": np.full(DIM, 2.0, np.float32),
-                                                   "var": np.full(DIM, 4.0, np.float32)}}
+    variables["batch_stats"] = {
+        "embedding_norm": {
+            "mean": np.full(DIM, 2.0, np.float32),
+            "var": np.full(DIM, 4.0, np.float32),
+        }
+    }
     arguments = {"model": model, "task": task, "is_per_tile": is_per_tile}
     sample = jax.jit(lambda bags, keys: sample_step(variables, bags, keys, **arguments))
     plain = jax.jit(lambda bags: predict_step(variables, bags, model=model, task=task))

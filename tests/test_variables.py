@@ -24,9 +24,7 @@ def test_the_encoder_of_another_run_and_nothing_else_of_it(tiny_config, tiny_run
     assert ours["params"]["head"]["hidden"]["bias"].shape == (16,)
     tiny_config.model.weights = "none"
     drawn = initial_variables(tiny_config)
-    jax.tree.map(
-        np.testing.assert_array_equal, ours["params"]["head"], drawn["params"]["head"]
-    )
+    jax.tree.map(np.testing.assert_array_equal, ours["params"]["head"], drawn["params"]["head"])
 
 
 def test_an_encoder_of_another_width_is_refused(tiny_config, tiny_run):

@@ -150,9 +150,7 @@ def draw_split_means(
             is_counted = np.isfinite(found).all(axis=0)
             total += np.where(is_counted, found, 0) * often
             counted += is_counted * often
-        means.append(
-            np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0)
-        )
+        means.append(np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0))
         done += draws
         progress(done)
     return np.concatenate(means, axis=1)

@@ -188,9 +188,7 @@ def score_metrics(
     }
 
 
-def mapped_metrics(
-    mapped: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]
-) -> Metrics:
+def mapped_metrics(mapped: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]) -> Metrics:
     """Measures predictions after a map that was fitted on other rows (see `logistic`).
 
     Args:

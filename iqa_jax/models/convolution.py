@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 from iqa_jax.models.batch_norm import move_statistics, normalise, normalise_batch
 from iqa_jax.models.depthwise import depthwise_convolution
 
+
 class ConvolutionNorm(nn.Module):
     """A convolution without bias, then BatchNorm, then ReLU6 if asked.
 
