@@ -20,12 +20,11 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from input_pipeline.views import PLAIN
 from iqa_jax import setup
-from iqa_jax.analysis.answers import label_of, score_of, written_score
+from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.confidence import (
     Confidence,
     confidence_metrics,
-    confidence_row,
     fit_confidence,
     read_confidence,
     write_confidence,
@@ -35,6 +34,7 @@ from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
+from iqa_jax.predictions import prediction_table
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
@@ -397,50 +397,3 @@ def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict
     say("val, mean over views: " + format_figures({key: figures[key] for key in list(figures)[1:]})
         + f" in {name}")  # fmt: skip
     return figures
-
-
-def prediction_table(
-    config: ml_collections.ConfigDict,
-    evaluation: Evaluation,
-    thresholds: tuple[float, float] | None,
-    confidence: Confidence,
-) -> pd.DataFrame:
-    """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
-    rows = []
-    for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
-        row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
-        row |= answer_row(config, answer, thresholds, confidence)
-        row |= {
-            f"score_{fusion}": _written_score(config, values)
-            for fusion, values in answer.values.items()
-        }
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def answer_row(
-    config: ml_collections.ConfigDict,
-    answer: Answered,
-    thresholds: tuple[float, float] | None,
-    confidence: Confidence,
-) -> dict[str, Any]:
-    """Gives the columns that say what the headline fusion answers for one image."""
-    data, trust = config.data, confidence_row(config, answer, confidence)
-    if answer.error:
-        return {"score": None, "predicted": None, **trust, "tiles": 0, "error": answer.error}
-    values = answer.values[config.evaluation.fusion]
-    row: dict[str, Any] = {
-        "score": _written_score(config, values),
-        "predicted": label_of(values, data.label_kind, data.classes, data.marginal, thresholds),
-    }
-    if data.label_kind != "numeric":
-        row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
-    return row | trust | {"tiles": len(answer.tile_values), "error": ""}
-
-
-def _written_score(config: ml_collections.ConfigDict, values: np.ndarray) -> float:
-    data = config.data
-    score = written_score(
-        values, data.label_kind, data.minimum, data.maximum, data.higher_is_better
-    )
-    return float(score)

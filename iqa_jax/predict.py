@@ -15,7 +15,7 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import Picture, TileSource, pictures_of
 from iqa_jax import setup
 from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
-from iqa_jax.evaluate import answer_row
+from iqa_jax.predictions import answer_row
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
 from iqa_jax.tables import TABLE_WRITERS
