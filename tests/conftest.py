@@ -81,6 +81,14 @@ def make_tiny_config(manifest: Path):
 
 
 @pytest.fixture
+def one_device(monkeypatch):
+    """Lets a program run on one device: XLA compiles it for minutes over eight virtual ones."""
+    for name in ("devices", "local_devices"):
+        monkeypatch.setattr(jax, name, lambda devices=jax.devices()[:1]: devices)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
+@pytest.fixture
 def tiny_config(tiny_manifest):
     """The config of a tiny run; change it freely."""
     return make_tiny_config(tiny_manifest)

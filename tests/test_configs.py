@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 from pathlib import Path
 
-import jax
 import pytest
 from ml_collections import ConfigDict
 
@@ -48,14 +47,6 @@ def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
-
-
-@pytest.fixture
-def one_device(monkeypatch):
-    """Lets a program run on one device: XLA compiles it for minutes over eight virtual ones."""
-    for name in ("devices", "local_devices"):
-        monkeypatch.setattr(jax, name, lambda devices=jax.devices()[:1]: devices)
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
 
 
 # The default is what every tiny run of the other tests trains.

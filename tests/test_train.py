@@ -139,6 +139,7 @@ def test_early_stopping_stops_and_stays_stopped(tiny_config, tmp_path, capsys):
         assert [entry["step"] for entry in workdir.history()] == [3, 6]
 
 
+@pytest.mark.usefixtures("one_device")
 def test_all_images_can_be_trained_on_for_all_epochs(tiny_config, tiny_manifest, tmp_path, capsys):
     table = pd.read_csv(tiny_manifest).drop(columns="split")
     table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
