@@ -84,6 +84,7 @@ def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir)
       The signal that stopped it, or 0.
     """
     workdir.write_features(data.features)
+    workdir.write_text("audit.txt", data.audit)
     return _Loop(config, data, workdir).run()
 
 

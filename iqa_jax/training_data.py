@@ -43,6 +43,7 @@ class TrainingData:
       index: the training tiles.
       features: hand-crafted features, scaled on the training tiles.
       targets: name -> [image, ...], joined to a batch by its `image_id`.
+      audit: what was found in the images, as text.
       embeddings: of all images, where the encoder is frozen and the config asks for the cache.
     """
 
@@ -51,6 +52,7 @@ class TrainingData:
     index: TileIndex
     features: FeatureTable
     targets: Mapping[str, np.ndarray]
+    audit: str
     embeddings: CachedEmbeddings | None
 
     def examples(self, tiles_per_bag: int) -> int:
@@ -109,7 +111,8 @@ def prepare_training(
     embeddings = None
     if config.bags.cached:
         embeddings = cache_embeddings(config, initial_variables(config), source)
-    return TrainingData(manifest, source, index, features, targets, embeddings)
+    text = format_audit(found)
+    return TrainingData(manifest, source, index, features, targets, text, embeddings)
 
 
 def _audit(

@@ -94,7 +94,9 @@ def test_two_random_splits_end_to_end(config, tmp_path, monkeypatch, capsys):
     predicted = pd.read_csv(splits[1].folder / "predictions_test.csv")
     assert set(predicted["path"]) == set(lists[1]["name"][lists[1]["split"] == "test"])
 
-    # Its workdirs are workdirs, whose manifest is found again with the same splits.
+    # Its workdirs are workdirs: what an evaluation reads is there.
+    assert splits[1].read_text("audit.txt") == (folder / "split_1" / "audit.txt").read_text()
+    # Their manifest is found again with the same splits.
     about = splits[1].read_json("manifest.json")
     found = setup.manifest_from_config(splits[1].config(), about["path"])
     assert found.digest == about["sha256"]
