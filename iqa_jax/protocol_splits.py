@@ -1,7 +1,6 @@
 """Draws the splits of a protocol, and refuses those that leak."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import ml_collections
 import numpy as np
@@ -13,9 +12,7 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from input_pipeline.splits import assign_splits, leave_groups_out
 from iqa_jax import setup
-from iqa_jax.config import WEIGHTS
-from iqa_jax.training_data import TrainingError
-from iqa_jax.workdir import Workdir
+from iqa_jax.training_data import TrainingError, images_of_the_encoder
 
 _SHOWN_LEAKS = 10
 
@@ -87,7 +84,7 @@ def refuse_leaks(
     """
     known = identify_images(whole, setup.source_from_config(config, whole))
     other = identify_images(*tested) if tested else None
-    before = _images_of_the_encoder(config)
+    before = images_of_the_encoder(config)
     for number, split in enumerate(splits):
         is_test = split == "test"
         trained = known[~is_test] if before is None else pd.concat([known[~is_test], before])
@@ -102,21 +99,3 @@ def refuse_leaks(
                 "data sets call different groups by different names, and take no encoder "
                 "(model.weights) that was trained on what is tested."
             )
-
-
-def _images_of_the_encoder(config: ml_collections.ConfigDict) -> pd.DataFrame | None:
-    """Identifies what trained the run whose encoder is taken, and those before; None without."""
-    found, weights = [], config.model.weights
-    while weights not in WEIGHTS:
-        run = Workdir(weights)
-        theirs, path = run.config(), run.read_json("manifest.json")["path"]
-        if not Path(path).exists():
-            raise TrainingError(
-                f"{path}, which trained the encoder of {run.folder}, is gone: whether it has seen "
-                "what is tested cannot be told. Put it back, or start from other model.weights."
-            )
-        manifest = setup.manifest_from_config(theirs, path)
-        images = identify_images(manifest, setup.source_from_config(theirs, manifest))
-        found.append(images[manifest.images["split"].isin(("train", "val")).to_numpy()])
-        weights = theirs.model.weights
-    return pd.concat(found) if found else None

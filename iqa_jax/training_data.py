@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import grain
 import jax
 import ml_collections
 import numpy as np
+import pandas as pd
 
 from input_pipeline.audit import Audit, audit, format_audit
 from input_pipeline.bags import (
@@ -19,15 +21,20 @@ from input_pipeline.bags import (
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import FeatureTable
+from input_pipeline.leaks import find_leaks, identify_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
+from iqa_jax.config import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.progress import meter, say
 from iqa_jax.targets import targets_from_config
 from iqa_jax.variables import initial_variables
 from iqa_jax.workdir import Workdir
+
+
+_SHOWN_LEAKS = 5
 
 
 class TrainingError(RuntimeError):
@@ -106,6 +113,7 @@ def prepare_training(
     targets = targets_from_config(config, manifest)
     source = setup.source_from_config(config, manifest, cached=True)
     found = _audit(config, manifest, source, workdir)
+    _refuse_seen(config, manifest, source)
     index = _index(config, manifest, source, found, workdir)
     features = fit_index_features(config.data.features, index, manifest.images)
     embeddings = None
@@ -113,6 +121,48 @@ def prepare_training(
         embeddings = cache_embeddings(config, initial_variables(config), source)
     text = format_audit(found)
     return TrainingData(manifest, source, index, features, targets, text, embeddings)
+
+
+def images_of_the_encoder(config: ml_collections.ConfigDict) -> pd.DataFrame | None:
+    """Identifies what trained the run whose encoder is taken, and those before; None without.
+
+    Returns:
+      As `identify_images`.
+
+    Raises:
+      TrainingError: a manifest is gone, so it cannot be told.
+    """
+    found, weights = [], config.model.weights
+    while weights not in WEIGHTS:
+        run = Workdir(weights)
+        theirs, path = run.config(), run.read_json("manifest.json")["path"]
+        if not Path(path).exists():
+            raise TrainingError(
+                f"{path}, which trained the encoder of {run.folder}, is gone: whether it has seen "
+                "what is tested cannot be told. Put it back, or start from other model.weights."
+            )
+        manifest = setup.manifest_from_config(theirs, path)
+        images = identify_images(manifest, setup.source_from_config(theirs, manifest))
+        found.append(images[manifest.images["split"].isin(("train", "val")).to_numpy()])
+        weights = theirs.model.weights
+    return pd.concat(found) if found else None
+
+
+def _refuse_seen(config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource) -> None:
+    """Makes sure that the run whose encoder is taken has not seen what is tested here."""
+    before = images_of_the_encoder(config)
+    if before is None:
+        return
+    is_tested = ~manifest.images["split"].isin(("train", "val"))
+    leaks = find_leaks(before, identify_images(manifest, source)[is_tested.to_numpy()])
+    if leaks:
+        raise TrainingError(
+            f"{config.model.weights}, whose encoder is taken, has seen what is tested here:\n"
+            + "\n".join(f"  {leak}" for leak in leaks[:_SHOWN_LEAKS])
+            + (f"\n  … and {len(leaks) - _SHOWN_LEAKS} more" if leaks[_SHOWN_LEAKS:] else "")
+            + "\nDraw both runs' splits by the same seed and data.fractions, or train on all images "
+            'of both: data.fractions="(1.0, 0.0, 0.0)".'
+        )
 
 
 def _audit(

@@ -2,9 +2,12 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from iqa_jax.config import ConfigError, check_config
+from iqa_jax.train import train
+from iqa_jax.training_data import TrainingError
 from iqa_jax.variables import initial_variables, restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
@@ -52,3 +55,18 @@ def test_weights_that_are_nowhere_are_refused(tiny_config, tmp_path):
     tiny_config.model.weights = str(tmp_path / "no_run")
     with pytest.raises(ConfigError, match="no_run.*give imagenet, none, or the workdir of a run"):
         check_config(tiny_config)
+
+
+def test_an_encoder_that_has_seen_what_is_tested_is_refused(
+    tiny_config, tiny_manifest, tiny_run, tmp_path
+):
+    table = pd.read_csv(tiny_manifest)
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    # One of its training scenes is tested here.
+    table.loc[table["group"] == "scene1", "split"] = "test"
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    tiny_config.data.manifest = str(tmp_path / "manifest.csv")
+    tiny_config.model.weights = str(tiny_run)
+    with pytest.raises(TrainingError, match="has seen what is tested here:\n.*scene1_0.png"):
+        train(tiny_config, str(tmp_path / "run"), "")
+    assert not Workdir(tmp_path / "run").last.steps
