@@ -13,6 +13,8 @@ from input_pipeline.manifest import Manifest, name_rows
 from input_pipeline.sources import TileSource
 from input_pipeline.images import ImageError
 
+_SHOWN = 10
+
 
 def identify_images(manifest: Manifest, source: TileSource) -> pd.DataFrame:
     """Says of each image what would give it away elsewhere.
@@ -72,6 +74,14 @@ def find_leaks(trained: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
                 f"tested on ({name_rows(there['file_row'])})"
             )
     return leaks
+
+
+def format_leaks(leaks: Sequence[str]) -> str:
+    """Lays leaks out one to a line, the first of them where there are many."""
+    lines = [f"  {leak}" for leak in leaks[:_SHOWN]]
+    if len(leaks) > _SHOWN:
+        lines.append(f"  … and {len(leaks) - _SHOWN} more")
+    return "\n".join(lines)
 
 
 def _names(rows: pd.DataFrame) -> str:

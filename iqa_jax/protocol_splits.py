@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
 
-from input_pipeline.leaks import find_leaks, identify_images
+from input_pipeline.leaks import find_leaks, format_leaks, identify_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from input_pipeline.splits import assign_splits, leave_groups_out
 from iqa_jax import setup
 from iqa_jax.training_data import TrainingError, images_of_the_encoder
-
-_SHOWN_LEAKS = 10
 
 
 def draw_splits(
@@ -90,12 +88,9 @@ def refuse_leaks(
         trained = known[~is_test] if before is None else pd.concat([known[~is_test], before])
         leaks = find_leaks(trained, known[is_test] if other is None else other)
         if leaks:
-            more = len(leaks) - _SHOWN_LEAKS
             raise TrainingError(
-                f"split {number} leaks, and no figure is given:\n"
-                + "\n".join(f"  {leak}" for leak in leaks[:_SHOWN_LEAKS])
-                + (f"\n  … and {more} more" if more > 0 else "")
-                + "\nGive images of one scene or source one group, keep one of equal files, in two "
+                f"split {number} leaks, and no figure is given:\n{format_leaks(leaks)}"
+                "\nGive images of one scene or source one group, keep one of equal files, in two "
                 "data sets call different groups by different names, and take no encoder "
                 "(model.weights) that was trained on what is tested."
             )

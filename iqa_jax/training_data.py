@@ -21,7 +21,7 @@ from input_pipeline.bags import (
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import FeatureTable
-from input_pipeline.leaks import find_leaks, identify_images
+from input_pipeline.leaks import find_leaks, format_leaks, identify_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
@@ -32,9 +32,6 @@ from iqa_jax.progress import meter, say
 from iqa_jax.targets import targets_from_config
 from iqa_jax.variables import initial_variables
 from iqa_jax.workdir import Workdir
-
-
-_SHOWN_LEAKS = 5
 
 
 class TrainingError(RuntimeError):
@@ -158,9 +155,7 @@ def _refuse_seen(config: ml_collections.ConfigDict, manifest: Manifest, source: 
     if leaks:
         raise TrainingError(
             f"{config.model.weights}, whose encoder is taken, has seen what is tested here:\n"
-            + "\n".join(f"  {leak}" for leak in leaks[:_SHOWN_LEAKS])
-            + (f"\n  … and {len(leaks) - _SHOWN_LEAKS} more" if leaks[_SHOWN_LEAKS:] else "")
-            + "\nDraw both runs' splits by the same seed and data.fractions, or train on all images "
+            f"{format_leaks(leaks)}\nDraw both runs' splits by the same seed and data.fractions, or train on all images "
             'of both: data.fractions="(1.0, 0.0, 0.0)".'
         )
 
