@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from input_pipeline.sources import Layout, TileSource
 from input_pipeline.tiles import edge_sum
@@ -12,9 +12,14 @@ from input_pipeline.tiles import edge_sum
 COMPUTED = ("n_tiles", "edge_sum")
 
 
-def edge_sums(source: TileSource, layout: Layout, tiles: UInt8[np.ndarray, "tile s s 3"]):
-    """Counts the edge pixels of all tiles of an image, padding left out."""
-    masks = source.pixel_masks(layout)
+def edge_sums(
+    source: TileSource,
+    layout: Layout,
+    tiles: UInt8[np.ndarray, "tile s s 3"],
+    chosen: Int[np.ndarray, " tile"] | None = None,
+) -> Int[np.ndarray, " tile"]:
+    """Counts the edge pixels of tiles of an image, padding left out; `chosen` as in `tiles`."""
+    masks = source.pixel_masks(layout, chosen)
     return np.array([edge_sum(tile, mask) for tile, mask in zip(tiles, masks, strict=True)])
 
 

@@ -70,14 +70,14 @@ def decode(
         ImageError: if the bytes are no image, damaged, too large, or of a kind without a known
             display range (floating point, 32-bit or signed integers).
     """
-    image = _open(io.BytesIO(data), max_pixels=max_pixels, name=name)
+    image = open_header(io.BytesIO(data), max_pixels=max_pixels, name=name)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise ImageError(
             f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, which lets "
             "damaged files pass as grey areas; set it back to False."
         )
     try:
-        if _orientation(image) > 1:
+        if orientation_of(image) > 1:
             image = ImageOps.exif_transpose(image)
         return np.ascontiguousarray(_to_rgb(image))
     except Exception as error:  # Pillow raises a dozen types for damaged files.
@@ -123,11 +123,11 @@ def read_size(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) 
     """
     try:
         with open(path, "rb") as file:
-            image = _open(file, max_pixels=max_pixels, name=str(path))
+            image = open_header(file, max_pixels=max_pixels, name=str(path))
             width, height = image.size
             # Pillow has already turned the size of a TIFF.
             is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-            is_turned = _orientation(image) >= 5 and not is_tiff
+            is_turned = orientation_of(image) >= 5 and not is_tiff
     except OSError as error:
         raise _unreadable(path, error) from error
     return (width, height) if is_turned else (height, width)
@@ -172,7 +172,7 @@ def list_images(source: str | os.PathLike | Iterable[str | os.PathLike]) -> list
     return sorted(set(found))
 
 
-def _open(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
+def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     """Reads the header and refuses what must not or cannot be decoded."""
     start = file.read(16)
     file.seek(0)
@@ -208,7 +208,7 @@ def _open(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     return image
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
+def orientation_of(image: ImageFile.ImageFile) -> int:
     """Returns the EXIF orientation, 1 (upright) to 8; from 5 on, height and width are swapped."""
     # The base class's method, since the one of PNG decodes the pixels to look for EXIF after
     # them; so EXIF there counts neither for the size nor for the picture.

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Int, UInt8
 
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
-from input_pipeline.tiles import Grid, Tiling, cut, grid, pixel_mask, random_origins
+from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask, random_origins
+from input_pipeline.windows import BandReader, open_bands
 
 
 class CutTiles(NamedTuple):
@@ -35,7 +36,8 @@ class Layout(NamedTuple):
     width: int
 
 
-Picture = str | Path | np.ndarray | CutTiles
+# An ImageError says why there is no picture where there should be one.
+Picture = str | Path | np.ndarray | CutTiles | ImageError
 
 
 class TileSource:
@@ -48,14 +50,23 @@ class TileSource:
       tiling: how to cut.
       max_pixels: larger images are refused.
       cache_bytes: decoded images kept, least recently used dropped first.
+      whole_pixels: larger images are read by bands of rows where their format allows it, and then
+        may have more than `max_pixels`; None to read all images whole.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], tiling: Tiling, *, max_pixels: int, cache_bytes: int = 0
+        self,
+        pictures: Sequence[Picture],
+        tiling: Tiling,
+        *,
+        max_pixels: int,
+        cache_bytes: int = 0,
+        whole_pixels: int | None = None,
     ):
         self.tiling = tiling
         self._pictures = pictures
         self._max_pixels = max_pixels
+        self._whole_pixels = whole_pixels
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
         self._cached = 0
@@ -82,9 +93,20 @@ class TileSource:
             return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
         if isinstance(picture, np.ndarray):
             height, width = picture.shape[:2]
+        elif isinstance(picture, ImageError):
+            raise picture
+        elif bands := self._bands(index):
+            height, width = bands.height, bands.width
         else:
             height, width = read_size(picture, max_pixels=self._max_pixels)
         return Layout(grid(height, width, self.tiling), height, width)
+
+    def pieces(self, index: int, layout: Layout) -> list[Int[np.ndarray, " tile"] | None]:
+        """Says which tiles to cut at a time: those of a row of the grid, or None for all."""
+        if self._bands(index) is None:
+            return [None]
+        numbers = np.arange(len(layout.grid.origins))
+        return np.split(numbers, layout.grid.shape[0])
 
     def tiles(
         self, index: int, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
@@ -103,7 +125,11 @@ class TileSource:
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
             return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
-        return cut(self._pixels(index), layout.grid.origins[chosen], self.tiling.size)
+        origins, size = layout.grid.origins[chosen], self.tiling.size
+        if bands := self._bands(index):
+            top, bottom = needed_rows(layout.height, origins, size)
+            return cut(bands.read(top, bottom), origins - (top, 0), size)
+        return cut(self._pixels(index), origins, size)
 
     def random_tile(
         self, index: int, layout: Layout, number: int, rng: np.random.Generator
@@ -121,9 +147,15 @@ class TileSource:
             tile = cut(self._pixels(index), origins, self.tiling.size)[0]
         return tile, pixel_mask(layout.height, layout.width, origins, self.tiling.size)[0]
 
-    def pixel_masks(self, layout: Layout) -> np.ndarray:
-        """Tells the pixels of each tile that are in the image from padding."""
-        return pixel_mask(layout.height, layout.width, layout.grid.origins, self.tiling.size)
+    def pixel_masks(
+        self, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
+    ) -> Bool[np.ndarray, "tile size size"]:
+        """Tells the pixels of each tile that are in the image from padding.
+
+        Args: as `tiles`.
+        """
+        origins = layout.grid.origins if chosen is None else layout.grid.origins[chosen]
+        return pixel_mask(layout.height, layout.width, origins, self.tiling.size)
 
     def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
         """Gives a whole picture, put together from its tiles where it is given so."""
@@ -149,7 +181,10 @@ class TileSource:
         is_cut = isinstance(picture, CutTiles)
         for path in picture.paths if is_cut else [picture]:
             try:
-                digest.update(Path(path).read_bytes())
+                with open(path, "rb") as file:
+                    # In pieces: a file may be larger than memory.
+                    while part := file.read(1 << 20):
+                        digest.update(part)
             except OSError as error:
                 raise ImageError(f"{path}: cannot be read: {error.strerror or error}.") from error
         if is_cut:
@@ -164,6 +199,12 @@ class TileSource:
                 f"tiles.size = {size}; set tiles.size to the size of the tile files."
             )
         return cut(tile, np.zeros((1, 2), np.int32), size)[0]
+
+    def _bands(self, index: int) -> BandReader | None:
+        picture = self._pictures[index]
+        if self._whole_pixels is None or not isinstance(picture, (str, Path)):
+            return None
+        return open_bands(picture, self._whole_pixels)
 
     def _pixels(self, index: int) -> np.ndarray:
         picture = self._pictures[index]
