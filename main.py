@@ -6,7 +6,8 @@ python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=protocol --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
-python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv \
+    [--shard=0/8] [--deduplicate]
 python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
 """
 
@@ -26,7 +27,7 @@ _MODES = {
     "protocol": ("run_protocol", ["config", "workdir"], []),
     "compare_runs": ("compare_runs", ["workdir", "other"], []),
     "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
-    "predict": ("predict", ["workdir", "images"], ["output"]),
+    "predict": ("predict", ["workdir", "images"], ["output", "shard", "deduplicate"]),
     "explain": ("explain", ["workdir", "images", "output"], []),
 }
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
@@ -39,6 +40,8 @@ _IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or t
 _OUTPUT = flags.DEFINE_string(
     "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain: a folder."
 )
+_SHARD = flags.DEFINE_string("shard", "", "predict: i/n, the i-th (from 0) of n parts of the list.")
+_DEDUPLICATE = flags.DEFINE_bool("deduplicate", False, "predict: score equal files once.")
 
 
 def _check_flags() -> None:
@@ -87,6 +90,8 @@ def _run() -> int:
         return run(workdir, _SPLIT.value, _MANIFEST.value, command)
     if mode == "compare_runs":
         return run(workdir, Workdir(_OTHER.value), command)
+    if mode == "predict":
+        return run(workdir, _IMAGES.value, _OUTPUT.value, _SHARD.value, _DEDUPLICATE.value)
     return run(workdir, _IMAGES.value, _OUTPUT.value)
 
 

@@ -111,9 +111,7 @@ def cut(
     return tiles
 
 
-def needed_rows(
-    height: int, origins: Int[np.ndarray, "tile 2"], size: int
-) -> tuple[int, int]:
+def needed_rows(height: int, origins: Int[np.ndarray, "tile 2"], size: int) -> tuple[int, int]:
     """Gives the rows of an image that some tiles are made of, mirrored ones included.
 
     A band of these rows can stand for the image in `cut`, once the band's first row is taken off

@@ -5,7 +5,6 @@ touches are wrapped as a small TIFF of their own and go through the decoder of e
 the pixels are those of the whole image, bit for bit, whatever the compression.
 """
 
-import io
 import os
 import struct
 from collections.abc import Sequence
