@@ -45,7 +45,9 @@ def test_a_stopped_start_is_gone_on_with(tmp_path, ending):
     fill(target, 8, finish=False)
     fill(target, 11)
     read = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    table = read.get(ending, lambda path: pd.read_json(path, lines=True, precise_float=True))(target)
+    table = read.get(ending, lambda path: pd.read_json(path, lines=True, precise_float=True))(
+        target
+    )
     assert list(table.columns) == list(COLUMNS)
     assert list(table["path"]) == [f"{number}.jpg" for number in range(11)]
     assert list(table["score"]) == [number / 7 for number in range(11)]

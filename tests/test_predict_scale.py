@@ -96,9 +96,7 @@ def test_shards_are_the_whole(tiny_run, photos):
 
 
 @pytest.mark.parametrize("deduplicate", [False, True])
-def test_a_stopped_start_scores_the_rest_alone(
-    tiny_run, photos, encoded, monkeypatch, deduplicate
-):
+def test_a_stopped_start_scores_the_rest_alone(tiny_run, photos, encoded, monkeypatch, deduplicate):
     whole = start(tiny_run, photos, "whole.csv", deduplicate=deduplicate)
     add = parts_module.Parts.add
 
@@ -180,11 +178,10 @@ def test_an_image_read_by_bands_has_the_same_answer(tiny_run, tmp_path, monkeypa
     for number, rows in enumerate((16, 7)):
         image = Image.fromarray(np.roll(photo, 40 * number, axis=2))
         image.save(tmp_path / f"{number}.tif", compression="tiff_lzw", tiffinfo={278: rows})
-    whole = read_bands = None
     paths = [tmp_path / "0.tif", tmp_path / "1.tif"]
     whole = scorer.score(paths)
     monkeypatch.setattr(predict_module, "_WHOLE_PIXELS", 1000)
-    monkeypatch.setattr(scorer.config.data, "max_pixels", 1000)
+    monkeypatch.setitem(scorer.config.data, "max_pixels", 1000)
     read_bands = scorer.score(paths)
     assert list(read_bands["tiles"]) == list(whole["tiles"]) == [35, 35]
     assert (read_bands["error"] == "").all()
