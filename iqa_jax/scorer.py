@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from input_pipeline.bags import Bag
 from input_pipeline.sources import Layout
@@ -156,10 +157,10 @@ class Scorer:
 
         def encode():
             nonlocal filled
-            chunk[filled:] = 0
             passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
             passes = jax.device_put(passes, self._over_passes)
-            embeddings = np.asarray(self._encode(variables, passes))
+            count = -(-filled // self._per_pass)
+            embeddings = np.asarray(self._encode(variables, passes, count))
             embeddings, filled = embeddings.reshape(self._chunk, -1)[:filled], 0
             for bag, parts in waiting:
                 missing = len(bag.tiles) - sum(map(len, parts))
@@ -259,10 +260,20 @@ class Scorer:
 
 
 def _encode_passes(
-    variables: Any, passes: UInt8[Array, "pass n height width 3"], *, model: QualityModel
+    variables: Any,
+    passes: UInt8[Array, "pass n height width 3"],
+    count: Int[Array, ""],
+    *,
+    model: QualityModel,
 ) -> Float[Array, "pass n dim"]:
-    """Gives the embeddings of tiles, some at a time."""
-    return jax.lax.map(partial(encode_step, variables, model=model), passes)
+    """Gives the embeddings of the tiles of the first so many passes, some at a time."""
+    encode = partial(encode_step, variables, model=model)
+    one = jax.eval_shape(encode, passes[0])
+    embeddings = jnp.zeros((len(passes), *one.shape), one.dtype)
+    # A loop and not a `scan`: what a chunk is not filled with costs no time.
+    return jax.lax.fori_loop(
+        0, count, lambda index, done: done.at[index].set(encode(passes[index])), embeddings
+    )
 
 
 def _join(pieces: list[tuple[Bag, np.ndarray]]) -> tuple[Bag, np.ndarray]:
