@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
-    data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
+    data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
 

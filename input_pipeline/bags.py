@@ -23,7 +23,7 @@ from input_pipeline.tiles import edge_sum, within_band
 from input_pipeline.views import PLAIN, View, tiles_of_views
 
 NO_LIMIT = np.iinfo(np.int64).max
-# Of pictures that wait for their turn, decoded.
+# Of pictures that are being decoded, or wait for their turn.
 _AHEAD_BYTES = 256 << 20
 
 
@@ -358,12 +358,12 @@ def whole_bags(
 def _piece_bytes(
     piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int
 ) -> int:
-    """Estimates the memory that decoding and cutting takes: all pixels once, and once per view."""
+    """Estimates the memory that a piece takes: three copies in the decoder, and its tiles."""
     _, layout, chosen, _ = piece
     if isinstance(layout, ImageError):
         return 0
     share = 1 if chosen is None else len(chosen) / len(layout.grid.origins)
-    return int(3 * layout.height * layout.width * share * (1 + views))
+    return int(3 * layout.height * layout.width * share * (3 + views))
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:

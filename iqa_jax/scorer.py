@@ -176,8 +176,9 @@ class Scorer:
                 embeddings = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
                 pieces.append((bare, embeddings))
                 if bag.is_last:
-                    yield _join(pieces)
+                    joined = _join(pieces)
                     pieces.clear()
+                    yield joined
 
         for bag in bags:
             waiting.append((bag, []))
