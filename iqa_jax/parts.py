@@ -66,7 +66,6 @@ class Parts:
             # What a kill has left behind after the table was complete.
             shutil.rmtree(self._trash, ignore_errors=True)
             self.folder.mkdir(exist_ok=True)
-            names = sorted(entry.name for entry in self.folder.iterdir())
             if not path.exists():
                 _write(path, json.dumps(about))
             known = json.loads(path.read_text(encoding="utf-8"))
@@ -79,14 +78,7 @@ class Parts:
                 f"{', '.join(changed)}. Undo it to go on there; or delete that folder, or give "
                 "another --output, to start anew."
             )
-        for match in filter(None, map(_NAME.fullmatch, names)):
-            start, stop = map(int, match.groups())
-            if start != self.done:
-                raise WorkdirError(
-                    f"{self.folder}: there should be a part from row {self.done} on, but the next "
-                    f"is {match.string}; delete that and those after it to go on."
-                )
-            self.done = stop
+        self.done = self._count()
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Takes the next row.
@@ -115,9 +107,11 @@ class Parts:
           How many rows have an error.
 
         Raises:
-          WorkdirError: it cannot be written; the parts are kept.
+          WorkdirError: it cannot be written, or another process has written parts too; the parts
+            are kept.
         """
         self._write_part()
+        self._count()
         aside, errors = self.target.with_name(self.target.name + ".part"), 0
         try:
             with TABLE_WRITERS[self.target.suffix](aside, columns) as write:
@@ -137,6 +131,21 @@ class Parts:
     @property
     def _trash(self) -> Path:
         return self.folder.with_suffix(".parts-done")
+
+    def _count(self) -> int:
+        """Counts the rows of the parts, each of which must go on where the one before it ends."""
+        done = 0
+        for name in sorted(entry.name for entry in self.folder.iterdir()):
+            if match := _NAME.fullmatch(name):
+                start, stop = map(int, match.groups())
+                if start != done:
+                    raise WorkdirError(
+                        f"{self.folder}: there should be a part from row {done} on, but the next "
+                        f"is {name}; see that one process alone writes there, and delete that and "
+                        "those after it to go on."
+                    )
+                done = stop
+        return done
 
     def _write_part(self) -> None:
         self._written = time.monotonic()

@@ -122,6 +122,20 @@ def test_a_missing_part_is_noticed(tmp_path):
     assert list(pd.read_csv(target)["path"]) == [f"{number}.jpg" for number in range(9)]
 
 
+def test_two_processes_at_once_make_no_table(tmp_path):
+    target = tmp_path / "scores.csv"
+    with Parts(target) as one, Parts(target) as other:
+        one.open(ABOUT)
+        other.open(ABOUT)
+        for number in range(3):
+            one.add(row_of(number))
+        other.add(row_of(0))
+        other._write_part()
+        with pytest.raises(WorkdirError, match="one process alone writes there"):
+            one.finish(COLUMNS)
+    assert not target.exists()
+
+
 @pytest.mark.parametrize("full_at", [1, 3, 5])
 def test_a_full_disk_is_a_sentence_and_keeps_what_is_finished(tmp_path, monkeypatch, full_at):
     target, syncs, real = tmp_path / "scores.csv", 0, os.fsync
