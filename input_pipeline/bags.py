@@ -132,7 +132,7 @@ def shuffled_batches(
       balanced: draw every label equally often.
       seed: of order and random numbers.
       threads: that make bags.
-      process, processes: this process makes every `processes`-th example.
+      process, processes: this process makes that part of every batch.
     """
 
     def shuffled(examples, salt):
@@ -143,9 +143,10 @@ def shuffled_batches(
         order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
     else:
         order = shuffled(np.arange(len(labels)), 0)
-    # Shared out after the random numbers are drawn: they do not depend on the number of processes.
-    bags = order.seed(seed).random_map(make_bag)[process::processes]
-    dataset = bags.batch(batch_size // processes)
+    # Shared out after the random numbers are drawn: they do not depend on the number of processes,
+    # nor does the position, which counts batches.
+    shares = order.seed(seed).random_map(make_bag).batch(batch_size // processes)
+    dataset = shares[process::processes]
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(dataset.to_iter_dataset(options))
 

@@ -28,6 +28,7 @@ from iqa_jax import setup
 from iqa_jax.config import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
+from iqa_jax.processes import is_first
 from iqa_jax.progress import meter, say
 from iqa_jax.targets import targets_from_config
 from iqa_jax.variables import initial_variables
@@ -210,7 +211,7 @@ def _index(
         say(f"left out, {manifest.images['name'][image_id]}: {error}")
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
         f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
-    if len(index.dropped):
+    if len(index.dropped) and is_first():
         draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
         say(f"see {workdir.folder / 'edge_filter.png'}")
     labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
