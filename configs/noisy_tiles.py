@@ -11,5 +11,5 @@ from configs import planted_regions
 def get_config() -> ml_collections.ConfigDict:
     config = planted_regions.get_config()
     config.tiles.stride, config.bags.tiles = 64, 1
-    config.loss.tile_weight, config.batch_size, config.epochs = 0.0, 256, 10
+    config.loss.tile_weight, config.batch_size, config.epochs = 0.0, 256, 4
     return config

@@ -74,7 +74,7 @@ def clean(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     dropped = tiles[tiles["reason"] != ""]
     say(f"{config.noise.filter} drops {len(dropped)} of {len(tiles)} training tiles")
     cleaned = None
-    table = _list_dropped(filtered, dropped)
+    table = list_dropped(filtered, dropped)
     if len(dropped):
         cleaned, without = Workdir(filtered / _MEMBER), _copy(config)
         without.data.dropped_tiles = str(table)
@@ -212,8 +212,12 @@ def _train(config: ml_collections.ConfigDict, workdir: Workdir, command: str) ->
     return train(config, str(workdir.folder), command)
 
 
-def _list_dropped(folder: Path, dropped: pd.DataFrame) -> Path:
-    """Writes the table of dropped tiles, unless a run has been trained on another one."""
+def list_dropped(folder: Path, dropped: pd.DataFrame) -> Path:
+    """Writes the table of dropped tiles into the folder of its filter.
+
+    Raises:
+      WorkdirError: a run in that folder has been trained on another table.
+    """
     path, columns = folder / "dropped_tiles.csv", [*PLACE, "label", "confidence", "reason"]
     text = dropped[columns].to_csv(index=False)
     if path.exists() and path.read_text(encoding="utf-8") != text and (folder / _MEMBER).exists():
