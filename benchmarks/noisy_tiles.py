@@ -99,8 +99,8 @@ def measure(config: ml_collections.ConfigDict, true_label: pd.Series, home: Path
     manifest = setup.manifest_from_config(config)
     tiles = judge_tiles(config, manifest, home)
     states = true_states(config, manifest, true_label)
-    state = np.array([states.get(place, "") for place in
-                      tiles[["image", "row", "column"]].itertuples(index=False, name=None)])  # fmt: skip
+    places = tiles[["image", "row", "column"]].itertuples(index=False, name=None)
+    state = np.array([states.get(place, "") for place in places])
     is_known, is_wrong = state != "", state != tiles["label"].to_numpy()
     found = {"tiles": len(tiles), "wrong_share": float(is_wrong[is_known].mean()), "filters": {}}
 

@@ -163,7 +163,7 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.fractions = (0.6, 0.2, 0.2)  # train, val, test; test is drawn by kind random only.
     protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
 
-    # What --mode=clean does: finds training tiles whose label is hardly theirs, trains without them.
+    # What --mode=clean does: find training tiles whose label is hardly theirs, train without them.
     config.noise = noise = ml_collections.ConfigDict()
     noise.folds = 5  # Of the training groups; a tile is judged by a run that never saw its group.
     noise.filter = "confident_learning"  # confident_learning | band | small_loss

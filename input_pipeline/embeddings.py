@@ -85,9 +85,7 @@ def embedding_batches(
         chosen = copies[rng.integers(len(copies)), index.number[rows]]
         return {"embeddings": np.asarray(chosen)}, index.edge_sum[rows]
 
-    return bag_batches(
-        index, images, features, read_tiles, tiles_per_bag=tiles_per_bag, **order
-    )
+    return bag_batches(index, images, features, read_tiles, tiles_per_bag=tiles_per_bag, **order)
 
 
 def embedded_bags(

@@ -84,9 +84,7 @@ def clean(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     return 0
 
 
-def judge_tiles(
-    config: ml_collections.ConfigDict, manifest: Manifest, home: Path
-) -> pd.DataFrame:
+def judge_tiles(config: ml_collections.ConfigDict, manifest: Manifest, home: Path) -> pd.DataFrame:
     """Asks, for every training tile, a run that never saw its group how probable its label is.
 
     Args:

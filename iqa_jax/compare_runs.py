@@ -27,9 +27,7 @@ from iqa_jax.workdir import Workdir, WorkdirError
 
 # Rows that a run trained on, or chose its checkpoint by, compare nothing.
 _FITTED_SPLITS = ("train", "val")
-PAIRED = (
-    f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for both runs"
-)
+PAIRED = f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for both runs"
 
 
 def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:

@@ -90,8 +90,8 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_answers_with_the_average(
     class Killing:
         """Batches of which the second comes with a signal."""
 
-        def __init__(self, *arguments):
-            self._batches, self._taken = real(*arguments), 0
+        def __init__(self, batches):
+            self._batches, self._taken = batches, 0
 
         def __next__(self):
             self._taken += 1
@@ -102,7 +102,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_answers_with_the_average(
         def __getattr__(self, name):
             return getattr(self._batches, name)
 
-    monkeypatch.setattr(TrainingData, "batches", Killing)
+    monkeypatch.setattr(TrainingData, "batches", lambda data, config: Killing(real(data, config)))
     assert run("parts") == signal.SIGTERM
     assert int(last("parts")[0].step) == 2
     monkeypatch.setattr(TrainingData, "batches", real)

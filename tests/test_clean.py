@@ -1,4 +1,4 @@
-"""Cleaning: who judges never saw what it judges, nothing is done twice, only training is filtered."""
+"""Cleaning: who judges never saw what it judges, only training is filtered, nothing done twice."""
 
 import json
 import signal
@@ -90,9 +90,9 @@ def test_killed_in_the_middle_it_goes_on_and_another_filter_shares_the_folds(
     np.testing.assert_allclose(tiles["confidence"], own, rtol=1e-12)
     # Both are the same answers: the fold's image score is the mean over its tiles.
     answers = Workdir(folder / "folds" / "split_0" / "run").read_json("tested.json")
-    scores = dict(zip(answers["names"], np.array(answers["values"]["mean_score"])[:, 1], strict=True))
+    scores = dict(zip(answers["names"], answers["values"]["mean_score"], strict=True))
     means = tiles[tiles["fold"] == 0].groupby("image")["p_good"].mean()
-    np.testing.assert_allclose(means, [scores[name] for name in means.index], rtol=1e-5)
+    np.testing.assert_allclose(means, [scores[name][1] for name in means.index], rtol=1e-5)
 
     dropped = pd.read_csv(folder / "small_loss" / "dropped_tiles.csv")
     assert list(dropped.columns) == ["image", "row", "column", "label", "confidence", "reason"]

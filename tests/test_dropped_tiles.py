@@ -92,7 +92,8 @@ def test_the_list_is_part_of_what_a_run_is(data, tmp_path):
     assert one.dropped_tiles == {(0, 0, 1)} and not manifest.dropped_tiles
     other = drop_tiles(manifest, write(tmp_path, [(name, 1, 1)]))
     assert len({manifest.digest, one.digest, other.digest}) == 3
-    again = drop_tiles(manifest, write(tmp_path, [(name, 0, 1, "x")], ("image", "row", "column", "reason")))
+    with_reason = write(tmp_path, [(name, 0, 1, "x")], ("image", "row", "column", "reason"))
+    again = drop_tiles(manifest, with_reason)
     assert again.digest == one.digest
 
 

@@ -56,9 +56,7 @@ class AveragedState(TrainState):
         # (1 - d) / (1 - dᵗ), to the last bits for d near 1 too.
         share = math.expm1(log_decay) / jnp.expm1(after.step * log_decay)
         newest = {"params": after.params, "batch_stats": after.batch_stats}
-        average = jax.tree.map(
-            lambda old, new: old + share * (new - old), self.average, newest
-        )
+        average = jax.tree.map(lambda old, new: old + share * (new - old), self.average, newest)
         return after.replace(average=average)
 
 
