@@ -19,6 +19,7 @@ import json
 import sys
 from pathlib import Path
 
+import jax
 import ml_collections
 import numpy as np
 import pandas as pd
@@ -136,6 +137,9 @@ def main() -> None:
         table.loc[is_given, column] = [str(folder / path) for path in table[column][is_given]]
     table["split"] = table["split"].replace("holdout", "test")
     table["true_label"] = table["label"]
+    # Dozens of runs share a few programs.
+    cache = Path("~/.cache/iqa_jax/compiled").expanduser()
+    jax.config.update("jax_compilation_cache_dir", str(cache))
     result = {}
     for share in FLIPPED:
         home = arguments.output.resolve() / f"flipped_{share:g}"

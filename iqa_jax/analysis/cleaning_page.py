@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
+from iqa_jax.analysis.colours import colour_stops
 from iqa_jax.analysis.report import template
 from iqa_jax.analysis.report_parts import Table
 from iqa_jax.analysis.report_tables import UNDEFINED, text_table
@@ -27,6 +28,7 @@ def write_cleaning_page(
         sheet=base64.b64encode(sheet.read_bytes()).decode("ascii"),
         command=command,
         undefined=UNDEFINED,
+        colour_bar=colour_stops(),
     )
     # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
     path.write_bytes(page.encode("utf-8", errors="backslashreplace"))
