@@ -4,6 +4,7 @@ python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
 python main.py --mode=check    --config=configs/X.py
 python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=protocol --config=configs/X.py --workdir=DIR
+python main.py --mode=clean    --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
 python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
@@ -24,6 +25,7 @@ _MODES = {
     "train": ("train", ["config", "workdir"], ["distributed"]),
     "compare": ("compare", ["config", "workdir"], []),
     "protocol": ("run_protocol", ["config", "workdir"], []),
+    "clean": ("clean", ["config", "workdir"], []),
     "compare_runs": ("compare_runs", ["workdir", "other"], []),
     "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
     "predict": ("predict", ["workdir", "images"], ["output"]),
@@ -87,7 +89,7 @@ def _run() -> int:
     run = getattr(importlib.import_module(f"iqa_jax.{mode}"), _MODES[mode][0])
     if mode == "check":
         return run(_CONFIG.value)
-    if mode in ("train", "compare", "protocol"):
+    if mode in ("train", "compare", "protocol", "clean"):
         return run(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)
     if mode == "evaluate":

@@ -5,7 +5,7 @@ all tiles of the grid.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -94,6 +94,29 @@ def index_tiles(
     return TileIndex(*table[is_kept].T, layouts, table[~is_kept], errors)
 
 
+def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -> TileIndex:
+    """Takes tiles out of an index.
+
+    Args:
+      index: of the tiles that training may use.
+      dropped: (image_id, row, column) of tiles; those that are not in the index are nothing to it.
+    """
+    places = zip(index.image_id.tolist(), index.number.tolist(), strict=True)
+    is_kept = np.array(
+        [
+            (image_id, *index.layouts[image_id].grid.positions[number].tolist()) not in dropped
+            for image_id, number in places
+        ],
+        bool,
+    )
+    return dataclasses.replace(
+        index,
+        image_id=index.image_id[is_kept],
+        number=index.number[is_kept],
+        edge_sum=index.edge_sum[is_kept],
+    )
+
+
 def fit_index_features(
     names: Sequence[str], index: TileIndex, images: pd.DataFrame
 ) -> FeatureTable:
@@ -165,7 +188,6 @@ def bag_batches(
     index: TileIndex,
     images: pd.DataFrame,
     features: FeatureTable,
-    examples: Sequence[Int[np.ndarray, " row"]],
     read: Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Any]],
     *,
     tiles_per_bag: int,
@@ -177,10 +199,10 @@ def bag_batches(
       index: of the tiles that may be used.
       images: has the labels.
       features: scaling of the hand-crafted features.
-      examples: rows of the index, all of one image, that each example draws its tiles from.
       read: (image_id, rows of the index, random numbers) -> the values of these tiles by name,
         [tile, ...], and their edge sums [tile].
-      tiles_per_bag: so many tiles are drawn anew from an example that has more.
+      tiles_per_bag: 1: every tile is an example; more: every image is one, and so many of its
+        tiles are drawn anew where it has more.
       **order: as in `shuffled_batches`.
 
     Returns:
@@ -188,6 +210,8 @@ def bag_batches(
       `features`, `label`, `mask` and `image_id`.
     """
     labels = images["label"].to_numpy()
+    is_tiles = tiles_per_bag == 1
+    examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
 
     def make_bag(example, rng):
         rows = examples[example]
@@ -235,7 +259,7 @@ def training_batches(
     Args:
       source: of the tiles.
       index, images, features: as in `bag_batches`.
-      tiles_per_bag: 1: every tile is an example; more: every image is one.
+      tiles_per_bag: as in `bag_batches`.
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
       **order: as in `shuffled_batches`.
@@ -254,11 +278,7 @@ def training_batches(
         tiles, edges = zip(*(cut_tile(image_id, row, rng) for row in rows), strict=True)
         return {"tiles": np.stack(tiles)}, edges
 
-    is_tiles = tiles_per_bag == 1
-    examples = list(np.arange(len(index))[:, None]) if is_tiles else rows_by_image(index)
-    return bag_batches(
-        index, images, features, examples, read, tiles_per_bag=tiles_per_bag, **order
-    )
+    return bag_batches(index, images, features, read, tiles_per_bag=tiles_per_bag, **order)
 
 
 @dataclasses.dataclass(frozen=True)

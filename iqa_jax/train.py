@@ -121,7 +121,9 @@ class _Loop:
                 axis_name=self.placement.axis_name,
             )
         )
-        state = create_state(initial_variables(config), optimizer, is_trainable)
+        state = create_state(
+            initial_variables(config), optimizer, is_trainable, config.optimizer.ema_decay
+        )
         self._describe(state)
         if workdir.last.steps:
             state, record = workdir.last.restore(state)

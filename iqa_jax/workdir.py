@@ -28,6 +28,7 @@ _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stop
               "parallel.mode", "compare.fusions", "compare.splits",
               "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
               "protocol.fractions", "protocol.test_manifest",
+              "noise.folds", "noise.filter", "noise.band", "noise.keep_share",
               "tta.flips", "tta.shifts", "tta.scales",
               "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
               "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
