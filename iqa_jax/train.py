@@ -94,7 +94,7 @@ class _Loop:
     def __init__(self, config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir):
         self.config, self.manifest, self.workdir = config, data.manifest, workdir
         self.targets = data.targets
-        self.steps_per_epoch = max(1, data.examples(config.bags.tiles) // config.batch_size)
+        self.steps_per_epoch = max(1, data.examples(config) // config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
         self.evaluator = Evaluator(
@@ -115,6 +115,7 @@ class _Loop:
                 key=jax.random.key(config.seed),
                 total_steps=self.total_steps,
                 tile_weight=config.loss.tile_weight,
+                distortions=setup.changes_from_config(config),
                 axis_name=self.placement.axis_name,
             )
         )

@@ -15,16 +15,22 @@ from input_pipeline.audit import Audit, audit, format_audit
 from input_pipeline.bags import (
     NO_LIMIT,
     TileIndex,
+    bag_maker,
     fit_index_features,
     index_tiles,
+    rows_by_image,
+    tile_reader,
     training_batches,
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import FeatureTable
 from input_pipeline.leaks import find_leaks, format_leaks, identify_images
-from input_pipeline.manifest import Manifest
+from input_pipeline.manifest import PAIR_KINDS, Manifest
+from input_pipeline.pairs import pair_batches
+from input_pipeline.rankings import GROUP_SIZE, ranked_batches
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.config import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
@@ -59,10 +65,24 @@ class TrainingData:
     audit: str
     embeddings: CachedEmbeddings | None
 
-    def examples(self, tiles_per_bag: int) -> int:
-        """Counts the examples of an epoch: tiles, or images where a bag has several."""
-        is_tiles = tiles_per_bag == 1 and self.embeddings is None
-        return len(self.index) if is_tiles else len(np.unique(self.index.image_id))
+    def examples(self, config: ml_collections.ConfigDict) -> int:
+        """Counts the examples of an epoch.
+
+        Tiles, or images where a bag has several; of rankings every level of every kind of
+        distortion of each image; of pairs both images of each.
+        """
+        images = len(np.unique(self.index.image_id))
+        if config.data.label_kind == "ranking":
+            return images * len(setup.distortions_from_config(config)[0]) * GROUP_SIZE
+        if config.data.label_kind == "pairs":
+            return 2 * len(self._pairs())
+        is_tiles = config.bags.tiles == 1 and self.embeddings is None
+        return len(self.index) if is_tiles else images
+
+    def _pairs(self) -> pd.DataFrame:
+        """Gives the pairs to train on: both images can be read, and are of the split `train`."""
+        pairs = self.manifest.pairs
+        return pairs[pairs[["first", "second"]].isin(self.index.image_id).all(axis=1)]
 
     def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
         """Opens the endless stream of training batches."""
@@ -85,15 +105,31 @@ class TrainingData:
                 **order,
             )
         low, high = setup.edge_band_from_config(config)
+        cut = {"random_tiles": config.tiles.random, "low": low, "high": high}
+        if config.data.label_kind in PAIR_KINDS:
+            examples = rows_by_image(self.index)
+            make_bag = bag_maker(
+                self.index,
+                images,
+                self.features,
+                examples,
+                tile_reader(self.source, self.index, **cut),
+                tiles_per_bag=tiles_per_bag,
+            )
+            del order["balanced"]
+            if config.data.label_kind == "ranking":
+                kinds, _ = setup.distortions_from_config(config)
+                return ranked_batches(make_bag, len(examples), kinds, **order)
+            ids = [int(self.index.image_id[rows[0]]) for rows in examples]
+            numbers = {image_id: number for number, image_id in enumerate(ids)}
+            return pair_batches(make_bag, numbers, self._pairs(), **order)
         return training_batches(
             self.source,
             self.index,
             images,
             self.features,
             tiles_per_bag=tiles_per_bag,
-            random_tiles=config.tiles.random,
-            low=low,
-            high=high,
+            **cut,
             **order,
         )
 
@@ -192,7 +228,7 @@ def _index(
     train_ids = [
         image_id
         for image_id, label in manifest.split("train")["label"].items()
-        if image_id not in found.bad_images and (kind == "numeric" or label >= 0)
+        if image_id not in found.bad_images and (kind in SCORE_KINDS or label >= 0)
     ]
     low, high = setup.edge_band_from_config(config)
     with meter("tiles of", len(train_ids)) as progress:
@@ -221,4 +257,6 @@ def _index(
             f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
             f"tiles.edge_sum_min ({low}) and tiles.edge_sum_max ({config.tiles.edge_sum_max})."
         )
+    if kind == "pairs" and not manifest.pairs[["first", "second"]].isin(train_ids).all(axis=1).any():
+        raise TrainingError("no pair is left to train on: of each, an image cannot be read.")
     return index

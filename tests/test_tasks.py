@@ -11,7 +11,7 @@ import pytest
 
 from configs import default
 from iqa_jax import setup
-from iqa_jax.analysis.answers import written_score
+from iqa_jax.analysis.answers import SCORE_KINDS, written_score
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
@@ -30,6 +30,7 @@ def _task(kind, name, **changes):
         "maximum": 5.0,
         "bins": 9,
         "plcc_weight": 0.0,
+        "margin": 0.1,
     }
     return TASKS[kind][name](**arguments | changes)
 
@@ -44,6 +45,8 @@ def test_the_default_losses():
         "ordered": "cross_entropy",
         "unordered": "cross_entropy",
         "numeric": "huber",
+        "ranking": "hinge",
+        "pairs": "logistic",
     }
 
 
@@ -54,7 +57,7 @@ def test_answers_are_distributions_or_scores_for_any_logits(kind, name):
         logits = size * _RNG.normal(size=(3, 6, task.outputs)).astype(np.float32)
         values = np.asarray(task.predict(jnp.array(logits)))
         assert np.isfinite(values).all()
-        if kind == "numeric":
+        if kind in SCORE_KINDS:
             assert values.shape == (3, 6, 1)
         else:
             assert values.shape == (3, 6, 2 if kind == "binary" else 5)
@@ -114,6 +117,19 @@ def test_regression_keeps_the_scale(name):
     assert task.batch_loss is None
 
 
+@pytest.mark.parametrize("name", TASKS["ranking"])
+def test_comparing_knows_pairs_and_the_scale_of_the_margin(name):
+    narrow = _task("ranking", name, minimum=20.0, maximum=80.0)
+    np.testing.assert_allclose(narrow.predict(jnp.array([[-1.0], [0.5]]))[:, 0], [20, 65])
+    label, weight = jnp.array([[0, 0], [0, -1]]), jnp.ones(2)
+    assert (narrow.loss(jnp.ones((2, 1)), label) == 0).all()
+    # A tenth of the range is 0.2 of the output from -1 to 1.
+    losses = [narrow.batch_loss(jnp.array([[lead], [0.0]]), label, weight) for lead in (0, 0.2, 0.4)]
+    assert losses[0] > losses[1] >= losses[2]
+    if name == "hinge":
+        np.testing.assert_allclose(losses, [0.1, 0, 0], atol=1e-7)
+
+
 def test_the_plcc_term_is_added_to_a_loss_that_keeps_the_scale():
     task = _task("numeric", "l2", plcc_weight=2.0)
     logits, label = jnp.array([[0.1], [0.2], [0.9]]), jnp.array([3.0, 4.0, 1.0])
@@ -167,7 +183,9 @@ _NO_CHANGE = {
 
 def _batch(kind, name):
     rng = np.random.default_rng(1)
-    if kind != "numeric":
+    if kind in ("ranking", "pairs"):
+        label = np.stack([np.arange(16) // 6, -(np.arange(16) % 6)], axis=1).astype(np.int32)
+    elif kind != "numeric":
         label = rng.integers(0, 2 if kind == "binary" else 5, 16).astype(np.int32)
     elif name == "emd":
         label = rng.dirichlet(np.ones(9), 16).astype(np.float32)
@@ -213,6 +231,8 @@ def _update(task, batch, placement):
         ("ordered", "corn", {}),
         ("numeric", "emd", {}),
         ("numeric", "l2", {"plcc_weight": 0.7}),
+        ("ranking", "hinge", {}),
+        ("pairs", "probit", {}),
     ],
 )
 def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes):
@@ -263,6 +283,6 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
         assert head["bias"].shape == (2,)
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
-    width = {"coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
+    width = {"hinge": 1, "logistic": 1, "probit": 1, "coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
     expected = {"huber": 1, "l1": 1, "l2": 1, "emd": 10} if kind == "numeric" else width
     assert task.outputs == expected.get(name, 3)
