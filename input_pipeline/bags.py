@@ -225,7 +225,10 @@ def bag_batches(
     tiles_per_bag: int,
     **order: Any,
 ) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags; arguments of `bag_maker`, `shuffled_batches`."""
+    """Makes the stream of training batches of bags.
+
+    Arguments as in `bag_maker` and `shuffled_batches`.
+    """
     make_bag = bag_maker(index, images, features, examples, read, tiles_per_bag=tiles_per_bag)
     first = np.array([rows[0] for rows in examples])
     labels = images["label"].to_numpy()[index.image_id[first]]

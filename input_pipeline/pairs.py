@@ -11,6 +11,7 @@ Images that are compared, by one another or through others, are one group: no im
 splits, and no pair is between two.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ from input_pipeline.splits import assign_splits
 from input_pipeline.table_files import ManifestError, read_table, suggest
 
 COLUMNS = ("path_a", "path_b", "preference")
-PREFERENCES = {"a": 1.0, "1": 1.0, "1.0": 1.0, "b": 0.0, "0": 0.0, "0.0": 0.0, "tie": 0.5, "0.5": 0.5}
+PREFERENCES = {
+    **dict.fromkeys(("a", "1", "1.0"), 1.0),
+    **dict.fromkeys(("b", "0", "0.0"), 0.0),
+    **dict.fromkeys(("tie", "0.5"), 0.5),
+}
 
 
 def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -> Manifest:
@@ -68,7 +73,9 @@ def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -
         for row, cell in table["preference"][preference.isna()].items()
         if cell
     ]
-    sides = [table[name].map(lambda text: str((path.parent / text).resolve())) for name in COLUMNS[:2]]
+    sides = [
+        table[name].map(lambda text: os.path.normpath(path.parent / text)) for name in COLUMNS[:2]
+    ]
     problems += [
         (row, "an image is compared with itself") for row in table.index[sides[0] == sides[1]]
     ]

@@ -82,7 +82,9 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
     if REFERENCE not in compare.fusions:
         problems.append(f"compare.fusions lacks {REFERENCE}, which the others are compared with")
     if config.data.label_kind in PAIR_KINDS:
-        problems.append(f"fusions are compared by labels of images, which {config.data.label_kind} has not")
+        problems.append(
+            f"fusions are compared by labels of images, which {config.data.label_kind} has not"
+        )
     if compare.splits < 1:
         problems.append(f"compare.splits is {compare.splits}; it must be 1 or more")
     if len(compare.fractions) != 3:

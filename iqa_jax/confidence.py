@@ -177,15 +177,15 @@ def fit_confidence(
     uncertainty = config.uncertainty
     good, known = _labelled(config, answers, images["label"].to_numpy())
     quantile = conformal_quantile(_conformal_scores(config, good, known), uncertainty.coverage)
-    if config.data.label_kind in PAIR_KINDS:
-        pass  # An image alone has no label that an interval could hold.
-    elif quantile is None:
+    # Where pairs are compared, an image alone has no label that an interval could hold.
+    is_labelled = config.data.label_kind not in PAIR_KINDS
+    if quantile is None and is_labelled:
         what = "lower, upper" if config.data.label_kind == "numeric" else "abstain"
         say(
             f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a "
             f"coverage of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}"
         )
-    elif (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
+    elif is_labelled and (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
         say(
             f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage "
             f"of {uncertainty.coverage:g} is promised for images of these, not of new ones"

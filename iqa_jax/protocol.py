@@ -135,7 +135,9 @@ def _check(config: ml_collections.ConfigDict) -> None:
     if bool(protocol.test_manifest) != (protocol.kind == "cross_dataset"):
         problems.append('protocol.test_manifest goes with protocol.kind "cross_dataset"')
     if config.data.label_kind in PAIR_KINDS:
-        problems.append(f"a protocol tests labels of images, which {config.data.label_kind} has not")
+        problems.append(
+            f"a protocol tests labels of images, which {config.data.label_kind} has not"
+        )
     if config.data.split_rows:
         problems.append("data.split_rows gives one split; a protocol draws its own")
     if problems:

@@ -75,14 +75,9 @@ class TrainingData:
         if config.data.label_kind == "ranking":
             return images * len(setup.distortions_from_config(config)[0]) * GROUP_SIZE
         if config.data.label_kind == "pairs":
-            return 2 * len(self._pairs())
+            return 2 * len(training_pairs(self.manifest.pairs, self.index))
         is_tiles = config.bags.tiles == 1 and self.embeddings is None
         return len(self.index) if is_tiles else images
-
-    def _pairs(self) -> pd.DataFrame:
-        """Gives the pairs to train on: both images can be read, and are of the split `train`."""
-        pairs = self.manifest.pairs
-        return pairs[pairs[["first", "second"]].isin(self.index.image_id).all(axis=1)]
 
     def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
         """Opens the endless stream of training batches."""
@@ -122,7 +117,8 @@ class TrainingData:
                 return ranked_batches(make_bag, len(examples), kinds, **order)
             ids = [int(self.index.image_id[rows[0]]) for rows in examples]
             numbers = {image_id: number for number, image_id in enumerate(ids)}
-            return pair_batches(make_bag, numbers, self._pairs(), **order)
+            pairs = training_pairs(self.manifest.pairs, self.index)
+            return pair_batches(make_bag, numbers, pairs, **order)
         return training_batches(
             self.source,
             self.index,
@@ -132,6 +128,11 @@ class TrainingData:
             **cut,
             **order,
         )
+
+
+def training_pairs(pairs: pd.DataFrame, index: TileIndex) -> pd.DataFrame:
+    """Gives the pairs of which both images have tiles to train on."""
+    return pairs[pairs[["first", "second"]].isin(index.image_id).all(axis=1)]
 
 
 def prepare_training(
@@ -257,6 +258,6 @@ def _index(
             f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
             f"tiles.edge_sum_min ({low}) and tiles.edge_sum_max ({config.tiles.edge_sum_max})."
         )
-    if kind == "pairs" and not manifest.pairs[["first", "second"]].isin(train_ids).all(axis=1).any():
+    if kind == "pairs" and not len(training_pairs(manifest.pairs, index)):
         raise TrainingError("no pair is left to train on: of each, an image cannot be read.")
     return index

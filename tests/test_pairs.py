@@ -24,8 +24,8 @@ CHAINS = [f"{k}0.png,{k}1.png,a" for k in range(8)] + [f"{k}2.png,{k}1.png,tie" 
 
 
 def test_images_once_and_preferences_as_written(tmp_path):
-    manifest = read(tmp_path, ["a.png,b.png,a", "c.png,b.png,B", "d.png,a.png,Tie", "e.png,./f.png,0.5",
-                               "g.png,h.png,1", "h.png,i.png,0", "g.png,h.png,b"])  # fmt: skip
+    rows = ["a.png,b.png,a", "c.png,b.png,B", "d.png,a.png,Tie", "e.png,./f.png,0.5"]
+    manifest = read(tmp_path, [*rows, "g.png,h.png,1", "h.png,i.png,0", "g.png,h.png,b"])
     images, pairs = manifest.images, manifest.pairs
     assert sorted(images["name"]) == ["./f.png", *(f"{c}.png" for c in "abcdeghi")]
     assert images["path"].is_unique and (images["label"] == -1).all()
@@ -90,8 +90,8 @@ def test_a_missing_column_is_named(tmp_path):
 
 
 def test_the_digest_knows_the_preferences(tmp_path):
-    digests = {read(tmp_path, [*CHAINS[:-1], f"72.png,71.png,{p}"]).digest for p in ("a", "tie", "b")}
-    assert len(digests) == 3
+    changed = ([*CHAINS[:-1], f"72.png,71.png,{preference}"] for preference in ("a", "tie", "b"))
+    assert len({read(tmp_path, rows).digest for rows in changed}) == 3
 
 
 def test_a_batch_holds_both_images_of_each_pair():

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from configs import default
+from input_pipeline.distortions import DISTORTIONS
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS, written_score
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
@@ -124,7 +125,9 @@ def test_comparing_knows_pairs_and_the_scale_of_the_margin(name):
     label, weight = jnp.array([[0, 0], [0, -1]]), jnp.ones(2)
     assert (narrow.loss(jnp.ones((2, 1)), label) == 0).all()
     # A tenth of the range is 0.2 of the output from -1 to 1.
-    losses = [narrow.batch_loss(jnp.array([[lead], [0.0]]), label, weight) for lead in (0, 0.2, 0.4)]
+    leads = jnp.array([0.0, 0.2, 0.4])
+    logits = leads[:, None, None] * jnp.array([[1.0], [0.0]])
+    losses = [narrow.batch_loss(lead, label, weight) for lead in logits]
     assert losses[0] > losses[1] >= losses[2]
     if name == "hinge":
         np.testing.assert_allclose(losses, [0.1, 0, 0], atol=1e-7)
@@ -202,7 +205,7 @@ def _batch(kind, name):
     }
 
 
-def _update(task, batch, placement):
+def _update(task, batch, placement, distortions=()):
     optimizer = optax.sgd(0.5)
     kernel = jnp.array(np.random.default_rng(2).normal(size=(3, task.outputs)), jnp.float32)
     variables = {"params": {"kernel": kernel}, "batch_stats": {}}
@@ -216,6 +219,7 @@ def _update(task, batch, placement):
         augmentation=_NO_CHANGE,
         key=jax.random.key(0),
         total_steps=1,
+        distortions=distortions,
         axis_name=placement.axis_name,
     )
     update = placement.compile_step(step)
@@ -260,6 +264,24 @@ def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes
     assert loss == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_devices_degrade_alike():
+    task, batch = _task("ranking", "logistic"), _batch("ranking", "logistic")
+    changes = [DISTORTIONS[name].on_device for name in ("white_noise", "contrast_loss")]
+    batch |= {
+        "distortion": (np.arange(16) % 3).astype(np.int32),
+        "strength": np.full(16, 0.3, np.float32),
+        "chance": np.arange(16, dtype=np.uint32),
+    }
+    kernel, loss = _update(task, batch, jit_placement(jax.devices()[:1]), changes)
+    for placement in (jit_placement, pmap_placement):
+        same = _update(task, batch, placement(jax.devices()[:8]), changes)
+        np.testing.assert_allclose(same[0], kernel, rtol=2e-5, atol=2e-6)
+        assert same[1] == pytest.approx(loss, rel=1e-5)
+    clean = _update(task, batch | {"distortion": np.zeros(16, np.int32)},
+                    jit_placement(jax.devices()[:1]), changes)  # fmt: skip
+    assert clean[1] != pytest.approx(loss, rel=1e-3)
+
+
 def test_without_weights_all_examples_weigh_one():
     task, batch = _task("binary", "cross_entropy"), _batch("binary", "cross_entropy")
     placement = jit_placement(jax.devices()[:1])
@@ -283,6 +305,6 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
         assert head["bias"].shape == (2,)
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
-    width = {"hinge": 1, "logistic": 1, "probit": 1, "coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
-    expected = {"huber": 1, "l1": 1, "l2": 1, "emd": 10} if kind == "numeric" else width
-    assert task.outputs == expected.get(name, 3)
+    width = {"coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
+    expected = {"emd": 10} if kind == "numeric" else width
+    assert task.outputs == expected.get(name, 1 if kind in SCORE_KINDS else 3)

@@ -1,6 +1,7 @@
 """Degrades training tiles on the device, each in its own way."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -49,9 +50,8 @@ def degrade(
 
     def change_one(tile, number, strength, key):
         image = tile.astype(jnp.float32)
-        branches = [lambda: image]
-        branches += [lambda change=change: change(image, strength, _Draws(key)) for change in changes]
-        changed = jax.lax.switch(number, branches)
+        branches = [partial(change, image, strength, _Draws(key)) for change in changes]
+        changed = jax.lax.switch(number, [lambda: image, *branches])
         return jnp.clip(jnp.round(changed), 0, 255).astype(jnp.uint8)
 
     def change_bag(bag, number, strength, seed):

@@ -9,13 +9,11 @@ from iqa_jax.learning.pair_losses import PairCost, hinge, logistic, pair_loss, p
 from iqa_jax.learning.tasks.task import Task
 
 
-def _comparison(
-    cost: PairCost, *, minimum: float, maximum: float, margin: float, **_
-) -> Task:
-    """Makes the task of giving a score on [minimum, maximum], one output on [-1, 1] as opinions have.
+def _comparison(cost: PairCost, *, minimum: float, maximum: float, margin: float, **_) -> Task:
+    """Makes the task of giving a score by one output, which -1 to 1 spread as opinion scores are.
 
-    Pairs say nothing of a scale: scores keep their order and may leave the range. `margin` is a
-    share of it.
+    Pairs say nothing of a scale: scores may leave [minimum, maximum]. `margin` is a share of it; of
+    RankIQA's scores from 0 to 100 it is the tenth that they chose.
     """
     middle, half = (minimum + maximum) / 2, (maximum - minimum) / 2
     return Task(
