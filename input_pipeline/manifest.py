@@ -11,7 +11,7 @@ Columns:
 * `image`, `row`, `column`: the file is a tile, found at that place of that image's grid;
 * numeric features, by the names that the caller asks for.
 
-A folder of images stands for a manifest of their paths alone. Pairs of images that people have
+Where no labels are needed, a folder of images stands for a manifest of their paths alone. Pairs of images that people have
 compared are another table: see `pairs`.
 
 All problems of a table are collected and raised together, each with the row that a spreadsheet
@@ -194,7 +194,7 @@ def read_manifest(
 
     Args:
         path: a `.parquet` file, or text in UTF-8 separated by comma, semicolon or tab; or a folder
-            of images.
+            of images, where no label column is needed.
         label: what the labels mean; None to read a table for prediction, whose labels are not
             looked at and whose split, unless written, is empty.
         features: numeric columns to keep.
@@ -205,7 +205,10 @@ def read_manifest(
         ManifestError: the file, its columns or its rows are not as described.
     """
     path = Path(path).absolute()
-    table, folder = (_list_folder(path), path) if path.is_dir() else (read_table(path), path.parent)
+    if path.is_dir() and label and not label.columns:
+        table, folder = _list_folder(path), path
+    else:
+        table, folder = read_table(path), path.parent
     _check_columns(path, table, label, features)
     is_tiled = set(TILE_COLUMNS) <= set(table.columns)
 

@@ -102,7 +102,7 @@ def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -
         ["name", "path", "label", "label_text", "group", "split", "file_row"]
     ].rename_axis("image_id")
     if "split" in table:
-        counts = long.groupby("path")["split"].nunique()
+        counts, long = long.groupby("path")["split"].nunique(), long.sort_values("file_row")
         straddling = [
             f"{name_rows(rows['file_row'])}: {rows['name'].iat[0]} is in the splits "
             f"{' and '.join(dict.fromkeys(rows['split']))}"

@@ -62,7 +62,7 @@ def test_a_folder_is_a_manifest_of_its_images(folder, photos):
     assert photos.images["name"].tolist() == ["a.png", "b.png", "more/c.png"]
     assert set(photos.splits) == {"train", "val", "test"}
     assert photos.images["path"].tolist() == [str(folder / name) for name in photos.images["name"]]
-    with pytest.raises(ManifestError, match="no column 'label'|label column"):
+    with pytest.raises(ManifestError, match="irectory"):
         read_manifest(folder, LabelSpec("binary", classes=("bad", "good")))
 
 
