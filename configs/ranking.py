@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.fusion, config.model.dropout = "mean_embedding", 0.0
     config.evaluation.fusion = "mean_embedding"
     config.batch_size, config.epochs = 48, 15
-    config.optimizer.learning_rate, config.optimizer.decay = 1e-4, "cosine"
+    config.optimizer.learning_rate, config.optimizer.decay = 3e-4, "cosine"
     config.early_stopping.metric, config.evaluate_every_epochs = "pair_accuracy", 5.0
     config.uncertainty.ood = "none"
     return config
