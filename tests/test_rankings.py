@@ -10,6 +10,7 @@ from input_pipeline.distortions import DISTORTIONS, LEVELS, distort
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import LabelSpec, ManifestError, read_manifest
 from input_pipeline.rankings import GROUP_SIZE, device_kinds, make_versions, ranked_batches
+from input_pipeline.regions import find_regions
 from input_pipeline.sources import TileSource, Version, pictures_of
 from input_pipeline.tiles import Tiling
 
@@ -128,9 +129,7 @@ def test_processes_share_the_groups_and_number_them_apart(make_bag):
 
 
 def test_versions_are_all_pairs_within_photo_and_kind(photos):
-    manifest, pictures = make_versions(
-        photos, KINDS[:2], KINDS[2:], crop=64, seed=0
-    )
+    manifest, pictures = make_versions(photos, KINDS[:2], KINDS[2:], crop=64, seed=0)
     images, pairs = manifest.images, manifest.pairs
     assert len(images) == len(pictures) == 1 + 2 * (1 + 4 * 5)
     assert (images["split"] == "train").sum() == 1
@@ -143,6 +142,7 @@ def test_versions_are_all_pairs_within_photo_and_kind(photos):
         assert better.path == worse.path and better.level < worse.level
         assert {better.distortion, worse.distortion} <= {row.kind, ""}
         assert (row.figure == "unseen_pair_accuracy") == (row.kind in KINDS[2:])
+    assert find_regions(manifest) == {}
     # A photo and its versions stay in its group and split.
     assert (images.groupby("path")[["group", "split"]].nunique() == 1).all(axis=None)
 
