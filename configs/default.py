@@ -11,10 +11,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.data = data = ml_collections.ConfigDict()
     data.manifest = ""  # CSV or Parquet with a `path` and a label column.
     data.label_column = "label"
-    data.label_kind = "binary"  # binary | ordered | unordered | numeric
+    data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
     data.marginal = "marginal"  # Binary only: the third answer, scored but not trained on.
-    data.minimum = 0.0  # Numeric only: the scale of the opinion scores ...
+    data.minimum = 0.0  # Numeric: the scale of the opinion scores ...
     data.maximum = 100.0
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
@@ -28,6 +28,13 @@ def get_config() -> ml_collections.ConfigDict:
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
+
+    # label_kind "ranking": the photographs of the manifest are clean, and what is learnt is to rank
+    # degraded versions of each. "pairs": the manifest is a table of path_a, path_b, preference.
+    config.ranking = ranking = ml_collections.ConfigDict()
+    ranking.types = ()  # Of distortions to train on; (): all but `unseen_types`.
+    ranking.unseen_types = ()  # Only evaluated: unseen_pair_accuracy.
+    ranking.crop = 512  # Largest side of the versions that are evaluated, in pixels.
 
     # How an image is cut.
     config.tiles = tiles = ml_collections.ConfigDict()
@@ -90,7 +97,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.loss = loss = ml_collections.ConfigDict()
     # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
     # the latter two where labels may be wrong; ordered ones also: coral | corn | emd. Numeric:
-    # huber | l1 | l2 | emd, the last on the distribution of ratings.
+    # huber | l1 | l2 | emd, the last on the distribution of ratings. Ranking, pairs: hinge |
+    # logistic (Bradley-Terry) | probit (Thurstone).
     loss.name = ""
     loss.label_smoothing = 0.1  # cross_entropy only.
     loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
@@ -98,6 +106,7 @@ def get_config() -> ml_collections.ConfigDict:
     loss.gce_q = 0.7  # generalised_cross_entropy: towards 0 it is cross_entropy; at most 1.
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
+    loss.margin = 0.1  # Ranking, pairs: unit of score differences, a share of minimum to maximum.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 

@@ -1,7 +1,7 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import ml_collections
 import optax
 
 from input_pipeline.bags import NO_LIMIT
+from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.manifest import (
+    PAIR_KINDS,
     LabelSpec,
     Manifest,
     ManifestError,
@@ -23,7 +25,9 @@ from input_pipeline.manifest import (
     with_splits,
 )
 from input_pipeline.features import COMPUTED
-from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.pairs import read_pairs
+from input_pipeline.rankings import device_kinds, make_versions
+from input_pipeline.sources import Picture, TileSource, pictures_of
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import View, make_views
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
@@ -42,6 +46,8 @@ Config = ml_collections.ConfigDict
 def label_from_config(config: Config) -> LabelSpec:
     """Says what the label column means."""
     data = config.data
+    if data.label_kind in PAIR_KINDS:
+        return LabelSpec(kind=data.label_kind)
     if data.label_kind == "numeric":
         return LabelSpec(
             kind="numeric",
@@ -81,13 +87,12 @@ def manifest_from_config(
     is_listed = bool(data.split_rows) and is_training
     has_dropped = bool(data.dropped_tiles) and is_training
     whole = "all" if is_listed else whole
-    manifest = read_manifest(
-        path or data.manifest,
-        label_from_config(config) if labelled else None,
-        features=columns,
-        fractions={whole: 1.0} if whole else fractions,
-        seed=config.seed,
-    )
+    draw = {"fractions": {whole: 1.0} if whole else fractions, "seed": config.seed}
+    if data.label_kind == "pairs" and labelled:
+        manifest = read_pairs(path or data.manifest, **draw)
+    else:
+        label = label_from_config(config) if labelled else None
+        manifest = read_manifest(path or data.manifest, label, features=columns, **draw)
     if is_listed:
         manifest = with_splits(manifest, read_split_rows(data.split_rows))
     return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest
@@ -115,12 +120,38 @@ def source_from_config(config: Config, manifest: Manifest, cached: bool = False)
             manifest.path,
             ["its rows are tiles already cut, which tta.shifts and tta.scales cannot change"],
         )
+    return _open_source(config, pictures_of(manifest), cached)
+
+
+def _open_source(config: Config, pictures: Sequence[Picture], cached: bool) -> TileSource:
     return TileSource(
-        pictures_of(manifest),
+        pictures,
         tiling_from_config(config),
         max_pixels=config.data.max_pixels,
         cache_bytes=int(config.data.cache_gigabytes * 2**30) if cached else 0,
     )
+
+
+def distortions_from_config(config: Config) -> tuple[list[str], list[str]]:
+    """Names the kinds of distortion that rankings train on, and those only evaluated."""
+    unseen = list(config.ranking.unseen_types)
+    return [name for name in config.ranking.types or DISTORTIONS if name not in unseen], unseen
+
+
+def changes_from_config(config: Config) -> list[Callable]:
+    """Lists the distortions that the training step does itself."""
+    if config.data.label_kind != "ranking":
+        return []
+    seen, _ = distortions_from_config(config)
+    return [DISTORTIONS[name].on_device for name in device_kinds(seen)]
+
+
+def versions_from_config(config: Config, photos: Manifest) -> tuple[Manifest, TileSource]:
+    """Makes the degraded versions of clean photographs that an evaluation scores."""
+    manifest, pictures = make_versions(
+        photos, *distortions_from_config(config), crop=config.ranking.crop, seed=config.seed
+    )
+    return manifest, _open_source(config, pictures, cached=True)
 
 
 def views_from_config(config: Config) -> tuple[View, ...]:
@@ -147,6 +178,7 @@ def task_from_config(config: Config) -> Task:
         maximum=data.maximum,
         bins=len(data.count_columns) or loss.bins,
         plcc_weight=loss.plcc_weight,
+        margin=loss.margin,
     )
 
 

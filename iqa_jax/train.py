@@ -97,7 +97,7 @@ class _Loop:
     def __init__(self, config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir):
         self.config, self.manifest, self.workdir = config, data.manifest, workdir
         self.targets = data.targets
-        self.steps_per_epoch = max(1, data.examples(config.bags.tiles) // config.batch_size)
+        self.steps_per_epoch = max(1, data.examples(config) // config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
         self.evaluator = Evaluator(
@@ -118,6 +118,7 @@ class _Loop:
                 key=jax.random.key(config.seed),
                 total_steps=self.total_steps,
                 tile_weight=config.loss.tile_weight,
+                distortions=setup.changes_from_config(config),
                 axis_name=self.placement.axis_name,
             )
         )
@@ -144,11 +145,13 @@ class _Loop:
         evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
         has_metric = bool(config.early_stopping.metric)
         in_flight: deque = deque()
-        logged_at, tiles = time.monotonic(), 0
+        logged_at, tiles, waited = time.monotonic(), 0, 0.0
         first_step = self.step + 1
         with _signals() as received, meter("step", self.total_steps) as progress:
             while self.step < self.total_steps and not self._is_stale():
+                asked_at = time.monotonic()
                 batch = next(self.data)
+                waited += time.monotonic() - asked_at
                 image_id = batch["image_id"]
                 batch |= {name: values[image_id] for name, values in self.targets.items()}
                 self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
@@ -159,17 +162,19 @@ class _Loop:
                 if self.step == first_step:
                     # It compiled: it says nothing about the rate.
                     jax.block_until_ready(metrics)
-                    logged_at, tiles = time.monotonic(), 0
+                    logged_at, tiles, waited = time.monotonic(), 0, 0.0
                 is_last = self.step == self.total_steps
                 stopped_by = self._agree(received, is_last)
 
                 if self.step % config.log_every_steps == 0 or is_last:
                     values = self._settle(in_flight)
                     now = time.monotonic()
-                    rate = tiles / max(now - logged_at, 1e-9)
-                    logged_at, tiles = now, 0
+                    took = max(now - logged_at, 1e-9)
+                    rate, waiting = tiles / took, waited / took
+                    logged_at, tiles, waited = now, 0, 0.0
                     values["learning_rate"] = float(self.schedule(self.step - 1))
                     values["tiles_per_second"] = rate
+                    values["waiting_for_data"] = waiting  # Share of the time, updates in flight too.
                     writer.write(
                         self.step, {f"train/{name}": value for name, value in values.items()}
                     )
