@@ -88,9 +88,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.loss = loss = ml_collections.ConfigDict()
     loss.name = ""  # "": the first. Ordered: cross_entropy | coral | corn | emd. Numeric:
     # huber | l1 | l2 | emd, the last on the distribution of ratings. Others: cross_entropy.
+    # All but numeric: supcon | triplet too, which learn embeddings that a probe then answers from.
     loss.label_smoothing = 0.1  # cross_entropy only.
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
+    loss.projection_dim = 64  # supcon, triplet: of the embeddings, which have length 1.
+    loss.temperature = 0.1  # supcon: the smaller, the more the nearest others count.
+    loss.triplet_margin = 0.2  # triplet: of squared distances between embeddings, up to 4.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 

@@ -11,7 +11,7 @@ import ml_collections
 from input_pipeline.views import FLIPS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
-from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
@@ -34,6 +34,7 @@ LOWER_IS_BETTER = (
     "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
 )  # fmt: skip
 LOGISTIC_PARAMETERS = (4, 5)
+_KNN = "knn_"
 
 
 class ConfigError(ValueError):
@@ -51,7 +52,9 @@ def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
 
 def headline_metric(config: ml_collections.ConfigDict) -> str:
     """Names the figure that a run is judged by."""
-    return config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    metric = config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    # Neighbours choose the checkpoint of embeddings, but do not answer.
+    return metric.removeprefix(_KNN)
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
@@ -78,10 +81,13 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         problems.append("data.manifest is empty; give --config.data.manifest=FILE.csv")
     kind = config.data.label_kind
     if choose("data.label_kind", kind, TASKS):
-        choose("early_stopping.metric", config.early_stopping.metric, ("", *METRICS[kind]))
+        loss = config.loss.name or default_loss(kind)
+        metrics = ["", *METRICS[kind]]
+        if loss in CLASS_CONTRASTS:
+            metrics += [_KNN + name for name in METRICS[kind] if name not in LOWER_IS_BETTER]
+        choose("early_stopping.metric", config.early_stopping.metric, metrics)
         fusions = fusions_for(kind, config.model.fusion)
         choose("evaluation.fusion", config.evaluation.fusion, fusions)
-        loss = config.loss.name or default_loss(kind)
         if choose("loss.name", loss, TASKS[kind]):
             problems += _loss_problems(config, loss)
         if kind == "numeric" and config.balanced_sampling:
@@ -138,6 +144,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("loss.label_smoothing", 0, 0.99, "from 0 to 0.99"),
         ("loss.plcc_weight", 0, infinite, "0 or more"),
         ("loss.tile_weight", 0, infinite, "0 or more"),
+        ("loss.projection_dim", 2, infinite, "2 or more"),
+        ("loss.temperature", 1e-3, infinite, "0.001 or more"),
+        ("loss.triplet_margin", 1e-6, 4, "more than 0 and at most 4"),
         ("loss.bins", 2, 1000, "from 2 to 1000"),
         ("optimizer.learning_rate", 0, infinite, "0 or more"),
         ("optimizer.weight_decay", 0, infinite, "0 or more"),
@@ -234,6 +243,13 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         )
     if len(data.count_columns) == 1:
         problems.append("data.count_columns names one column; give one per score")
+    if name in CLASS_CONTRASTS and loss.tile_weight:
+        problems.append(f"loss.tile_weight is {loss.tile_weight}; {name} compares images only")
+    if name in CLASS_CONTRASTS and config.batch_size < 2 * len(data.classes):
+        problems.append(
+            f"batch_size is {config.batch_size}; {name} compares the examples of a batch, which "
+            f"should hold two of each class: give {2 * len(data.classes)} or more"
+        )
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")
     return problems

@@ -22,6 +22,7 @@ from input_pipeline.views import PLAIN
 from iqa_jax import setup
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
+from iqa_jax.analysis.probe import Probe
 from iqa_jax.confidence import (
     Confidence,
     confidence_metrics,
@@ -29,12 +30,13 @@ from iqa_jax.confidence import (
     read_confidence,
     write_confidence,
 )
-from iqa_jax.config import LOWER_IS_BETTER, headline_metric
+from iqa_jax.config import LOWER_IS_BETTER, METRICS, headline_metric
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
+from iqa_jax.probe import read_probe
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
@@ -148,6 +150,33 @@ def compute_metrics(
     if kind == "binary":
         return binary_metrics(score_of(values, kind), labels)
     return class_metrics(values, labels, kind == "ordered")
+
+
+def probe_figures(
+    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | None
+) -> dict[str, float | None]:
+    """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
+
+    Args:
+      config: of the run.
+      evaluation: of a split that the probe was not fitted on.
+      probe: None for a run whose network answers by itself, which has no such figures.
+    """
+    if probe is None or not evaluation.is_answered.any():
+        return {}
+    kind = config.data.label_kind
+    embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    answers = {
+        "linear_probe": evaluation.values(config.model.fusion),
+        "knn": probe.nearest_labels(np.array(embeddings)),
+    }
+    return {
+        f"{name}_{figure}": value
+        for name, values in answers.items()
+        for figure, value in compute_metrics(kind, values, labels).items()
+        if figure in METRICS[kind]
+    }
 
 
 def evaluate(workdir: Workdir, split: str, manifest_path: str, command: str) -> int:
@@ -286,6 +315,7 @@ def evaluate_splits(
         say("lower, upper, ood and abstain stay empty: they are fitted where the run's split "
             f"{trusted_on} (uncertainty.split) is evaluated")  # fmt: skip
     confidence = confidence or Confidence()
+    probe = read_probe(workdir, config, step)
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
         evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
@@ -305,6 +335,8 @@ def evaluate_splits(
                 score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
             ),
         }
+        if "train" not in fitted_on:
+            metrics[name] |= probe_figures(config, evaluation, probe)
         if overlap:
             metrics[name]["seen_in_training"] = overlap
             say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "

@@ -22,13 +22,14 @@ from clu import parameter_overview
 
 from iqa_jax import setup
 from iqa_jax.config import LOWER_IS_BETTER, check_config
-from iqa_jax.evaluate import Evaluator, evaluate_run
+from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
+from iqa_jax.probe import fit_training_probe, with_probe, write_probe
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
-from iqa_jax.variables import initial_variables
+from iqa_jax.variables import initial_variables, restore_trained
 from iqa_jax.workdir import Workdir
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
@@ -78,14 +79,20 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
 
 
 def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir) -> int:
-    """Trains in a workdir that is open, or goes on there, without evaluating the outcome.
+    """Trains in a workdir that is open, or goes on there, and fits what answers need on `train`.
 
     Returns:
       The signal that stopped it, or 0.
     """
     workdir.write_features(data.features)
     workdir.write_text("audit.txt", data.audit)
-    return _Loop(config, data, workdir).run()
+    loop = _Loop(config, data, workdir)
+    if stopped_by := loop.run():
+        return stopped_by
+    variables, step = restore_trained(workdir, config)
+    if probe := fit_training_probe(config, loop.evaluator, variables):
+        write_probe(workdir, step, probe)
+    return 0
 
 
 class _Loop:
@@ -218,7 +225,10 @@ class _Loop:
         """Evaluates on `val` and keeps the state if it is the best so far."""
         config = self.config
         variables = self.placement.fetch_state(self.state).variables
-        figures = self.evaluator(variables, "val").metrics["fusions"][config.evaluation.fusion]
+        probe = fit_training_probe(config, self.evaluator, variables)
+        evaluation = self.evaluator(with_probe(variables, probe), "val")
+        figures = evaluation.metrics["fusions"][config.evaluation.fusion]
+        figures = figures | probe_figures(config, evaluation, probe)
         name = config.early_stopping.metric
         value = figures[name]
         sign = -1 if name in LOWER_IS_BETTER else 1

@@ -1,26 +1,29 @@
 """Tasks: how many outputs the head has, what an example costs, how outputs become an answer.
 
 The loss follows the label kind. Builders take what they need of the keyword arguments `classes`,
-`label_smoothing`, `minimum`, `maximum`, `bins` and `plcc_weight`.
+`label_smoothing`, `minimum`, `maximum`, `bins`, `plcc_weight`, `temperature`, `margin` and
+`projection_dim`.
 """
 
 from collections.abc import Callable
 
 from iqa_jax.learning.tasks.classification import classification
+from iqa_jax.learning.tasks.contrasting import CLASS_CONTRASTS, LEVEL_CONTRASTS
 from iqa_jax.learning.tasks.grading import coral_grading, corn_grading, emd_grading
 from iqa_jax.learning.tasks.scoring import REGRESSIONS, emd_scoring
 from iqa_jax.learning.tasks.task import Task
 
 # Label kind -> name of a loss -> builder; the first loss is the kind's default.
 TASKS: dict[str, dict[str, Callable[..., Task]]] = {
-    "binary": {"cross_entropy": classification},
+    "binary": {"cross_entropy": classification, **CLASS_CONTRASTS},
     "ordered": {
         "cross_entropy": classification,
         "coral": coral_grading,
         "corn": corn_grading,
         "emd": emd_grading,
+        **LEVEL_CONTRASTS,
     },
-    "unordered": {"cross_entropy": classification},
+    "unordered": {"cross_entropy": classification, **CLASS_CONTRASTS},
     "numeric": {**REGRESSIONS, "emd": emd_scoring},
 }
 
@@ -30,4 +33,4 @@ def default_loss(kind: str) -> str:
     return next(iter(TASKS[kind]))
 
 
-__all__ = ["REGRESSIONS", "TASKS", "Task", "default_loss"]
+__all__ = ["CLASS_CONTRASTS", "REGRESSIONS", "TASKS", "Task", "default_loss"]
