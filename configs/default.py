@@ -142,6 +142,13 @@ def get_config() -> ml_collections.ConfigDict:
     uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
     uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
 
+    # How unlike tiles of good images a tile is: a map, and a score per image.
+    config.anomaly = anomaly = ml_collections.ConfigDict()
+    anomaly.kind = "none"  # none | mahalanobis | knn | coreset; fitted on the split `train`.
+    anomaly.tiles = 10_000  # Tiles of good images that it is fitted on, at most.
+    anomaly.memory = 1000  # knn, coreset: of these, so many are remembered, at most.
+    anomaly.quantile = 1.0  # Of an image's tiles, for its score; 1: the worst tile.
+
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()
     compare.fusions = (

@@ -9,6 +9,7 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.views import FLIPS
+from iqa_jax.analysis.anomaly import DETECTORS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
@@ -112,6 +113,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
     choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
+    if choose("anomaly.kind", config.anomaly.kind, ("none", *DETECTORS)):
+        if config.anomaly.kind != "none" and kind not in ("binary", "ordered"):
+            problems.append("anomaly.kind is fitted on good images, which need a best class: "
+                            "binary or ordered labels")  # fmt: skip
     if choose("tta.flips", config.tta.flips, FLIPS):
         problems += _confidence_problems(config)
     infinite = float("inf")
@@ -166,6 +171,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("uncertainty.coverage", 0.01, 0.999, "from 0.01 to 0.999"),
         ("uncertainty.ood_quantile", 0.01, 0.999, "from 0.01 to 0.999"),
         ("uncertainty.ood_images", 2, infinite, "2 or more"),
+        ("anomaly.tiles", 2, infinite, "2 or more"),
+        ("anomaly.memory", 1, infinite, "1 or more"),
+        ("anomaly.quantile", 0, 1, "from 0 to 1"),
     ):
         value = config
         for part in key.split("."):

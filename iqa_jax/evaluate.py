@@ -12,17 +12,20 @@ from typing import Any
 import ml_collections
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 
-from input_pipeline.bags import whole_bags
+from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.embeddings import embedded_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
-from input_pipeline.views import PLAIN
+from input_pipeline.views import PLAIN, View
 from iqa_jax import setup
+from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.analysis.probe import Probe
+from iqa_jax.anomaly import anomaly_figures, read_detector
 from iqa_jax.confidence import (
     Confidence,
     confidence_metrics,
@@ -78,6 +81,7 @@ class Evaluator:
       embeddings: of all images, where the config asks for the cache.
       is_thorough: answer with the config's views and dropout passes too, which the loop does
         without: they take their time and may change after training.
+      detector: of anomalous tiles, if any.
     """
 
     def __init__(
@@ -88,24 +92,33 @@ class Evaluator:
         features: FeatureTable,
         embeddings: CachedEmbeddings | None = None,
         is_thorough: bool = False,
+        detector: Detector | None = None,
     ):
         self._embeddings = embeddings
         self._config, self.manifest = config, manifest
         self._source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
-        self._scorer = scorer_from_config(config, config.uncertainty.passes if is_thorough else 0)
+        passes = config.uncertainty.passes if is_thorough else 0
+        self._scorer = scorer_from_config(config, passes, detector)
 
     def answers(
         self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
     ) -> Iterator[Answered]:
         """Answers images in the given order; `is_plain` leaves the views out."""
+        views = (PLAIN,) if is_plain else self._views
+        return self._scorer.score(variables, self._bags(image_ids, views))
+
+    def embed(
+        self, variables: Any, image_ids: Sequence[int]
+    ) -> Iterator[tuple[Bag, Float32[np.ndarray, "tile dim"]]]:
+        """Gives the bags of images in the given order, and the embeddings of their tiles."""
+        return self._scorer.embed(variables, self._bags(image_ids, (PLAIN,)))
+
+    def _bags(self, image_ids: Sequence[int], views: Sequence[View]) -> Iterator[Bag]:
         which = (self._source, image_ids, self._features, self.manifest.images)
         if self._embeddings is not None:
-            bags = embedded_bags(self._embeddings, *which)
-        else:
-            views = (PLAIN,) if is_plain else self._views
-            bags = whole_bags(*which, threads=self._config.data.threads, views=views)
-        return self._scorer.score(variables, bags)
+            return embedded_bags(self._embeddings, *which)
+        return whole_bags(*which, threads=self._config.data.threads, views=views)
 
     def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
         """Scores the images of a split, or so many of them, and computes their metrics."""
@@ -208,7 +221,10 @@ def evaluate_run(
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     features = workdir.features()
-    evaluator = Evaluator(config, manifest, source, features, embeddings, is_thorough=True)
+    detector = read_detector(workdir, config, step)
+    evaluator = Evaluator(
+        config, manifest, source, features, embeddings, is_thorough=True, detector=detector
+    )
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
@@ -219,7 +235,7 @@ def evaluate_run(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, seen=seen,
     )  # fmt: skip
-    explainer = Explainer(config)
+    explainer = Explainer(config, detector)
     for name in splits:
         if found := localise(config, explainer, variables, manifest, source, features, name):
             metrics[name]["localisation"] = found
@@ -336,7 +352,9 @@ def evaluate_splits(
             ),
         }
         if "train" not in fitted_on:
+            labels = evaluation.images["label"].to_numpy()
             metrics[name] |= probe_figures(config, evaluation, probe)
+            metrics[name] |= anomaly_figures(config, evaluation.answers, labels)
         if overlap:
             metrics[name]["seen_in_training"] = overlap
             say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "

@@ -21,6 +21,7 @@ import numpy as np
 from clu import parameter_overview
 
 from iqa_jax import setup
+from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.config import LOWER_IS_BETTER, check_config
 from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
@@ -92,6 +93,9 @@ def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir)
     variables, step = restore_trained(workdir, config)
     if probe := fit_training_probe(config, loop.evaluator, variables):
         write_probe(workdir, step, probe)
+    images, embed = data.manifest.split("train"), partial(loop.evaluator.embed, variables)
+    if detector := fit_training_detector(config, images, embed):
+        write_detector(workdir, config, step, detector)
     return 0
 
 

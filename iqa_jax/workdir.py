@@ -34,7 +34,8 @@ _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stop
               "tta.flips", "tta.shifts", "tta.scales",
               "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
               "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
-              "uncertainty.ood_images")  # fmt: skip
+              "uncertainty.ood_images",
+              "anomaly.kind", "anomaly.tiles", "anomaly.memory", "anomaly.quantile")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 
