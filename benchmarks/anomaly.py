@@ -131,7 +131,7 @@ def project(config: ml_collections.ConfigDict, variables: dict, embeddings: np.n
         "grid_shape": jnp.ones((1, 2), jnp.int32),
     }
     answer = model.apply(variables, bags, method="answer")
-    return np.asarray(answer.tile_logits[0, :, :dim])
+    return answer.tile_logits[0, :, :dim]
 
 
 def measure_seed(

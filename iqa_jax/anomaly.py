@@ -93,7 +93,7 @@ def image_anomaly(config: ml_collections.ConfigDict, answer: Answered) -> float 
 def anomaly_figures(
     config: ml_collections.ConfigDict, answers: Sequence[Answered], labels: np.ndarray
 ) -> dict[str, Any]:
-    """Measures how well the anomaly tells images that are not of the best class from those that are.
+    """Measures how well the anomaly tells images of the best class from all others.
 
     Args:
       config: of the run.

@@ -43,7 +43,7 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
-    """Restores what answers: the parameters of `restore_trained`, with the probe of a run that has one.
+    """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
 
     Raises:
       CheckpointError: there is none that can be read.

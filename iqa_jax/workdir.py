@@ -144,7 +144,7 @@ class Workdir:
             with part.open("wb") as file:
                 # Half the size, and far more precise than what is fitted needs.
                 arrays = {
-                    key: np.asarray(value, np.float32 if np.asarray(value).dtype.kind == "f" else None)
+                    key: np.float32(value) if value.dtype.kind == "f" else value
                     for key, value in arrays.items()
                 }
                 np.savez(file, about=json.dumps(about), **arrays)

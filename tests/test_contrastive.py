@@ -2,17 +2,22 @@
 
 import dataclasses
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from iqa_jax.analysis.probe import NEIGHBOURS, fit_probe
 from iqa_jax.config import ConfigError, check_config, headline_metric
+from iqa_jax.explain import explain, load_explainer
 from iqa_jax.learning.contrastive_losses import (
     near_level,
     same_class,
@@ -21,8 +26,11 @@ from iqa_jax.learning.contrastive_losses import (
 )
 from iqa_jax.learning.tasks import TASKS
 from iqa_jax.models.heads import ProjectionHead
+from iqa_jax.predict import load_scorer
 from iqa_jax.probe import fit_training_probe, read_probe, with_probe, write_probe
 from iqa_jax.scorer import Answered
+from iqa_jax.train import train
+from iqa_jax.variables import initial_variables, restore_trained
 from iqa_jax.workdir import Workdir, WorkdirError
 
 CLASSES, DIM = 4, 6
@@ -251,3 +259,166 @@ def test_a_probe_without_a_class_is_refused():
     # Fewer images than neighbours are asked for: all of them.
     probe = fit_probe(embeddings[:4], np.array([0, 0, 0, 1]), 2, is_balanced=True)
     np.testing.assert_allclose(probe.nearest_labels(embeddings[4:]), [[0.75, 0.25]] * 6)
+
+
+@pytest.fixture
+def supcon_config(tiny_config):
+    """A tiny run that learns embeddings, with a detector of anomalous tiles besides."""
+    tiny_config.loss.name, tiny_config.anomaly.kind = "supcon", "coreset"
+    tiny_config.loss.projection_dim, tiny_config.anomaly.quantile = 8, 0.5
+    tiny_config.evaluation.fusion = "mean_embedding"
+    tiny_config.early_stopping.metric = "knn_auroc"
+    return tiny_config
+
+
+def _count_only(state, batch, **_):
+    """Stands for the update, which takes long to compile: what is tested comes after it."""
+    return state.replace(step=state.step + 1), {"loss": 0.0, "gradient_norm": 0.0}
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("iqa_jax.train.train_step", _count_only)
+    config, folder = supcon_config, tmp_path / "run"
+    assert train(config, str(folder), "") == 0
+    workdir = Workdir(folder)
+    metrics = workdir.read_json("metrics.json")
+    for figures in metrics.values():
+        # The answer is the linear probe's.
+        assert figures["linear_probe_auroc"] == figures["auroc"]
+        assert 0 <= figures["knn_auroc"] <= 1 and 0 <= figures["knn_accuracy"] <= 1
+        assert figures["anomaly"]["kind"] == "coreset" and 0 <= figures["anomaly"]["auroc"] <= 1
+    # The loop has chosen the checkpoint by what the evaluation of it finds.
+    seen = {entry["step"]: entry for entry in workdir.history() if "val/knn_auroc" in entry}
+    step = metrics["val"]["step"]
+    assert seen[step]["val/knn_auroc"] == metrics["val"]["knn_auroc"]
+    assert max(entry["val/knn_auroc"] for entry in seen.values()) == metrics["val"]["knn_auroc"]
+
+    # Predicting and explaining find the probe and the detector in the workdir.
+    table = pd.read_csv(folder / "predictions_test.csv")
+    home = Path(config.data.manifest).parent
+    paths = [str(home / name) for name in table["path"][:3]]
+    known = load_scorer(folder).score(paths)
+    np.testing.assert_allclose(known["score"], table["score"][:3], atol=1e-4)
+    assert table["score"].nunique() > 3
+    explanation = load_explainer(folder).explain(paths[0])
+    assert explanation.maps.anomaly.shape == explanation.maps.grad_cam.shape == (64, 64)
+    # Four tiles, the middle of which is the image's anomaly.
+    tiles = np.sort(np.unique(explanation.maps.anomaly))
+    assert tiles[1:3].mean() == pytest.approx(explanation.anomaly, rel=1e-4)
+    assert np.ptp(explanation.maps.grad_cam) > 0
+    assert explain(workdir, paths[0], str(tmp_path / "explained")) == 0
+    (maps,) = (tmp_path / "explained").glob("*.npz")
+    with np.load(maps) as found:
+        np.testing.assert_array_equal(found["anomaly"], explanation.maps.anomaly)
+    row = pd.read_csv(tmp_path / "explained" / "index.csv").iloc[0]
+    assert row["anomaly"] == pytest.approx(explanation.anomaly, rel=1e-6)
+
+    # Training never moves the probe; without what is fitted nothing answers.
+    trained, _ = restore_trained(workdir, config)
+    np.testing.assert_array_equal(trained["params"]["head"]["probe_kernel"], 0)
+    probe = read_probe(workdir, config, step)
+    assert np.abs(probe.kernel).max() > 0.1
+    (folder / "probe.npz").unlink()
+    with pytest.raises(WorkdirError, match="has no probe.npz for its checkpoint of step"):
+        load_scorer(folder)
+    # The same command fits it again, and another classifier can start from its encoder.
+    assert train(config, str(folder), "") == 0
+    np.testing.assert_array_equal(read_probe(workdir, config, step).kernel, probe.kernel)
+    classifier = ml_collections.ConfigDict(config.to_dict())
+    classifier.loss.name, classifier.model.weights = "cross_entropy", str(folder)
+    start = initial_variables(classifier)["params"]
+    jax.tree.map(np.testing.assert_array_equal, start["encoder"], trained["params"]["encoder"])
+
+
+class _Images:
+    """Stands for the evaluator: embeddings of images, and who is asked for."""
+
+    def __init__(self, embeddings, labels, split):
+        self.embeddings = embeddings
+        images = pd.DataFrame({"label": labels, "split": split})
+        self.manifest = SimpleNamespace(split=lambda name: images[images["split"] == name])
+
+    def answers(self, variables, image_ids, is_plain):
+        assert is_plain
+        for image_id in image_ids:
+            error = "broken" if self.embeddings[image_id] is None else ""
+            embedding = self.embeddings[image_id]
+            yield Answered(image_id, {}, None, None, None, error, embedding=embedding)
+
+
+def test_the_probe_is_fitted_on_labelled_training_images_alone(tiny_config, monkeypatch):
+    tiny_config.loss.name = "supcon"
+    embeddings, labels = make_blobs(60, 2)
+    split, labels = np.repeat(["train", "val"], [40, 20]), labels.copy()
+    labels[:5] = -1
+    embeddings = list(embeddings)
+    embeddings[7] = None
+    probe = fit_training_probe(tiny_config, _Images(embeddings, labels, split), None)
+    kept = [row for row in range(5, 40) if row != 7]
+    np.testing.assert_array_equal(probe.embeddings, [embeddings[row] for row in kept])
+    np.testing.assert_array_equal(probe.labels, labels[kept])
+    # Other images change nothing.
+    other = embeddings[:5] + embeddings[5:40] + list(make_blobs(20, 2, seed=5)[0])
+    other[2] = other[30]
+    again = fit_training_probe(tiny_config, _Images(other, labels, split), None)
+    np.testing.assert_array_equal(again.kernel, probe.kernel)
+    # Of too many, as many of each class.
+    labels[10:40] = 1
+    labels[10:14] = 0
+    monkeypatch.setattr("iqa_jax.probe._IMAGES", 10)
+    few = fit_training_probe(tiny_config, _Images(list(make_blobs(60, 2)[0]), labels, split), None)
+    assert np.bincount(few.labels).tolist() == [5, 5]
+    labels[labels == 0] = 1
+    with pytest.raises(WorkdirError, match="class 0 has none"):
+        fit_training_probe(tiny_config, _Images(embeddings, labels, split), None)
+    tiny_config.loss.name = "cross_entropy"
+    assert fit_training_probe(tiny_config, None, None) is None
+
+
+def test_a_probe_is_kept_and_put_into_the_head(tiny_config, tmp_path):
+    tiny_config.loss.name = "triplet"
+    workdir, probe = Workdir(tmp_path), fit_probe(*make_blobs(40, 2), 2, is_balanced=True)
+    write_probe(workdir, 3, probe)
+    back = read_probe(workdir, tiny_config, 3)
+    for field in dataclasses.fields(probe):
+        np.testing.assert_allclose(
+            getattr(back, field.name), getattr(probe, field.name), rtol=1e-6, atol=1e-7
+        )
+    assert back.labels.dtype.kind == "i"
+    with pytest.raises(WorkdirError, match="start the command again that trains it"):
+        read_probe(workdir, tiny_config, 4)
+    head = ProjectionHead(hidden_dim=8, outputs=DIM + 2, dropout=0.5, projection_dim=DIM)
+    embedding = jnp.array(np.random.default_rng(0).normal(size=(5, 7)))
+    before = head.init(jax.random.key(0), embedding)
+    variables = {"params": {"head": before["params"]}, "batch_stats": {}}
+    after = with_probe(variables, back)["params"]["head"]
+    outputs = head.apply({"params": after}, embedding)
+    expected = outputs[:, :DIM] @ probe.kernel + probe.bias
+    np.testing.assert_allclose(outputs[:, DIM:], expected, rtol=1e-4, atol=1e-5)
+    assert not np.asarray(before["params"]["probe_kernel"]).any()
+    assert with_probe(variables, None) is variables
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"early_stopping.metric": "knn_log_loss"}, "early_stopping.metric is"),
+        ({"loss.name": "", "early_stopping.metric": "knn_auroc"}, "early_stopping.metric is"),
+        ({"loss.tile_weight": 1.0, "bags.tiles": 4}, "supcon compares images only"),
+        ({"batch_size": 3}, "two of each class: give 4 or more"),
+        ({"loss.temperature": 0.0}, "loss.temperature is 0.0"),
+        ({"loss.name": "tripplet"}, 'did you mean "triplet"'),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tiny_config, changes, problem):
+    tiny_config.update_from_flattened_dict({"loss.name": "supcon", **changes})
+    with pytest.raises(ConfigError, match=problem) as raised:
+        check_config(tiny_config)
+    assert len(raised.value.problems) == 1
+
+
+def test_a_run_is_judged_by_its_answers_not_by_neighbours(tiny_config):
+    tiny_config.loss.name, tiny_config.early_stopping.metric = "supcon", "knn_accuracy"
+    check_config(tiny_config)
+    assert headline_metric(tiny_config) == "accuracy"

@@ -15,7 +15,7 @@ from iqa_jax.analysis.answers import written_score
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
-from iqa_jax.learning.tasks import TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
 from iqa_jax.models.heads import CoralHead
 
 _RNG = np.random.default_rng(0)
@@ -30,6 +30,9 @@ def _task(kind, name, **changes):
         "maximum": 5.0,
         "bins": 9,
         "plcc_weight": 0.0,
+        "temperature": 0.1,
+        "margin": 0.2,
+        "projection_dim": 8,
     }
     return TASKS[kind][name](**arguments | changes)
 
@@ -83,7 +86,7 @@ def test_corn_answers_with_the_chain_of_its_conditional_probabilities():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", TASKS["ordered"])
+@pytest.mark.parametrize("name", [n for n in TASKS["ordered"] if n not in CLASS_CONTRASTS])
 def test_learning_one_grade_leads_to_that_grade(name):
     task, label = _task("ordered", name), jnp.array([0, 2, 4])
 
@@ -213,6 +216,8 @@ def _update(task, batch, placement):
         ("ordered", "corn", {}),
         ("numeric", "emd", {}),
         ("numeric", "l2", {"plcc_weight": 0.7}),
+        ("binary", "supcon", {}),
+        ("ordered", "triplet", {"margin": 2.0}),
     ],
 )
 def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes):
@@ -261,6 +266,12 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
     if name == "coral":
         assert head["output"]["kernel"].shape == (128, 1)
         assert head["bias"].shape == (2,)
+    elif name in CLASS_CONTRASTS:
+        classes = len(config.data.classes)
+        assert head["output"]["kernel"].shape == (128, config.loss.projection_dim)
+        assert head["probe_kernel"].shape == (config.loss.projection_dim, classes)
+        assert task.outputs == config.loss.projection_dim + classes
+        return
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
     width = {"coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
