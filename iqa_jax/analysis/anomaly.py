@@ -15,6 +15,9 @@ from jaxtyping import Float, Int
 
 from iqa_jax.analysis.ood import Gaussian, Memory, fit_gaussian, to_units
 
+# What a dimension is divided by at least, as a share of what others are.
+_LEAST_SCALE = 1e-3
+
 
 class _Kind(NamedTuple):
     fit: Callable[[np.ndarray, int, np.random.Generator], Any]
@@ -116,7 +119,8 @@ def fit_detector(
     if len(embeddings) < 2 or np.ptp(embeddings, axis=0).max() == 0:
         raise ValueError("A detector needs at least two good tiles that differ.")
     scale = embeddings.std(axis=0)
-    # A dimension that never varies says nothing of its unit.
-    scale = np.where(scale > 1e-6 * scale.max(), scale, scale.max())
+    # A dimension that hardly ever varies says little of its unit, and must not rule the distance.
+    is_varying = scale > 1e-6 * scale.max()
+    scale = np.maximum(scale, _LEAST_SCALE * np.median(scale[is_varying]))
     rng = np.random.default_rng(seed)
     return Detector(kind, scale, DETECTORS[kind].fit(embeddings / scale, memory, rng))
