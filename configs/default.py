@@ -96,9 +96,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.loss = loss = ml_collections.ConfigDict()
     # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
-    # the latter two where labels may be wrong; ordered ones also: coral | corn | emd. Numeric:
-    # huber | l1 | l2 | emd, the last on the distribution of ratings. Ranking, pairs: hinge |
-    # logistic (Bradley-Terry) | probit (Thurstone).
+    # the latter two where labels may be wrong; supcon | triplet, which learn embeddings that a
+    # probe then answers from; ordered ones also: coral | corn | emd. Numeric: huber | l1 | l2 |
+    # emd, the last on the distribution of ratings. Ranking, pairs: hinge | logistic
+    # (Bradley-Terry) | probit (Thurstone).
     loss.name = ""
     loss.label_smoothing = 0.1  # cross_entropy only.
     loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
@@ -107,6 +108,9 @@ def get_config() -> ml_collections.ConfigDict:
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
     loss.margin = 0.1  # Ranking, pairs: unit of score differences, a share of minimum to maximum.
+    loss.projection_dim = 64  # supcon, triplet: of the embeddings, which have length 1.
+    loss.temperature = 0.1  # supcon: the smaller, the more the nearest others count.
+    loss.triplet_margin = 0.2  # triplet: of squared distances between embeddings, up to 4.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 
@@ -155,6 +159,13 @@ def get_config() -> ml_collections.ConfigDict:
     uncertainty.ood = "nearest"  # Distance to the training images: none | nearest | mahalanobis
     uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
     uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
+
+    # How unlike tiles of good images a tile is: a map, and a score per image.
+    config.anomaly = anomaly = ml_collections.ConfigDict()
+    anomaly.kind = "none"  # none | mahalanobis | knn | coreset; fitted on the split `train`.
+    anomaly.tiles = 10_000  # Tiles of good images that it is fitted on, at most.
+    anomaly.memory = 1000  # knn, coreset: of these, so many are remembered, at most.
+    anomaly.quantile = 1.0  # Of an image's tiles, for its score; 1: the worst tile.
 
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()

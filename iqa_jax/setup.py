@@ -36,7 +36,7 @@ from iqa_jax.learning.state import TrainState, create_state
 from iqa_jax.learning.tasks import TASKS, Task, default_loss
 from iqa_jax.models.embedding_norm import EmbeddingNorm
 from iqa_jax.models.fusions import FUSIONS
-from iqa_jax.models.heads import CoralHead, TwoLayerHead
+from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.mobilenet_v2 import MobileNetV2, is_trainable
 from iqa_jax.models.quality_model import QualityModel
 
@@ -179,6 +179,9 @@ def task_from_config(config: Config) -> Task:
         bins=len(data.count_columns) or loss.bins,
         plcc_weight=loss.plcc_weight,
         margin=loss.margin,
+        temperature=loss.temperature,
+        triplet_margin=loss.triplet_margin,
+        projection_dim=loss.projection_dim,
     )
 
 
@@ -201,6 +204,8 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
     is_dropping = model.drop_block_size > 0
     task = task_from_config(config)
     make_head = CoralHead if task.has_shared_weight else TwoLayerHead
+    if task.projection_dim:
+        make_head = partial(ProjectionHead, projection_dim=task.projection_dim)
     return QualityModel(
         encoder=MobileNetV2(
             width_multiplier=model.width_multiplier,
