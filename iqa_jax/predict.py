@@ -17,19 +17,19 @@ import pandas as pd
 from input_pipeline.ahead import map_ahead
 from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.features import COMPUTED, FeatureTable
-from input_pipeline.images import ImageError
+from input_pipeline.images import ImageError, list_images
 from input_pipeline.listing import (
     Input,
     Listing,
     inputs_of,
     is_of_tiles,
-    list_images,
     read_inputs,
     shard_bounds,
 )
 from input_pipeline.sources import Picture, TileSource
 from input_pipeline.table_files import read_columns
 from iqa_jax import setup
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
 from iqa_jax.config import config_to_json
 from iqa_jax.duplicates import SeenContents
@@ -76,7 +76,7 @@ class QualityScorer:
     def columns(self) -> dict[str, type]:
         """Names and types of what a row says."""
         data = self.config.data
-        classes = () if data.label_kind == "numeric" else data.classes
+        classes = () if data.label_kind in SCORE_KINDS else data.classes
         return {
             "path": str,
             "score": float,
@@ -314,7 +314,7 @@ def open_listing(
     """
     path = Path(images)
     if path.suffix.lower() not in TABLES:
-        inputs = list_images(images)
+        inputs = (Input(name, name) for name in list_images(images))
     elif is_of_tiles(read_columns(path)):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
     else:

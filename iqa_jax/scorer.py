@@ -6,7 +6,7 @@ and an image may have any number of tiles; their embeddings are then fused bag b
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,7 @@ class Answered:
       samples: [pass, values] of the headline fusion with dropout on; None without passes.
       views: [view, values] of the headline fusion; None with an error. With several views, `values`
         and `samples` are their means and the rest is of the first, the image as it is.
+      anomaly: [tile], how unlike good tiles each is; None without detector.
     """
 
     image_id: int
@@ -64,6 +65,7 @@ class Answered:
     embedding: np.ndarray | None = None
     samples: np.ndarray | None = None
     views: np.ndarray | None = None
+    anomaly: np.ndarray | None = None
 
 
 class Scorer:
@@ -77,6 +79,7 @@ class Scorer:
       chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
       passes: with dropout on, besides the one without.
       seed: of those passes.
+      detector: tells from embeddings [tile, dim] how unlike good tiles each is.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Scorer:
         chunk_tiles: int,
         passes: int = 0,
         seed: int = 0,
+        detector: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         mesh = make_mesh(jax.local_devices())
         devices = self._devices = mesh.size
@@ -104,6 +108,7 @@ class Scorer:
         self._predict = jax.jit(partial(predict_step, model=model, task=task))
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
         self._fusion, self._headline = fusion, headline or fusion
+        self._detector = detector
         self._sample = None
         if passes:
             keys = jax.random.split(jax.random.key(seed), passes)
@@ -253,6 +258,7 @@ class Scorer:
                     bag.layout,
                     embedding=answers["embedding"][row],
                     samples=drawn,
+                    anomaly=self._detector(embeddings) if self._detector else None,
                 ),
             )
 
@@ -304,8 +310,12 @@ def _merge(views: list[Answered], headline: str) -> Answered:
     )
 
 
-def scorer_from_config(config: ml_collections.ConfigDict, passes: int = 0) -> Scorer:
-    """Makes the scorer of a run; `passes` as in `Scorer`."""
+def scorer_from_config(
+    config: ml_collections.ConfigDict,
+    passes: int = 0,
+    detector: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Scorer:
+    """Makes the scorer of a run; `passes` and `detector` as in `Scorer`."""
     return Scorer(
         setup.model_from_config(config),
         setup.task_from_config(config),
@@ -315,4 +325,5 @@ def scorer_from_config(config: ml_collections.ConfigDict, passes: int = 0) -> Sc
         chunk_tiles=config.evaluation.chunk_tiles,
         passes=passes,
         seed=config.seed,
+        detector=detector,
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from iqa_jax import setup
 from iqa_jax.models.pretrained import load_pretrained
+from iqa_jax.probe import read_probe, with_probe
 from iqa_jax.workdir import Workdir, WorkdirError
 
 
@@ -34,7 +35,7 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
         }
     else:
         workdir = Workdir(weights)
-        theirs, _ = restore_variables(workdir, workdir.config())
+        theirs, _ = restore_trained(workdir, workdir.config())
     parts = ["encoder"] if config.model.weights_of == "encoder" else None
     for kind, tree in theirs.items():
         for part in parts or {**tree, **variables[kind]}:
@@ -44,6 +45,17 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
+    """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
+
+    Raises:
+      CheckpointError: there is none that can be read.
+      WorkdirError: the run needs a probe, and none is fitted.
+    """
+    variables, step = restore_trained(workdir, config)
+    return with_probe(variables, read_probe(workdir, config, step)), step
+
+
+def restore_trained(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
     """Restores the best parameters of a run, or the last where no evaluation chose any.
 
     Returns:
