@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
     data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
-    data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
+    data.features = ()  # Into the head: "n_tiles", "edge_sum", "nss", numeric manifest columns.
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.

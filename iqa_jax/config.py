@@ -8,6 +8,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.features import MEASURED
 from input_pipeline.views import FLIPS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
@@ -187,8 +188,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if config.bags.cached and config.bags.tiles_per_pass:
         problems.append("bags.cached encodes nothing in training; set bags.tiles_per_pass=0")
-    if config.bags.cached and "edge_sum" in config.data.features:
-        problems.append('bags.cached never sees pixels; take "edge_sum" out of data.features')
+    for name in MEASURED:
+        if config.bags.cached and name in config.data.features:
+            problems.append(f'bags.cached never sees pixels; take "{name}" out of data.features')
     for build in (label_from_config, tiling_from_config):
         try:
             build(config)

@@ -21,7 +21,7 @@ from input_pipeline.manifest import (
     read_split_rows,
     with_splits,
 )
-from input_pipeline.features import COMPUTED
+from input_pipeline.features import COMPUTED, feature_width
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import View, make_views
@@ -197,7 +197,7 @@ def random_variables_from_config(config: Config) -> dict[str, Any]:
         "tile_mask": jnp.ones((1, 1), bool),
         "tile_position": jnp.zeros((1, 1, 2), jnp.int32),
         "grid_shape": jnp.ones((1, 2), jnp.int32),
-        "features": jnp.zeros((1, 1, len(config.data.features))),
+        "features": jnp.zeros((1, 1, feature_width(config.data.features))),
     }
     variables = jax.jit(model.init)(jax.random.key(config.seed), batch)
     return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}

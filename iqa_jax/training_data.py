@@ -20,7 +20,7 @@ from input_pipeline.bags import (
     training_batches,
 )
 from input_pipeline.embeddings import embedding_batches
-from input_pipeline.features import FeatureTable
+from input_pipeline.features import MEASURED, FeatureTable
 from input_pipeline.leaks import find_leaks, format_leaks, identify_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
@@ -195,14 +195,17 @@ def _index(
         if image_id not in found.bad_images and (kind == "numeric" or label >= 0)
     ]
     low, high = setup.edge_band_from_config(config)
+    measures = [name for name in config.data.features if name in MEASURED]
+    if low > 0 or high != NO_LIMIT:
+        measures.append("edge_sum")
     with meter("tiles of", len(train_ids)) as progress:
         index = index_tiles(
             source,
             train_ids,
             low=low,
             high=high,
-            # Counting edges decodes every image.
-            counts_edges=low > 0 or high != NO_LIMIT or "edge_sum" in config.data.features,
+            # Measuring decodes every image.
+            measures=measures,
             threads=config.data.threads,
             progress=progress.update,
         )
