@@ -153,6 +153,8 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.splits = 10  # random, cross_dataset: draws, with seed + k; k_fold: folds.
     protocol.fractions = (0.6, 0.2, 0.2)  # train, val, test; test is drawn by kind random only.
     protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
+    # Numeric only; beside the recipe, fitted on each split: ridge | svr | brisque_svr | deep_biq.
+    protocol.baselines = ()
 
     config.parallel = parallel = ml_collections.ConfigDict()
     parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.

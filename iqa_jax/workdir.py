@@ -26,7 +26,7 @@ _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stop
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
               "parallel.mode", "compare.fusions", "compare.splits",
               "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
-              "protocol.fractions", "protocol.test_manifest",
+              "protocol.fractions", "protocol.test_manifest", "protocol.baselines",
               "tta.flips", "tta.shifts", "tta.scales",
               "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
               "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
