@@ -56,6 +56,7 @@ def get_config() -> ml_collections.ConfigDict:
     augment.saturation_jitter = 0.2  # Saturation is multiplied by 1 ± this.
 
     config.model = model = ml_collections.ConfigDict()
+    model.encoder = "mobilenet_v2"  # mobilenet_v2 | shallow_cnn (random at first, all of it trains)
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.

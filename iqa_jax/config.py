@@ -16,7 +16,7 @@ from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
-from iqa_jax.setup import label_from_config, tiling_from_config, views_from_config
+from iqa_jax.setup import ENCODERS, label_from_config, tiling_from_config, views_from_config
 
 WEIGHTS = ("imagenet", "none")
 DTYPES = ("float32", "bfloat16")
@@ -88,6 +88,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         if kind == "numeric" and config.balanced_sampling:
             problems.append("balanced_sampling needs classes; set it to False for numeric labels")
     choose("model.fusion", config.model.fusion, FUSIONS)
+    if choose("model.encoder", config.model.encoder, ENCODERS):
+        problems += _encoder_problems(config)
     choose("fusion.positions", config.fusion.positions, POSITIONS)
     choose("fusion.readout", config.fusion.readout, READOUTS)
     choose("model.pooling", config.model.pooling, POOLINGS)
@@ -218,6 +220,26 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if problems:
         raise ConfigError(problems)
+
+
+def _encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists the keys that the encoder has no use for."""
+    model, problems = config.model, []
+    if model.encoder == "mobilenet_v2":
+        return problems
+    if model.weights == "imagenet":
+        problems.append(
+            f'model.weights is "imagenet", which no {model.encoder} has learnt; give "none", or the '
+            "workdir of a run"
+        )
+    if model.trainable_layers >= 0:
+        problems.append(
+            f"model.trainable_layers counts the convolutions of mobilenet_v2; all of {model.encoder} "
+            "trains: set it to -1"
+        )
+    if model.drop_block_size:
+        problems.append(f"model.drop_block_size: {model.encoder} has no DropBlock; set it to 0")
+    return problems
 
 
 def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:

@@ -123,7 +123,8 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
     if model.trainable_layers <= 0:
         trained = "all of it was trained" if model.trainable_layers else "it was kept as it was"
     width = model.width_multiplier
-    yield "Encoder", f"MobileNetV2 of width {width:g}, begun with {weights}; {trained}"
+    encoder = f"MobileNetV2 of width {width:g}" if model.encoder == "mobilenet_v2" else model.encoder
+    yield "Encoder", f"{encoder}, begun with {weights}; {trained}"
     fusion = f"{heading(config.evaluation.fusion)}; trained with {heading(model.fusion).lower()}"
     if model.weights not in known and model.weights_of == "all":
         fusion += f", which with the head was begun with that of the run {model.weights}"

@@ -4,14 +4,12 @@ Each is a `Baseline`: fitted on the rows of a split that are not tested, it answ
 chooses, it chooses by cross-validation among the rows that it is fitted on.
 """
 
-from collections.abc import Mapping
-
 from iqa_jax.baselines.deep_biq import fit_deep_biq
 from iqa_jax.baselines.pictures import frozen_statistics, scene_statistics
 from iqa_jax.baselines.regression import RIDGE, SVR_RBF, regression_on
 from iqa_jax.baselines.rows import Baseline
 
-BASELINES: Mapping[str, Baseline] = {
+BASELINES: dict[str, Baseline] = {
     "ridge": regression_on(frozen_statistics, RIDGE),
     "svr": regression_on(frozen_statistics, SVR_RBF),
     "brisque_svr": regression_on(scene_statistics, SVR_RBF),

@@ -37,7 +37,7 @@ RIDGE = Regressor(Ridge, lambda features: {"alpha": 10.0 ** np.arange(-1, 7)})
 # Features and scores have variance 1 here, so that one grid suits all of them.
 SVR_RBF = Regressor(
     lambda: SVR(kernel="rbf", epsilon=0.1),
-    lambda features: {"C": 2.0 ** np.arange(-3, 8, 2), "gamma": 2.0 ** np.arange(-6, 4, 2) / features},
+    lambda features: {"C": 2.0 ** np.arange(-1, 6, 2), "gamma": 4.0 ** np.arange(-2, 2) / features},
 )  # fmt: skip
 SVR_LINEAR = Regressor(
     lambda: SVR(kernel="linear", epsilon=0.1),
