@@ -229,13 +229,13 @@ def _encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
         return problems
     if model.weights == "imagenet":
         problems.append(
-            f'model.weights is "imagenet", which no {model.encoder} has learnt; give "none", or the '
-            "workdir of a run"
+            f'model.weights is "imagenet", which no {model.encoder} has learnt; give "none", or '
+            "the workdir of a run"
         )
     if model.trainable_layers >= 0:
         problems.append(
-            f"model.trainable_layers counts the convolutions of mobilenet_v2; all of {model.encoder} "
-            "trains: set it to -1"
+            "model.trainable_layers counts the convolutions of mobilenet_v2; all of "
+            f"{model.encoder} trains: set it to -1"
         )
     if model.drop_block_size:
         problems.append(f"model.drop_block_size: {model.encoder} has no DropBlock; set it to 0")

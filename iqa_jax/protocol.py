@@ -108,9 +108,8 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
         )
     except Stopped as stopped:
         return 128 + stopped.number
-    write_figures(
-        config, home, [split[MEMBER] for split in answers], splits, command, baselines
-    )
+    runs = [split[MEMBER] for split in answers]
+    write_figures(config, home, runs, splits, command, baselines)
     return 0
 
 

@@ -19,9 +19,9 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.analysis.answers import written_score
-from iqa_jax.analysis.logistic import fit_score_map
+from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
 from iqa_jax.baselines import BASELINES
-from iqa_jax.baselines.rows import Answers, Rows
+from iqa_jax.baselines.rows import Answers, Predict, Rows
 from iqa_jax.config import config_to_json
 from iqa_jax.fitted import MAP_ROWS
 from iqa_jax.progress import say
@@ -92,8 +92,8 @@ def _fit_and_test(
     is_answered = np.array([not error for error in answers.errors], bool)
     if not is_answered.any():
         raise TrainingError(f"{workdir.folder}: no image of the split 'test' could be read.")
-    scores = answers.scores[is_answered]
-    images, std = test.manifest.images.loc[test.image_ids[is_answered]], config.data.label_std_column
+    scores, std = answers.scores[is_answered], config.data.label_std_column
+    images = test.manifest.images.loc[test.image_ids[is_answered]]
     return {
         "seconds": seconds,
         "names": images["name"].tolist(),
@@ -105,7 +105,13 @@ def _fit_and_test(
     }
 
 
-def _fit_map(name: str, config: ml_collections.ConfigDict, predict, train: Rows, workdir: Workdir):
+def _fit_map(
+    name: str,
+    config: ml_collections.ConfigDict,
+    predict: Predict,
+    train: Rows,
+    workdir: Workdir,
+) -> ScoreMap:
     """Fits the map of scores on the split `train`, as the recipe's is, and writes it."""
     ids = np.flatnonzero((train.manifest.images["split"] == "train").to_numpy())
     if len(ids) > MAP_ROWS:
@@ -121,9 +127,7 @@ def _fit_map(name: str, config: ml_collections.ConfigDict, predict, train: Rows,
     return found
 
 
-def _predictions(
-    config: ml_collections.ConfigDict, rows: Rows, answers: Answers
-) -> pd.DataFrame:
+def _predictions(config: ml_collections.ConfigDict, rows: Rows, answers: Answers) -> pd.DataFrame:
     """Lays answers out as a run's predictions are, in the direction of the labels."""
     data, images = config.data, rows.manifest.images.loc[rows.image_ids]
     scores = written_score(

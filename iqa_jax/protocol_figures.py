@@ -149,11 +149,10 @@ def _baseline_rows(
         known = {"mapped": np.array(answer["mapped"])}
         if answer["stds"] is not None:
             known["std"] = np.array(answer["stds"])
-        theirs.append(
-            measures_for(kind, np.array(answer["values"][name]), np.array(answer["labels"]), **known)
-        )
+        values, labels = np.array(answer["values"][name]), np.array(answer["labels"])
+        theirs.append(measures_for(kind, values, labels, **known))
         groups.append(np.array(answer["groups"]))
-    rows = []
+    rows, draws = [], KINDS[config.protocol.kind]
     for figure in theirs[0]:
         pairs = [
             [their[figure], our[headline, figure]]
@@ -168,16 +167,14 @@ def _baseline_rows(
                 for pair, part in zip(pairs, groups, strict=True)
             ]
         )
-        draws = draw_split_means(pairs, groups, **KINDS[config.protocol.kind])
         # Alone, so that a split that leaves the recipe's figure undefined counts here.
-        alone = draw_split_means(
-            [[their] for their, _ in pairs], groups, **KINDS[config.protocol.kind]
-        )
+        alone = draw_split_means([[their] for their, _ in pairs], groups, **draws)
         row = _row((name, figure), found[:, 0].tolist(), percentile_interval(alone[0]))
         sign = -1 if figure in LOWER_IS_BETTER else 1
         differences = sign * (found[:, 0] - found[:, 1])
         differences = differences[np.isfinite(differences)]
-        interval = percentile_interval(sign * (draws[0] - draws[1]))
+        both = draw_split_means(pairs, groups, **draws)
+        interval = percentile_interval(sign * (both[0] - both[1]))
         low, high = interval or (None, None)
         row |= {
             "difference": float(differences.mean()) if len(differences) else None,

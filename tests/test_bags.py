@@ -204,9 +204,8 @@ def test_statistics_of_a_tile_are_its_own_and_scaled_on_the_training_tiles(data)
     ids = sorted(edges.layouts)
     index = index_tiles(source, ids, low=0, measures=("nss",), threads=2)
     features = fit_index_features(("n_tiles", "nss"), index, manifest.images)
-    raw = np.array([
-        nss_features(tile) for image_id in ids for tile in source.tiles(image_id, source.layout(image_id))
-    ])  # fmt: skip
+    tiles = [source.tiles(image_id, source.layout(image_id)) for image_id in ids]
+    raw = np.array([nss_features(tile) for tile in np.concatenate(tiles)])
 
     def expected(tiles):
         scaled = [(nss_features(tile) - raw.mean(axis=0)) / raw.std(axis=0) for tile in tiles]

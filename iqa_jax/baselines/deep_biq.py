@@ -7,8 +7,8 @@ that had seen the test images (Götz-Hahn, Hosu and Saupe 2022, arXiv 2009.05369
 does not have them.
 
 Source: Bianco, Celona, Napoletano and Schettini 2017, "On the Use of Deep Learning for Blind Image
-    Quality Assessment". Other than there, the encoder is that of the recipe, and crops are the tiles
-    of the recipe's size.
+    Quality Assessment". Other than there, the encoder is that of the recipe, its embedding stands
+    for the last hidden layer, and crops are tiles of the recipe's size that do not overlap.
 """
 
 from pathlib import Path
@@ -86,7 +86,7 @@ def fit_deep_biq(config: ml_collections.ConfigDict, train: Rows, folder: Path) -
 def grade(
     labels: Float[np.ndarray, " image"], minimum: float, maximum: float
 ) -> Int[np.ndarray, " image"]:
-    """Puts opinion scores into classes of equal width on the declared scale; numbers of `CLASSES`."""
+    """Puts opinion scores into `CLASSES`, of equal width on the declared scale; gives numbers."""
     share = (labels - minimum) / (maximum - minimum)
     return np.clip((share * len(CLASSES)).astype(int), 0, len(CLASSES) - 1)
 

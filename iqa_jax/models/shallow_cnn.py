@@ -1,10 +1,11 @@
 """A shallow encoder of small tiles, learnt from scratch: local contrast, two convolutions, pooling.
 
 It stands for the networks that came before pretrained ones: a shallow network finds perceptual
-features in small patches and a small regressor (here the head) makes a score of them, as in Kottayil
-et al. 2016, whose layers could not be looked up. So the layers are not theirs: the input is the
-contrast-normalised luma and the kernels are wide, as in Kang et al. 2014, "Convolutional Neural
-Networks for No-Reference Image Quality Assessment", who pool the extremes of one convolution.
+features in small patches and a small regressor (here the head) makes a score of them, as in the
+hybrid of Kottayil et al. 2016. How that one is built could not be looked up, so no figure of this
+one is a figure of theirs. That the input is contrast-normalised luma and the first kernels are 7
+pixels wide is as in Kang et al. 2014, "Convolutional Neural Networks for No-Reference Image Quality
+Assessment", who pool the extremes of one convolution; here it is mean and deviation of two.
 """
 
 import flax.linen as nn

@@ -34,8 +34,8 @@ def main() -> None:
         values = []
         for name, products in peer.calculate_pair_product_coefficients(inner).items():
             shape, mean, left, right = peer.asymmetric_generalized_gaussian_fit(products)
-            variances = [left[0] ** 2, right[0] ** 2]
-            values += [shape, np.mean(variances)] if name == "mscn" else [shape, mean[0], *variances]
+            sides = [left[0] ** 2, right[0] ** 2]
+            values += [shape, np.mean(sides)] if name == "mscn" else [shape, mean[0], *sides]
         return np.array(values, np.float64)
 
     golden = {}
