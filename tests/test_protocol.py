@@ -167,8 +167,14 @@ def test_baselines_are_rows_of_the_same_table(config, tmp_path, monkeypatch):
     def fit_constant(config, train, folder):
         return lambda rows: Answers(np.full(len(rows.image_ids), 50.0), [""] * len(rows.image_ids))
 
+    def fit_oracle(config, train, folder):
+        return lambda rows: Answers(rows.labels, [""] * len(rows.image_ids))
+
     monkeypatch.setitem(BASELINES, "constant", fit_constant)
-    config.protocol.baselines = ("brisque_svr", "constant")
+    monkeypatch.setitem(BASELINES, "oracle", fit_oracle)
+    config.protocol.baselines = ("brisque_svr", "constant", "oracle")
+    # Three groups are tested in each split: few draws have none of them.
+    config.protocol.kind = "k_fold"
     folder = tmp_path / "protocol"
     assert run_protocol(config, str(folder), "") == 0
     figures = Workdir(folder).read_json("protocol.json")["figures"]
@@ -187,12 +193,20 @@ def test_baselines_are_rows_of_the_same_table(config, tmp_path, monkeypatch):
         assert row["median"] == pytest.approx(np.median(expected))
         difference = sign * (np.array(expected) - recipe["per_split"])
         assert row["difference"] == pytest.approx(difference.mean(), abs=1e-6)
+        # Lower is better for errors, and a difference above 0 is in favour of the baseline.
         assert row["difference_low"] <= row["difference_high"]
+    for name, figure, verdict in (
+        ("oracle", "rmse", "better than the recipe"),
+        ("oracle", "plcc", "better than the recipe"),
+        ("constant", "srcc", "no interval"),
+    ):
+        assert rows[name, figure]["verdict"] == verdict
+    assert rows["oracle", "srcc"]["per_split"] == pytest.approx([1, 1])
     assert "difference" not in rows["mean_score", "srcc"]
     # A constant ranks nothing, and that is no 0.
     constant = rows["constant", "srcc"]
     assert constant["per_split"] == [None, None] and constant["median"] is None
-    assert constant["difference"] is None and constant["verdict"] == "no interval"
+    assert constant["difference"] is None
     with (folder / "protocol.csv").open(newline="") as file:
         written = {(row["fusion"], row["figure"]): row for row in csv.DictReader(file)}
     assert written["brisque_svr", "plcc_mapped"]["verdict"] and set(written) == set(rows)
