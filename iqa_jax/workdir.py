@@ -31,7 +31,7 @@ _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stop
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
               "parallel.mode", "compare.fusions", "compare.splits",
               "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
-              "protocol.fractions", "protocol.test_manifest",
+              "protocol.fractions", "protocol.test_manifest", "protocol.baselines",
               "noise.folds", "noise.filter", "noise.band", "noise.keep_share",
               "tta.flips", "tta.shifts", "tta.scales",
               "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
