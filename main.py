@@ -2,6 +2,7 @@
 
 python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
 python main.py --mode=check    --config=configs/X.py
+python main.py --mode=prepare  --config=configs/X.py --output=DIR [--beam_options=...]
 python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=protocol --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
@@ -21,6 +22,7 @@ from ml_collections import config_flags
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 _MODES = {
     "check": ("check", ["config"], []),
+    "prepare": ("prepare", ["config", "output"], ["beam_options"]),
     "train": ("train", ["config", "workdir"], []),
     "compare": ("compare", ["config", "workdir"], []),
     "protocol": ("run_protocol", ["config", "workdir"], []),
@@ -37,7 +39,10 @@ _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than
 _OTHER = flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
 _IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
 _OUTPUT = flags.DEFINE_string(
-    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain: a folder."
+    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain, prepare: a folder."
+)
+_BEAM_OPTIONS = flags.DEFINE_string(
+    "beam_options", "", "prepare: run on Apache Beam with these options, as --runner=DirectRunner."
 )
 
 
@@ -80,6 +85,8 @@ def _run() -> int:
     run = getattr(importlib.import_module(f"iqa_jax.{mode}"), _MODES[mode][0])
     if mode == "check":
         return run(_CONFIG.value)
+    if mode == "prepare":
+        return run(_CONFIG.value, _OUTPUT.value, _BEAM_OPTIONS.value)
     if mode in ("train", "compare", "protocol"):
         return run(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)

@@ -27,6 +27,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from input_pipeline.prepared import record_paths
 from input_pipeline.splits import assign_splits
 from input_pipeline.table_files import ManifestError, count_of, read_table, suggest
 
@@ -173,7 +174,8 @@ def read_manifest(
     """Reads a manifest and refuses it, with every problem at once, if a row makes no sense.
 
     Args:
-        path: a `.parquet` file, or text in UTF-8 separated by comma, semicolon or tab.
+        path: a `.parquet` file, text in UTF-8 separated by comma, semicolon or tab, or the folder
+            of a data set that --mode=prepare has written.
         label: what the labels mean; None to read a table for prediction, whose labels are not
             looked at and whose split, unless written, is empty.
         features: numeric columns to keep.
@@ -191,8 +193,7 @@ def read_manifest(
     problems: list[tuple[int, str]] = []
     rows = pd.DataFrame(index=table.index)
     rows["name"] = table["image"] if is_tiled else table["path"]
-    # normpath keeps symbolic links as written: what is behind them is the audit's business.
-    rows["path"] = [os.path.normpath(path.parent / text) for text in table["path"]]
+    rows["path"] = _locate_files(path, table)
     rows["label"] = _read_labels(table, label, problems)
     rows["label_text"] = table[label.column] if label else ""
     group = table.get("group", pd.Series("", index=table.index))
@@ -329,6 +330,14 @@ def name_rows(rows: Iterable[int]) -> str:
     shown = ", ".join(str(row) for row in rows[:_ROWS_SHOWN])
     rest = f" and {len(rows) - _ROWS_SHOWN} more" if len(rows) > _ROWS_SHOWN else ""
     return f"row{'s' if len(rows) > 1 else ''} {shown}{rest}"
+
+
+def _locate_files(path: Path, table: pd.DataFrame) -> list[str]:
+    """Names the file of each row, or the record of a prepared data set that holds it."""
+    if path.is_dir():
+        return record_paths(path, table)
+    # normpath keeps symbolic links as written: what is behind them is the audit's business.
+    return [os.path.normpath(path.parent / text) for text in table["path"]]
 
 
 def _check_columns(
