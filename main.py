@@ -48,7 +48,8 @@ _BEAM_OPTIONS = flags.DEFINE_string(
 
 def _check_flags() -> None:
     _, needed, optional = _MODES[_MODE.value]
-    missing = [f"--{name}" for name in needed if not flags.FLAGS[name].value]
+    given = {name for name in needed if flags.FLAGS[name].present and flags.FLAGS[name].value}
+    missing = [f"--{name}" for name in needed if name not in given]
     if missing:
         raise app.UsageError(f"--mode={_MODE.value} needs {' and '.join(missing)}.")
     known = {name for _, *both in _MODES.values() for names in both for name in names}

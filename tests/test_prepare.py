@@ -16,6 +16,7 @@ from input_pipeline.audit import audit
 from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
 from input_pipeline.images import ImageError
 from input_pipeline.manifest import ManifestError
+from input_pipeline.regions import find_regions
 from iqa_jax import prepare as prepare_module
 from iqa_jax import setup
 from iqa_jax.prepare import prepare
@@ -304,3 +305,61 @@ def test_a_moved_data_set_is_the_same(prepared, tiny_config, tmp_path):
     assert manifest.digest == moved.digest
     assert dataclasses.asdict(manifest.label) == dataclasses.asdict(moved.label)
     assert source.content(5) == same.content(5)
+
+
+def test_the_command_line(start_main, tiny_manifest, tmp_path):
+    process = start_main(
+        "--mode=prepare", "--config=configs/default.py", f"--output={tmp_path / 'set'}",
+        f"--config.data.manifest={tiny_manifest}", "--config.prepare.images_per_shard=20",
+    )  # fmt: skip
+    said, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert "42 images, 0 left out" in said
+    assert len(list((tmp_path / "set").glob("images-train.array_record-*-of-00002"))) == 2
+
+
+def test_opinion_scores_and_masks_are_kept(tiny_config, tiny_manifest, tmp_path):
+    import tensorflow_datasets as tfds
+
+    table = pd.read_csv(tiny_manifest)[["path"]].iloc[::6]
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    # Difference scores: lower is better; the manifest leaves the splits to be drawn.
+    table["mos"] = np.linspace(0.062, 0.875, len(table))
+    table["mos_std"] = 0.042
+    table["region"] = ["masks/a.png", *[""] * (len(table) - 1)]
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    tiny_config.update_from_flattened_dict({
+        "data.manifest": str(tmp_path / "manifest.csv"), "data.label_kind": "numeric",
+        "data.label_column": "mos", "data.label_std_column": "mos_std", "data.features": (),
+        "data.maximum": 1.0, "data.higher_is_better": False, "balanced_sampling": False,
+        "early_stopping.metric": "srcc",
+    })  # fmt: skip
+    assert prepare(tiny_config, str(tmp_path / "set")) == 0
+    other = tiny_config.copy_and_resolve_references()
+    other.data.manifest = str(tmp_path / "set")
+    (manifest, _), (found, _) = open_data(tiny_config), open_data(other)
+    columns = ["name", "label", "label_text", "group", "split", "mos_std"]
+    pd.testing.assert_frame_equal(manifest.images[columns], found.images[columns])
+    assert manifest.images["label"].is_monotonic_decreasing
+    assert find_regions(manifest) == find_regions(found) == {0: tmp_path / "masks" / "a.png"}
+    # For other readers of TFDS the scores are as the manifest has them.
+    builder = tfds.builder_from_directory(tmp_path / "set")
+    assert "from 0 to 1, lower is better" in builder.info.description
+    scores = {
+        example["path"].decode(): (example["label"], example["mos_std"])
+        for source in builder.as_data_source().values()
+        for example in source
+    }
+    for path, mos in table[["path", "mos"]].itertuples(index=False):
+        assert scores[path] == (np.float32(mos), np.float32(0.042))
+
+
+def test_beam_writes_what_threads_write(tiny_config, prepared, tmp_path):
+    pytest.importorskip("apache_beam", reason="needs requirements-beam.txt")
+    tiny_config.prepare.images_per_shard = 5
+    folder = tmp_path / "set"
+    assert prepare(tiny_config, str(folder), "--runner=DirectRunner") == 0
+    names = {path.name for path in folder.iterdir()}
+    assert names == {path.name for path in prepared["images"].iterdir()}
+    for name in names - {"dataset_info.json"}:
+        assert (folder / name).read_bytes() == (prepared["images"] / name).read_bytes(), name
