@@ -28,6 +28,7 @@ from input_pipeline.prepared import INDEX_COLUMN, SPLIT_COLUMN, TABLE, open_file
 from input_pipeline.tiles import Tiling, cut, grid
 
 _SUFFIX = "array_record"
+_PLACE = ("row", "column")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,36 +75,20 @@ def plan_shards(plan: Plan, manifest: Manifest, table: pd.DataFrame, images: int
         The names of all shards.
     """
     files = manifest.images.reset_index() if manifest.tiles is None else manifest.tiles
-    by_image = {image_id: rows for image_id, rows in files.groupby("image_id", sort=False)}
-    names = []
+    by_image = dict(list(files.groupby("image_id", sort=False)))
     plan.shards.mkdir(parents=True, exist_ok=True)
+    names = []
     for split in manifest.splits:
         chosen = manifest.split(split)
         count = math.ceil(len(chosen) / images)
         for number in range(count):
-            name = f"{split}-{number:05}-of-{count:05}"
+            names.append(f"{split}-{number:05}-of-{count:05}")
+            rows = chosen[number * images : (number + 1) * images]
             todo = [
-                {
-                    "name": image["name"],
-                    "values": {
-                        "group": image["group"],
-                        "label": image["label_text"],
-                        **{feature: float(image[feature]) for feature in plan.features},
-                    },
-                    "files": [
-                        {
-                            "file_row": row["file_row"],
-                            "written": table.at[row["file_row"], "path"],
-                            "path": row["path"],
-                            "place": [row.get("row"), row.get("column")],
-                        }
-                        for row in by_image[image_id].to_dict("records")
-                    ],
-                }
-                for image_id, image in chosen[number * images : (number + 1) * images].iterrows()
+                _describe_image(plan, image, by_image[image_id], table)
+                for image_id, image in rows.iterrows()
             ]
-            _write_json(plan.shards / f"{name}.todo", todo)
-            names.append(name)
+            _write_json(plan.shards / f"{names[-1]}.todo", todo)
     return names
 
 
@@ -240,10 +225,36 @@ def make_features(plan: Plan):
     if plan.is_tiled:
         features |= {
             "image_name": tfds.features.Text(doc="the image that the tile is of"),
-            "row": tfds.features.Scalar(np.int32, doc="of the tile in the image's grid"),
-            "column": tfds.features.Scalar(np.int32, doc="of the tile in the image's grid"),
+            **{
+                name: tfds.features.Scalar(np.int32, doc="of the tile in the image's grid")
+                for name in _PLACE
+            },
         }
     return tfds.features.FeaturesDict(features)
+
+
+def _describe_image(
+    plan: Plan, image: pd.Series, files: pd.DataFrame, table: pd.DataFrame
+) -> dict[str, Any]:
+    """Says what a worker must know of an image, for JSON."""
+    return {
+        "name": image["name"],
+        "values": {
+            "group": image["group"],
+            "label": image["label_text"],
+            **{feature: float(image[feature]) for feature in plan.features},
+        },
+        "files": [
+            {
+                "file_row": row["file_row"],
+                "written": table.at[row["file_row"], "path"],
+                "path": row["path"],
+                # Of a tile that was cut before.
+                "place": [row.get("row"), row.get("column")],
+            }
+            for row in files.to_dict("records")
+        ],
+    }
 
 
 def _examples(plan: Plan, image: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -260,7 +271,7 @@ def _examples(plan: Plan, image: dict[str, Any]) -> list[tuple[dict[str, Any], d
             example["label"] = float(example["label"])
         if plan.is_tiled:
             record |= {"image": image["name"]}
-            example |= {"image_name": image["name"], "row": record["row"], "column": record["column"]}
+            example |= {"image_name": image["name"], **{key: record[key] for key in _PLACE}}
         examples.append((record, example))
     return examples
 

@@ -1,9 +1,17 @@
 """TFDS data sets of the published sets: importing this registers them for `tfds.load`.
 
-    tfds build koniq10k --imports=input_pipeline.datasets.builders --manual_dir=FOLDER
+    import tensorflow_datasets as tfds
+    from input_pipeline.datasets import builders
 
-FOLDER is the set's original folder. Splits are train, val and test, 70, 15 and 15 % of the images,
-drawn by group: distortions of one reference image stay together.
+    builder = tfds.builder("koniq10k", data_dir=DIR, file_format="array_record")
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=FOLDER)
+    )
+
+FOLDER is the set's original folder. `tfds build koniq10k --manual_dir=FOLDER
+--imports=input_pipeline.datasets.builders` does the same where Apache Beam is installed, which
+that command of TFDS imports for every set. Splits are train, val and test, 70, 15 and 15 % of the
+images, drawn by group: distortions of one reference image stay together.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""KADID-10k: 81 photographs in 25 kinds and 5 levels of distortion, rated by a crowd from 1 to 5."""
+"""KADID-10k: 81 photographs in 25 kinds and 5 levels of distortion, rated from 1 to 5."""
 
 from pathlib import Path
 
