@@ -9,9 +9,9 @@
     )
 
 FOLDER is the set's original folder. `tfds build koniq10k --manual_dir=FOLDER
---imports=input_pipeline.datasets.builders` does the same where Apache Beam is installed, which
-that command of TFDS imports for every set. Splits are train, val and test, 70, 15 and 15 % of the
-images, drawn by group: distortions of one reference image stay together.
+--imports=input_pipeline.datasets.builders` does the same where apache-beam and mlcroissant are
+installed, which that command of TFDS imports for every set. Splits are train, val and test, 70, 15
+and 15 % of the images, drawn by group: distortions of one reference image stay together.
 """
 
 from collections.abc import Iterator
