@@ -11,10 +11,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.data = data = ml_collections.ConfigDict()
     data.manifest = ""  # CSV or Parquet with a `path` and a label column, or a prepared folder.
     data.label_column = "label"
-    data.label_kind = "binary"  # binary | ordered | unordered | numeric
+    data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
     data.marginal = "marginal"  # Binary only: the third answer, scored but not trained on.
-    data.minimum = 0.0  # Numeric only: the scale of the opinion scores ...
+    data.minimum = 0.0  # Numeric: the scale of the opinion scores ...
     data.maximum = 100.0
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
@@ -23,6 +23,8 @@ def get_config() -> ml_collections.ConfigDict:
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
+    # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
+    data.dropped_tiles = ""
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
@@ -31,6 +33,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.prepare = prepare = ml_collections.ConfigDict()
     prepare.what = "images"  # images (the files as they are) | tiles (PNG)
     prepare.images_per_shard = 500  # A shard is whole or not there; a killed run goes on after it.
+
+    # label_kind "ranking": the photographs of the manifest are clean, and what is learnt is to rank
+    # degraded versions of each. "pairs": the manifest is a table of path_a, path_b, preference.
+    config.ranking = ranking = ml_collections.ConfigDict()
+    ranking.types = ()  # Of distortions to train on; (): all but `unseen_types`.
+    ranking.unseen_types = ()  # Only evaluated: unseen_pair_accuracy.
+    ranking.crop = 512  # Largest side of the versions that are evaluated, in pixels.
 
     # How an image is cut.
     config.tiles = tiles = ml_collections.ConfigDict()
@@ -91,11 +100,18 @@ def get_config() -> ml_collections.ConfigDict:
     fusion.readout = "class_token"  # class_token | mean | attention
 
     config.loss = loss = ml_collections.ConfigDict()
-    loss.name = ""  # "": the first. Ordered: cross_entropy | coral | corn | emd. Numeric:
-    # huber | l1 | l2 | emd, the last on the distribution of ratings. Others: cross_entropy.
+    # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
+    # the latter two where labels may be wrong; ordered ones also: coral | corn | emd. Numeric:
+    # huber | l1 | l2 | emd, the last on the distribution of ratings. Ranking, pairs: hinge |
+    # logistic (Bradley-Terry) | probit (Thurstone).
+    loss.name = ""
     loss.label_smoothing = 0.1  # cross_entropy only.
+    loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
+    loss.sce_beta = 1.0  # ... and of the reverse one, which wrong labels pull less.
+    loss.gce_q = 0.7  # generalised_cross_entropy: towards 0 it is cross_entropy; at most 1.
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
+    loss.margin = 0.1  # Ranking, pairs: unit of score differences, a share of minimum to maximum.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 
@@ -110,6 +126,8 @@ def get_config() -> ml_collections.ConfigDict:
     optimizer.decay_every_epochs = 4.0  # ... every so often.
     optimizer.encoder_factor = 1.0  # The encoder's learning rate, relative to the rest's.
     optimizer.gradient_clip = 5.0  # Global norm.
+    # Answer with an average of the weights: each step's weigh this times those of the next; 0: off.
+    optimizer.ema_decay = 0.0
 
     # The best checkpoint, and when to give up on a better one; read off the split `val`.
     config.early_stopping = early_stopping = ml_collections.ConfigDict()
@@ -158,6 +176,13 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.splits = 10  # random, cross_dataset: draws, with seed + k; k_fold: folds.
     protocol.fractions = (0.6, 0.2, 0.2)  # train, val, test; test is drawn by kind random only.
     protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
+
+    # What --mode=clean does: find training tiles whose label is hardly theirs, train without them.
+    config.noise = noise = ml_collections.ConfigDict()
+    noise.folds = 5  # Of the training groups; a tile is judged by a run that never saw its group.
+    noise.filter = "confident_learning"  # confident_learning | band | small_loss
+    noise.band = (0.2, 1.0)  # band: a tile is kept if P(its label) is in here, ends included.
+    noise.keep_share = 0.8  # small_loss: of each class, the tiles with the smallest loss.
 
     config.parallel = parallel = ml_collections.ConfigDict()
     parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.

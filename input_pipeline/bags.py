@@ -5,7 +5,7 @@ all tiles of the grid.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -94,6 +94,29 @@ def index_tiles(
     return TileIndex(*table[is_kept].T, layouts, table[~is_kept], errors)
 
 
+def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -> TileIndex:
+    """Takes tiles out of an index.
+
+    Args:
+      index: of the tiles that training may use.
+      dropped: (image_id, row, column) of tiles; those that are not in the index are nothing to it.
+    """
+    places = zip(index.image_id.tolist(), index.number.tolist(), strict=True)
+    is_kept = np.array(
+        [
+            (image_id, *index.layouts[image_id].grid.positions[number].tolist()) not in dropped
+            for image_id, number in places
+        ],
+        bool,
+    )
+    return dataclasses.replace(
+        index,
+        image_id=index.image_id[is_kept],
+        number=index.number[is_kept],
+        edge_sum=index.edge_sum[is_kept],
+    )
+
+
 def fit_index_features(
     names: Sequence[str], index: TileIndex, images: pd.DataFrame
 ) -> FeatureTable:
@@ -120,6 +143,7 @@ def shuffled_batches(
     threads: int,
     process: int = 0,
     processes: int = 1,
+    join: Callable[[Sequence[dict]], dict[str, np.ndarray]] | None = None,
 ) -> grain.DatasetIterator:
     """Makes the endless stream of training batches: shuffle, balance, make, share out, batch.
 
@@ -132,7 +156,8 @@ def shuffled_batches(
       balanced: draw every label equally often.
       seed: of order and random numbers.
       threads: that make bags.
-      process, processes: this process makes every `processes`-th example.
+      process, processes: this process makes that part of every batch.
+      join: makes one batch of what was made of its examples; by default their values are stacked.
     """
 
     def shuffled(examples, salt):
@@ -143,9 +168,10 @@ def shuffled_batches(
         order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
     else:
         order = shuffled(np.arange(len(labels)), 0)
-    # Shared out after the random numbers are drawn: they do not depend on the number of processes.
-    bags = order.seed(seed).random_map(make_bag)[process::processes]
-    dataset = bags.batch(batch_size // processes)
+    # Shared out after the random numbers are drawn: they do not depend on the number of processes,
+    # nor does the position, which counts batches.
+    bags = order.seed(seed).random_map(make_bag)
+    dataset = bags.batch(batch_size // processes, batch_fn=join)[process::processes]
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(dataset.to_iter_dataset(options))
 
@@ -160,31 +186,34 @@ def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarr
     return padded | {"tile_mask": np.arange(length) < count}
 
 
-def bag_batches(
+# (image_id, rows of the index, random numbers) -> the values of these tiles by name, [tile, ...],
+# and their edge sums [tile].
+Reader = Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Any]]
+BagMaker = Callable[[int, np.random.Generator], dict[str, np.ndarray]]
+
+
+def bag_maker(
     index: TileIndex,
     images: pd.DataFrame,
     features: FeatureTable,
     examples: Sequence[Int[np.ndarray, " row"]],
-    read: Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Any]],
+    read: Reader,
     *,
     tiles_per_bag: int,
-    **order: Any,
-) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags, whatever stands for their tiles.
+) -> BagMaker:
+    """Makes the function that makes the bag of an example, whatever stands for its tiles.
 
     Args:
       index: of the tiles that may be used.
       images: has the labels.
       features: scaling of the hand-crafted features.
       examples: rows of the index, all of one image, that each example draws its tiles from.
-      read: (image_id, rows of the index, random numbers) -> the values of these tiles by name,
-        [tile, ...], and their edge sums [tile].
+      read: gives the tiles.
       tiles_per_bag: so many tiles are drawn anew from an example that has more.
-      **order: as in `shuffled_batches`.
 
     Returns:
-      An iterator over batches of what `read` names, `tile_mask`, `tile_position`, `grid_shape`,
-      `features`, `label`, `mask` and `image_id`.
+      (number of an example, random numbers) -> what `read` names, `tile_mask`, `tile_position`,
+      `grid_shape`, `features`, `label`, `mask` and `image_id`.
     """
     labels = images["label"].to_numpy()
 
@@ -207,8 +236,31 @@ def bag_batches(
             "image_id": np.int32(image_id),
         }
 
+    return make_bag
+
+
+def bag_batches(
+    index: TileIndex,
+    images: pd.DataFrame,
+    features: FeatureTable,
+    read: Reader,
+    *,
+    tiles_per_bag: int,
+    **order: Any,
+) -> grain.DatasetIterator:
+    """Makes the stream of training batches of bags.
+
+    Args:
+      index, images, features, read: as in `bag_maker`.
+      tiles_per_bag: 1: every tile is an example; more: every image is one.
+      **order: as in `shuffled_batches`.
+    """
+    is_tiles = tiles_per_bag == 1
+    examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
+    make_bag = bag_maker(index, images, features, examples, read, tiles_per_bag=tiles_per_bag)
     first = np.array([rows[0] for rows in examples])
-    return shuffled_batches(labels[index.image_id[first]], make_bag, **order)
+    labels = images["label"].to_numpy()[index.image_id[first]]
+    return shuffled_batches(labels, make_bag, **order)
 
 
 def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
@@ -217,27 +269,16 @@ def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
     return np.split(np.arange(len(index)), starts[1:])
 
 
-def training_batches(
-    source: TileSource,
-    index: TileIndex,
-    images: pd.DataFrame,
-    features: FeatureTable,
-    *,
-    tiles_per_bag: int = 1,
-    random_tiles: bool,
-    low: int,
-    high: int = NO_LIMIT,
-    **order: Any,
-) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags of tiles, by the name `tiles`.
+def tile_reader(
+    source: TileSource, index: TileIndex, *, random_tiles: bool, low: int, high: int = NO_LIMIT
+) -> Reader:
+    """Makes what reads tiles of the index, by the name `tiles`.
 
     Args:
       source: of the tiles.
-      index, images, features: as in `bag_batches`.
-      tiles_per_bag: 1: every tile is an example; more: every image is one.
+      index: of the tiles that may be used.
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
-      **order: as in `shuffled_batches`.
     """
 
     def cut_tile(image_id, row, rng):
@@ -253,11 +294,29 @@ def training_batches(
         tiles, edges = zip(*(cut_tile(image_id, row, rng) for row in rows), strict=True)
         return {"tiles": np.stack(tiles)}, edges
 
-    is_tiles = tiles_per_bag == 1
-    examples = list(np.arange(len(index))[:, None]) if is_tiles else rows_by_image(index)
-    return bag_batches(
-        index, images, features, examples, read, tiles_per_bag=tiles_per_bag, **order
-    )
+    return read
+
+
+def training_batches(
+    source: TileSource,
+    index: TileIndex,
+    images: pd.DataFrame,
+    features: FeatureTable,
+    *,
+    random_tiles: bool,
+    low: int,
+    high: int = NO_LIMIT,
+    **order: Any,
+) -> grain.DatasetIterator:
+    """Makes the stream of training batches of bags of tiles.
+
+    Args:
+      source, random_tiles, low, high: as in `tile_reader`.
+      index, images, features: as in `bag_maker`.
+      **order: as in `bag_batches`.
+    """
+    read = tile_reader(source, index, random_tiles=random_tiles, low=low, high=high)
+    return bag_batches(index, images, features, read, **order)
 
 
 @dataclasses.dataclass(frozen=True)

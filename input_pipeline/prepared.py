@@ -34,7 +34,7 @@ def find_table(folder: Path) -> Path:
     Raises:
         PreparedError: the folder holds none, an unfinished one, or one of another version.
     """
-    if not (folder / MARK).is_file():
+    if not is_prepared(folder):
         raise PreparedError(
             f"this folder is no data set that --mode=prepare has written (it has no {MARK}); name "
             "one, or a manifest file"
@@ -51,6 +51,11 @@ def find_table(folder: Path) -> Path:
             "on where it stopped"
         )
     return folder / TABLE
+
+
+def is_prepared(folder: Path) -> bool:
+    """Says whether a folder is, or is to become, a prepared data set."""
+    return (folder / MARK).is_file()
 
 
 def read_mark(folder: Path) -> dict:
@@ -80,7 +85,7 @@ def open_file(path: str | Path) -> BinaryIO:
         OSError: it cannot be read.
     """
     match = _RECORD.fullmatch(str(path))
-    if match is None or not Path(match["folder"], MARK).is_file():
+    if match is None or not is_prepared(Path(match["folder"])):
         return open(path, "rb")
     try:
         record = _open_split(match["folder"], match["split"])[int(match["index"])]

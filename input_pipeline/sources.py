@@ -1,4 +1,4 @@
-"""Where the tiles of an image come from: a file to cut, tiles already cut, or pixels in memory."""
+"""Where the tiles of an image come from: a file, tiles already cut, or pixels in memory."""
 
 import hashlib
 import threading
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
+from input_pipeline.distortions import distort
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
@@ -28,6 +29,24 @@ class CutTiles(NamedTuple):
     positions: Int[np.ndarray, "tile 2"]
 
 
+class Version(NamedTuple):
+    """A degraded photograph, or the middle of one, which is made when it is asked for.
+
+    Attributes:
+      path: of the photograph.
+      distortion: a key of `DISTORTIONS`; empty with level 0.
+      level: 0 (as it is) to 5.
+      seed: of the distortion's random numbers.
+      crop: largest side in pixels; what is beyond, evenly around the middle, is left out.
+    """
+
+    path: str
+    distortion: str
+    level: int
+    seed: tuple[int, ...]
+    crop: int
+
+
 class Layout(NamedTuple):
     """How one image is cut: its grid, and its height and width in pixels."""
 
@@ -36,7 +55,7 @@ class Layout(NamedTuple):
     width: int
 
 
-Picture = str | Path | np.ndarray | CutTiles
+Picture = str | Path | np.ndarray | CutTiles | Version
 
 
 class TileSource:
@@ -45,7 +64,7 @@ class TileSource:
     Safe to use from several threads.
 
     Args:
-      pictures: paths, RGB arrays [height, width, 3] uint8, or tiles already cut.
+      pictures: paths, RGB arrays [height, width, 3] uint8, tiles already cut, or versions.
       tiling: how to cut.
       max_pixels: larger images are refused.
       cache_bytes: decoded images kept, least recently used dropped first.
@@ -58,7 +77,7 @@ class TileSource:
         self._pictures = pictures
         self._max_pixels = max_pixels
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cached = 0
         self._lock = threading.Lock()
 
@@ -83,6 +102,9 @@ class TileSource:
             return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
         if isinstance(picture, np.ndarray):
             height, width = picture.shape[:2]
+        elif isinstance(picture, Version):
+            sides = read_size(picture.path, max_pixels=self._max_pixels)
+            height, width = (min(side, picture.crop) for side in sides)
         else:
             height, width = read_size(picture, max_pixels=self._max_pixels)
         return Layout(grid(height, width, self.tiling), height, width)
@@ -147,8 +169,13 @@ class TileSource:
         if isinstance(picture, np.ndarray):
             digest.update(repr(picture.shape).encode() + picture.tobytes())
             return digest.hexdigest()
-        is_cut = isinstance(picture, CutTiles)
-        for path in picture.paths if is_cut else [picture]:
+        is_cut, paths = isinstance(picture, CutTiles), [picture]
+        if is_cut:
+            paths = picture.paths
+        elif isinstance(picture, Version):
+            digest.update(repr(picture[1:]).encode())
+            paths = [picture.path]
+        for path in paths:
             try:
                 with open_file(path) as file:
                     digest.update(file.read())
@@ -171,18 +198,32 @@ class TileSource:
         picture = self._pictures[index]
         if isinstance(picture, np.ndarray):
             return picture
+        if isinstance(picture, Version):
+            return _degrade(self._decode(picture.path), picture)
+        return self._decode(picture)
+
+    def _decode(self, path: str | Path) -> np.ndarray:
+        name = str(path)
         with self._lock:
-            if index in self._cache:
-                self._cache.move_to_end(index)
-                return self._cache[index]
-        image = load(picture, max_pixels=self._max_pixels)
+            if name in self._cache:
+                self._cache.move_to_end(name)
+                return self._cache[name]
+        image = load(path, max_pixels=self._max_pixels)
         with self._lock:
-            if image.nbytes <= self._cache_bytes and index not in self._cache:
-                self._cache[index] = image
+            if image.nbytes <= self._cache_bytes and name not in self._cache:
+                self._cache[name] = image
                 self._cached += image.nbytes
                 while self._cached > self._cache_bytes:
                     self._cached -= self._cache.popitem(last=False)[1].nbytes
         return image
+
+
+def _degrade(photo: np.ndarray, version: Version) -> np.ndarray:
+    top, left = (max(side - version.crop, 0) // 2 for side in photo.shape[:2])
+    crop = np.ascontiguousarray(photo[top : top + version.crop, left : left + version.crop])
+    if not version.level:
+        return crop
+    return distort(crop, version.distortion, version.level, np.random.default_rng(version.seed))
 
 
 def pictures_of(manifest: Manifest) -> list[Picture]:

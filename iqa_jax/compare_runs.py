@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
+from input_pipeline.manifest import PAIR_KINDS
 from iqa_jax import setup
 from iqa_jax.analysis.bootstrap import (
     DRAWS,
@@ -27,6 +28,7 @@ from iqa_jax.workdir import Workdir, WorkdirError
 
 # Rows that a run trained on, or chose its checkpoint by, compare nothing.
 _FITTED_SPLITS = ("train", "val")
+PAIRED = f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for both runs"
 
 
 def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
@@ -56,12 +58,11 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
         "a": str(workdir.folder),
         "b": str(other.folder),
         "command": command,
-        "interval": f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for "
-        "both runs",
+        "interval": PAIRED,
         "splits": {},
     }
     for split in splits:
-        record["splits"][split] = _compare_split(split, workdir, other, configs)
+        record["splits"][split] = compare_split(split, workdir, other, configs)
     name = f"compared_with_{other.folder.resolve().name}.json"
     workdir.write_text(name, json.dumps(record, indent=2))
     say(f"{name} is in {workdir.folder}")
@@ -71,6 +72,8 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
 def _check_kinds(
     workdir: Workdir, other: Workdir, configs: tuple[ml_collections.ConfigDict, ...]
 ) -> None:
+    if (kind := configs[0].data.label_kind) in PAIR_KINDS:
+        raise WorkdirError(f"runs are compared by the labels of images, which {kind} has not.")
     for key in ("label_kind", "classes", "minimum", "maximum", "higher_is_better"):
         is_read = key == "label_kind" or (configs[0].data.label_kind == "numeric") == (
             key != "classes"
@@ -89,13 +92,26 @@ def _predicted(workdir: Workdir) -> list[str]:
     return [name for name in names if name not in _FITTED_SPLITS]
 
 
-def _compare_split(
+def compare_split(
     split: str,
     workdir: Workdir,
     other: Workdir,
     configs: tuple[ml_collections.ConfigDict, ml_collections.ConfigDict],
 ) -> dict[str, Any]:
-    """Compares one split and prints what it finds."""
+    """Compares two runs' predictions of one split and prints what it finds.
+
+    Args:
+      split: its predictions_<split>.csv is in both workdirs.
+      workdir, other: of runs A and B.
+      configs: of both.
+
+    Returns:
+      `rows`, `groups`, `seen_in_training` (workdir -> images) and `figures`: name -> `a`, `b`,
+      `difference` (above 0 in favour of A), `interval`, `verdict`.
+
+    Raises:
+      WorkdirError: they have no rows in common, or the rows differ in their label or group.
+    """
     tables = [_read(run, split) for run in (workdir, other)]
     both = tables[0].index.intersection(tables[1].index)
     tables = [table.loc[both] for table in tables]

@@ -20,7 +20,8 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from iqa_jax.analysis.answers import score_of, written_interval
+from input_pipeline.manifest import PAIR_KINDS
+from iqa_jax.analysis.answers import SCORE_KINDS, score_of, written_interval
 from iqa_jax.analysis.conformal import (
     class_scores,
     class_sets,
@@ -71,10 +72,10 @@ def uncertainty_of(answer: Answered, kind: str) -> float | None:
       kind: label kind.
 
     Returns:
-      Classes: the entropy of the answer, averaged over passes and views (nats). numeric: the
+      Classes: the entropy of the answer, averaged over passes and views (nats). Scores: the
       standard deviation over passes and views, on the labels' scale; None with one of each.
     """
-    if kind != "numeric":
+    if kind not in SCORE_KINDS:
         samples = answer.views if answer.samples is None else answer.samples
         return float(predictive_entropy(samples))
     parts = [
@@ -99,7 +100,7 @@ def confidence_row(
     data, kind = config.data, config.data.label_kind
     values = answer.values[config.evaluation.fusion]
     row["uncertainty"] = uncertainty_of(answer, kind)
-    if kind != "numeric" and answer.samples is not None:
+    if kind not in SCORE_KINDS and answer.samples is not None:
         row["mutual_information"] = float(mutual_information(answer.samples))
     if confidence.quantile is not None:
         if kind == "numeric":
@@ -134,7 +135,7 @@ def confidence_metrics(
     Returns:
       `coverage`: share of images whose interval or class set holds the label. numeric:
       `interval_width`, on average. Classes: `abstained`, share of images. `out_of_domain`, share of
-      images. None where undefined.
+      images. None where undefined; where pairs are compared, the last alone.
     """
     kind, quantile = config.data.label_kind, confidence.quantile
     rows = [confidence_row(config, answer, confidence) for answer in answers if not answer.error]
@@ -147,11 +148,11 @@ def confidence_metrics(
         else:
             values = np.array([answer.values[config.evaluation.fusion] for answer in good])
             covered = class_sets(values, quantile)[np.arange(len(good)), known]
-    figures = {"coverage": _mean(covered)}
+    figures = {} if kind in PAIR_KINDS else {"coverage": _mean(covered)}
     if kind == "numeric":
         widths = [row["upper"] - row["lower"] for row in rows if row["lower"] is not None]
         figures["interval_width"] = _mean(widths)
-    else:
+    elif kind not in PAIR_KINDS:
         figures["abstained"] = _mean([r["abstain"] for r in rows if r["abstain"] is not None])
     figures["out_of_domain"] = _mean([row["ood"] for row in rows if row["ood"] is not None])
     return figures
@@ -176,13 +177,15 @@ def fit_confidence(
     uncertainty = config.uncertainty
     good, known = _labelled(config, answers, images["label"].to_numpy())
     quantile = conformal_quantile(_conformal_scores(config, good, known), uncertainty.coverage)
-    if quantile is None:
+    # Where pairs are compared, an image alone has no label that an interval could hold.
+    is_labelled = config.data.label_kind not in PAIR_KINDS
+    if quantile is None and is_labelled:
         what = "lower, upper" if config.data.label_kind == "numeric" else "abstain"
         say(
             f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a "
             f"coverage of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}"
         )
-    elif (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
+    elif is_labelled and (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
         say(
             f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage "
             f"of {uncertainty.coverage:g} is promised for images of these, not of new ones"

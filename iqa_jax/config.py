@@ -6,21 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 
+from input_pipeline.distortions import DISTORTIONS
+from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.rankings import GROUP_SIZE
 from input_pipeline.views import FLIPS
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
-from iqa_jax.setup import label_from_config, tiling_from_config, views_from_config
+from iqa_jax.setup import (
+    distortions_from_config,
+    label_from_config,
+    tiling_from_config,
+    views_from_config,
+)
 
 WEIGHTS = ("imagenet", "none")
 DTYPES = ("float32", "bfloat16")
 DECAYS = ("steps", "cosine")
-LATE_FUSIONS = {"numeric": ("mean_score",)}  # A vote needs classes.
+LATE_FUSIONS = dict.fromkeys(SCORE_KINDS, ("mean_score",))  # A vote needs classes.
 METRICS = {
     "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss", "ece"),
     "ordered": (
@@ -29,6 +39,8 @@ METRICS = {
     ),
     "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"),
     "numeric": ("srcc", "krcc", "plcc", "rmse", "mae"),
+    "ranking": ("pair_accuracy",),  # Nothing is chosen by unseen_pair_accuracy.
+    "pairs": ("pair_accuracy",),
 }  # fmt: skip
 LOWER_IS_BETTER = (
     "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
@@ -84,8 +96,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         loss = config.loss.name or default_loss(kind)
         if choose("loss.name", loss, TASKS[kind]):
             problems += _loss_problems(config, loss)
-        if kind == "numeric" and config.balanced_sampling:
-            problems.append("balanced_sampling needs classes; set it to False for numeric labels")
+        if kind in SCORE_KINDS and config.balanced_sampling:
+            problems.append(f"balanced_sampling needs classes; set it to False for {kind} labels")
+        if kind in PAIR_KINDS:
+            problems += _pair_problems(config)
     choose("model.fusion", config.model.fusion, FUSIONS)
     choose("fusion.positions", config.fusion.positions, POSITIONS)
     choose("fusion.readout", config.fusion.readout, READOUTS)
@@ -138,9 +152,14 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("fusion.mlp_dim", 1, infinite, "1 or more"),
         ("fusion.dropout", 0, 0.99, "from 0 to 0.99"),
         ("loss.label_smoothing", 0, 0.99, "from 0 to 0.99"),
+        ("loss.sce_alpha", 0, infinite, "0 or more"),
+        ("loss.sce_beta", 0, infinite, "0 or more"),
+        ("loss.gce_q", 1e-4, 1, "more than 0 and at most 1"),
         ("loss.plcc_weight", 0, infinite, "0 or more"),
         ("loss.tile_weight", 0, infinite, "0 or more"),
         ("loss.bins", 2, 1000, "from 2 to 1000"),
+        ("loss.margin", 1e-6, 1, "more than 0 and at most 1"),
+        ("ranking.crop", 32, infinite, "32 or more"),
         ("optimizer.learning_rate", 0, infinite, "0 or more"),
         ("optimizer.weight_decay", 0, infinite, "0 or more"),
         ("optimizer.warmup_epochs", 0, infinite, "0 or more"),
@@ -149,6 +168,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("optimizer.encoder_weight_decay", 0, infinite, "0 or more"),
         ("optimizer.encoder_factor", 0, infinite, "0 or more"),
         ("optimizer.gradient_clip", 1e-12, infinite, "more than 0"),
+        ("optimizer.ema_decay", 0, 0.99999, "from 0 (off) to 0.99999"),
         ("early_stopping.patience", 1, infinite, "1 or more"),
         ("bags.tiles", 1, infinite, "1 or more"),
         ("bags.tiles_per_pass", 0, infinite, "0 (all) or more"),
@@ -238,6 +258,36 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         problems.append("data.count_columns names one column; give one per score")
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")
+    return problems
+
+
+def _pair_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what cannot be where pairs of images are compared."""
+    problems, ranking, kind = [], config.ranking, config.data.label_kind
+    if config.bags.cached:
+        problems.append(f"bags.cached has one embedding per image; {kind} needs the pixels")
+    if config.data.features:
+        problems.append(f"data.features are no part of what {kind} compares; leave them out")
+    if config.loss.tile_weight:
+        problems.append(f"loss.tile_weight needs a label per image, which {kind} has not")
+    group, processes = GROUP_SIZE if kind == "ranking" else 2, jax.process_count()
+    if config.batch_size % (group * processes):
+        share = f" in each of {processes} processes" if processes > 1 else ""
+        problems.append(
+            f"batch_size is {config.batch_size}; {kind} compares {group} examples with each other"
+            f"{share}: give a multiple of {group * processes}"
+        )
+    if kind == "ranking":
+        for key in ("types", "unseen_types"):
+            for name in ranking[key]:
+                if name not in DISTORTIONS:
+                    problems.append(
+                        f"ranking.{key} has {name!r}; the choices are {', '.join(DISTORTIONS)}"
+                    )
+        if not distortions_from_config(config)[0]:
+            problems.append("ranking.unseen_types leaves nothing to train on")
+        if both := sorted({*ranking.types} & {*ranking.unseen_types}):
+            problems.append(f"{both[0]} is in ranking.types and in ranking.unseen_types")
     return problems
 
 

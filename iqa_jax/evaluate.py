@@ -22,6 +22,7 @@ from input_pipeline.views import PLAIN
 from iqa_jax import setup
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
+from iqa_jax.analysis.pair_metrics import pair_accuracy
 from iqa_jax.confidence import (
     Confidence,
     confidence_metrics,
@@ -35,9 +36,15 @@ from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
+from iqa_jax.processes import gather_shares, share
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
-from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
+from iqa_jax.split_figures import (
+    describe_split,
+    format_splits,
+    note_disagreement,
+    pairs_by_figure,
+)
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
@@ -51,11 +58,14 @@ class Evaluation:
       images: the manifest's rows of them.
       metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
         `fusions`: name -> figures.
+      pairs: of the images without error, where pairs are compared: `better`, `worse` (places among
+        those images), `kind` and `figure`, as in the manifest; ties are left out.
     """
 
     answers: list[Answered]
     images: pd.DataFrame
     metrics: dict[str, Any]
+    pairs: pd.DataFrame | None = None
 
     @property
     def is_answered(self) -> np.ndarray:
@@ -71,11 +81,13 @@ class Evaluator:
 
     Args:
       config: of the run.
-      manifest, source: the images.
+      manifest, source: the images. For rankings they are clean photographs; the evaluator's own
+        `manifest` and `source` are then of their degraded versions.
       features: scaling of the hand-crafted features.
       embeddings: of all images, where the config asks for the cache.
       is_thorough: answer with the config's views and dropout passes too, which the loop does
         without: they take their time and may change after training.
+      is_shared: all processes of the run call together, and each scores its part.
     """
 
     def __init__(
@@ -86,10 +98,13 @@ class Evaluator:
         features: FeatureTable,
         embeddings: CachedEmbeddings | None = None,
         is_thorough: bool = False,
+        is_shared: bool = False,
     ):
-        self._embeddings = embeddings
+        if config.data.label_kind == "ranking":
+            manifest, source = setup.versions_from_config(config, manifest)
+        self._embeddings, self._is_shared = embeddings, is_shared
         self._config, self.manifest = config, manifest
-        self._source, self._features = source, features
+        self.source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
         self._scorer = scorer_from_config(config, config.uncertainty.passes if is_thorough else 0)
 
@@ -97,7 +112,7 @@ class Evaluator:
         self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
     ) -> Iterator[Answered]:
         """Answers images in the given order; `is_plain` leaves the views out."""
-        which = (self._source, image_ids, self._features, self.manifest.images)
+        which = (self.source, image_ids, self._features, self.manifest.images)
         if self._embeddings is not None:
             bags = embedded_bags(self._embeddings, *which)
         else:
@@ -111,19 +126,27 @@ class Evaluator:
         if at_most is not None and len(images) > at_most:
             images = images.sample(at_most, random_state=config.seed).sort_index()
         answers = []
-        with meter(f"evaluating {split}", len(images)) as progress:
-            for answer in self.answers(variables, images.index):
+        image_ids = share(images.index) if self._is_shared else images.index
+        with meter(f"evaluating {split}", len(image_ids)) as progress:
+            for answer in self.answers(variables, image_ids):
                 answers.append(answer)
                 progress.update(len(answers))
+        if self._is_shared:
+            answers = gather_shares(answers)
         is_answered = np.array([not answer.error for answer in answers])
         labels, std = images["label"].to_numpy()[is_answered], None
         if config.data.label_std_column in images:
             std = images[config.data.label_std_column].to_numpy()[is_answered]
         good = [answer for answer in answers if not answer.error]
+        pairs = None
+        if self.manifest.pairs is not None:
+            pairs = _decided_pairs(self.manifest.pairs, images.index[is_answered])
         fusions = {}
         for fusion in good[0].values if good else ():
             values = np.array([answer.values[fusion] for answer in good])
-            fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std)
+            fusions[fusion] = compute_metrics(
+                config.data.label_kind, values, labels, std, pairs
+            )
         return Evaluation(
             answers,
             images,
@@ -135,13 +158,33 @@ class Evaluator:
                 **fusions.get(config.evaluation.fusion, {}),
                 "fusions": fusions,
             },
+            pairs,
         )
 
 
+def _decided_pairs(pairs: pd.DataFrame, image_ids: pd.Index) -> pd.DataFrame:
+    """Gives the pairs of some images that are no ties, by the images' places."""
+    first, second = (image_ids.get_indexer(pairs[name]) for name in ("first", "second"))
+    is_first = pairs["preference"].to_numpy() > 0.5
+    found = pairs[["kind", "figure"]].assign(
+        better=np.where(is_first, first, second), worse=np.where(is_first, second, first)
+    )
+    return found[(first >= 0) & (second >= 0) & (pairs["preference"] != 0.5)]
+
+
 def compute_metrics(
-    kind: str, values: np.ndarray, labels: np.ndarray, std: np.ndarray | None = None
+    kind: str,
+    values: np.ndarray,
+    labels: np.ndarray,
+    std: np.ndarray | None = None,
+    pairs: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics of a label kind over images; marginal ones have no binary label."""
+    if pairs is not None:
+        scores = score_of(values, kind)
+        return {"n": len(scores), "pairs": len(pairs)} | {
+            name: pair_accuracy(scores, ends) for name, ends in pairs_by_figure(kind, pairs).items()
+        }
     if kind == "numeric":
         return score_metrics(score_of(values, kind), labels, std)
     values, labels = values[labels >= 0], labels[labels >= 0]
@@ -180,6 +223,7 @@ def evaluate_run(
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     features = workdir.features()
     evaluator = Evaluator(config, manifest, source, features, embeddings, is_thorough=True)
+    manifest, source = evaluator.manifest, evaluator.source
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
@@ -388,7 +432,9 @@ def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict
     kind, name = config.data.label_kind, headline_metric(config)
     labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
     plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
-    before = compute_metrics(kind, plain, labels)[name] if len(plain) else None
+    before = None
+    if len(plain):
+        before = compute_metrics(kind, plain, labels, pairs=evaluation.pairs)[name]
     after = evaluation.metrics.get(name)
     gain = None
     if before is not None and after is not None:

@@ -15,7 +15,7 @@ from input_pipeline.features import COMPUTED
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Picture, TileSource
 from iqa_jax import setup
-from iqa_jax.analysis.answers import label_of, written_score
+from iqa_jax.analysis.answers import SCORE_KINDS, label_of, written_score
 from iqa_jax.analysis.maps import Maps
 from iqa_jax.explainer import Explainer
 from iqa_jax.predict import SOME_FAILED, check_array, open_pictures
@@ -224,7 +224,7 @@ def _write_files(
         maps,
         title=f"{Path(name).name}   score {explanation.score:.3f}{label}",
         explains=explanation.explains,
-        score_range=(data.minimum, data.maximum) if data.label_kind == "numeric" else (0.0, 1.0),
+        score_range=(data.minimum, data.maximum) if data.label_kind in SCORE_KINDS else (0.0, 1.0),
     )
     np.savez_compressed(
         folder / files["maps"],

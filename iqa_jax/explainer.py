@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from input_pipeline.bags import Bag, pad_bag
 from iqa_jax import setup
-from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
@@ -95,7 +95,7 @@ class Explainer:
 
     def _classes(self) -> tuple[str, ...]:
         data = self._config.data
-        return () if data.label_kind == "numeric" else tuple(data.classes)
+        return () if data.label_kind in SCORE_KINDS else tuple(data.classes)
 
     def _explain_group(self, variables: Any, group: list[Bag], of: str) -> Iterator[Explained]:
         tiles = np.concatenate([bag.tiles for bag in group])

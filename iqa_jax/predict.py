@@ -14,6 +14,7 @@ from input_pipeline.images import list_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import Picture, TileSource, pictures_of
 from iqa_jax import setup
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
 from iqa_jax.predictions import answer_row
 from iqa_jax.progress import meter, say
@@ -52,7 +53,7 @@ class QualityScorer:
     def columns(self) -> dict[str, type]:
         """Names and types of what a row says."""
         data = self.config.data
-        classes = () if data.label_kind == "numeric" else data.classes
+        classes = () if data.label_kind in SCORE_KINDS else data.classes
         return {
             "path": str,
             "score": float,

@@ -17,8 +17,8 @@ from pathlib import Path
 import ml_collections
 import pandas as pd
 
-from input_pipeline.manifest import Manifest, ManifestError
-from input_pipeline.prepared import FORMAT, MARK, TABLE, read_mark
+from input_pipeline.manifest import PAIR_KINDS, Manifest, ManifestError
+from input_pipeline.prepared import FORMAT, MARK, TABLE, is_prepared, read_mark
 from input_pipeline.records import Plan, finish, is_done, plan_shards, write_shard
 from input_pipeline.regions import COLUMN as REGION
 from input_pipeline.table_files import read_table
@@ -45,6 +45,11 @@ def prepare(config: ml_collections.ConfigDict, output: str, beam_options: str = 
       WorkdirError: the folder holds something else, or Beam is not installed.
       ConfigError, ManifestError, ImageError: with a sentence.
     """
+    if config.data.label_kind in PAIR_KINDS:
+        raise ManifestError(
+            config.data.manifest,
+            [f"only images with labels can be prepared, and {config.data.label_kind} has none"],
+        )
     check_config(config)
     manifest = setup.manifest_from_config(config)
     table = _read_cells(manifest)
@@ -121,7 +126,7 @@ def _claim(folder: Path, about: dict) -> None:
     Raises:
       WorkdirError: it is something else.
     """
-    if (folder / MARK).is_file():
+    if is_prepared(folder):
         before = read_mark(folder)
         differing = [key for key in about if before.get(key) != about[key]]
         if differing:

@@ -12,9 +12,8 @@ from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 
-from input_pipeline.manifest import Manifest, with_splits
+from input_pipeline.manifest import PAIR_KINDS, Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.config import ConfigError, check_config
@@ -24,9 +23,9 @@ from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.progress import say
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
 from iqa_jax.protocol_splits import draw_splits, refuse_leaks
-from iqa_jax.study import Stopped, format_rows, run_study, split_folder
+from iqa_jax.study import Stopped, list_rows, run_study, split_folder
 from iqa_jax.training_data import TrainingData
-from iqa_jax.workdir import Workdir, WorkdirError
+from iqa_jax.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +86,8 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
     for number, split in enumerate(splits):
         run = ml_collections.ConfigDict(config.to_dict())
         run.seed = config.seed + number
-        run.data.split_rows = str(_list_rows(split_folder(home, number), whole, split))
+        named = with_splits(whole, dict(zip(whole.images["name"], split, strict=True)))
+        run.data.split_rows = str(list_rows(split_folder(home, number), named))
         configs.append({MEMBER: run})
     if tested:
         tested.manifest.images[["name", "group", "split"]].to_csv(
@@ -101,20 +101,6 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
         return 128 + stopped.number
     write_figures(config, home, [split[MEMBER] for split in answers], splits, command)
     return 0
-
-
-def _list_rows(folder: Path, whole: Manifest, split: np.ndarray) -> Path:
-    """Writes which image is in which split, unless that is written."""
-    manifest = with_splits(whole, dict(zip(whole.images["name"], split, strict=True)))
-    path = folder / "rows.csv"
-    if path.exists() and path.read_text() != format_rows(manifest):
-        raise WorkdirError(
-            f"{path} lists other splits than this protocol draws: its manifest, seed, kind or "
-            "fractions were others. Give another --workdir."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    Workdir(folder).write_text(path.name, format_rows(manifest))
-    return path.absolute()
 
 
 def _check(config: ml_collections.ConfigDict) -> None:
@@ -134,6 +120,10 @@ def _check(config: ml_collections.ConfigDict) -> None:
         )
     if bool(protocol.test_manifest) != (protocol.kind == "cross_dataset"):
         problems.append('protocol.test_manifest goes with protocol.kind "cross_dataset"')
+    if config.data.label_kind in PAIR_KINDS:
+        problems.append(
+            f"a protocol tests labels of images, which {config.data.label_kind} has not"
+        )
     if config.data.split_rows:
         problems.append("data.split_rows gives one split; a protocol draws its own")
     if problems:

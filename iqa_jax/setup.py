@@ -1,7 +1,7 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ import ml_collections
 import optax
 
 from input_pipeline.bags import NO_LIMIT
+from input_pipeline.distortions import DISTORTIONS
+from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.manifest import (
+    PAIR_KINDS,
     LabelSpec,
     Manifest,
     ManifestError,
@@ -22,7 +25,9 @@ from input_pipeline.manifest import (
     with_splits,
 )
 from input_pipeline.features import COMPUTED
-from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.pairs import read_pairs
+from input_pipeline.rankings import device_kinds, make_versions
+from input_pipeline.sources import Picture, TileSource, pictures_of
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import View, make_views
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
@@ -41,6 +46,8 @@ Config = ml_collections.ConfigDict
 def label_from_config(config: Config) -> LabelSpec:
     """Says what the label column means."""
     data = config.data
+    if data.label_kind in PAIR_KINDS:
+        return LabelSpec(kind=data.label_kind)
     if data.label_kind == "numeric":
         return LabelSpec(
             kind="numeric",
@@ -73,19 +80,22 @@ def manifest_from_config(
     shares = zip(("train", "val", "test"), data.fractions, strict=True)
     fractions = {name: share for name, share in shares if share}
     columns = [name for name in data.features if name not in COMPUTED]
-    if labelled and not whole:
+    is_training = labelled and not whole
+    if is_training:
         # Only training looks at these.
         columns += [*filter(None, [data.label_std_column]), *data.count_columns]
-    is_listed = bool(data.split_rows) and labelled and not whole
+    is_listed = bool(data.split_rows) and is_training
+    has_dropped = bool(data.dropped_tiles) and is_training
     whole = "all" if is_listed else whole
-    manifest = read_manifest(
-        path or data.manifest,
-        label_from_config(config) if labelled else None,
-        features=columns,
-        fractions={whole: 1.0} if whole else fractions,
-        seed=config.seed,
-    )
-    return with_splits(manifest, read_split_rows(data.split_rows)) if is_listed else manifest
+    draw = {"fractions": {whole: 1.0} if whole else fractions, "seed": config.seed}
+    if data.label_kind == "pairs" and labelled:
+        manifest = read_pairs(path or data.manifest, **draw)
+    else:
+        label = label_from_config(config) if labelled else None
+        manifest = read_manifest(path or data.manifest, label, features=columns, **draw)
+    if is_listed:
+        manifest = with_splits(manifest, read_split_rows(data.split_rows))
+    return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest
 
 
 def needed_splits_from_config(config: Config) -> tuple[str, ...]:
@@ -110,12 +120,38 @@ def source_from_config(config: Config, manifest: Manifest, cached: bool = False)
             manifest.path,
             ["its rows are tiles already cut, which tta.shifts and tta.scales cannot change"],
         )
+    return _open_source(config, pictures_of(manifest), cached)
+
+
+def _open_source(config: Config, pictures: Sequence[Picture], cached: bool) -> TileSource:
     return TileSource(
-        pictures_of(manifest),
+        pictures,
         tiling_from_config(config),
         max_pixels=config.data.max_pixels,
         cache_bytes=int(config.data.cache_gigabytes * 2**30) if cached else 0,
     )
+
+
+def distortions_from_config(config: Config) -> tuple[list[str], list[str]]:
+    """Names the kinds of distortion that rankings train on, and those only evaluated."""
+    unseen = list(config.ranking.unseen_types)
+    return [name for name in config.ranking.types or DISTORTIONS if name not in unseen], unseen
+
+
+def changes_from_config(config: Config) -> list[Callable]:
+    """Lists the distortions that the training step does itself."""
+    if config.data.label_kind != "ranking":
+        return []
+    seen, _ = distortions_from_config(config)
+    return [DISTORTIONS[name].on_device for name in device_kinds(seen)]
+
+
+def versions_from_config(config: Config, photos: Manifest) -> tuple[Manifest, TileSource]:
+    """Makes the degraded versions of clean photographs that an evaluation scores."""
+    manifest, pictures = make_versions(
+        photos, *distortions_from_config(config), crop=config.ranking.crop, seed=config.seed
+    )
+    return manifest, _open_source(config, pictures, cached=True)
 
 
 def views_from_config(config: Config) -> tuple[View, ...]:
@@ -135,10 +171,14 @@ def task_from_config(config: Config) -> Task:
     return TASKS[data.label_kind][loss.name or default_loss(data.label_kind)](
         classes=len(data.classes),
         label_smoothing=loss.label_smoothing,
+        sce_alpha=loss.sce_alpha,
+        sce_beta=loss.sce_beta,
+        gce_q=loss.gce_q,
         minimum=data.minimum,
         maximum=data.maximum,
         bins=len(data.count_columns) or loss.bins,
         plcc_weight=loss.plcc_weight,
+        margin=loss.margin,
     )
 
 
@@ -208,7 +248,10 @@ def abstract_state_from_config(config: Config) -> TrainState:
     optimizer, _ = optimizer_from_config(config, steps_per_epoch=1)
     state = jax.eval_shape(
         lambda: create_state(
-            random_variables_from_config(config), optimizer, is_trainable_from_config(config)
+            random_variables_from_config(config),
+            optimizer,
+            is_trainable_from_config(config),
+            config.optimizer.ema_decay,
         )
     )
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

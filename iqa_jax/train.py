@@ -26,6 +26,7 @@ from iqa_jax.evaluate import Evaluator, evaluate_run
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
+from iqa_jax.processes import is_first, largest, wait_for_all
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.variables import initial_variables
@@ -73,7 +74,9 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     stopped_by = fit(config, prepare_training(config, manifest, workdir), workdir)
     if stopped_by:
         return 128 + stopped_by
-    evaluate_run(workdir, command=command)
+    if is_first():
+        evaluate_run(workdir, command=command)
+    wait_for_all("evaluated")
     return 0
 
 
@@ -94,11 +97,11 @@ class _Loop:
     def __init__(self, config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir):
         self.config, self.manifest, self.workdir = config, data.manifest, workdir
         self.targets = data.targets
-        self.steps_per_epoch = max(1, data.examples(config.bags.tiles) // config.batch_size)
+        self.steps_per_epoch = max(1, data.examples(config) // config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
         self.evaluator = Evaluator(
-            config, data.manifest, data.source, data.features, data.embeddings
+            config, data.manifest, data.source, data.features, data.embeddings, is_shared=True
         )
         self.data = data.batches(config)
         self.placement = PLACEMENTS[config.parallel.mode](jax.devices())
@@ -115,10 +118,13 @@ class _Loop:
                 key=jax.random.key(config.seed),
                 total_steps=self.total_steps,
                 tile_weight=config.loss.tile_weight,
+                distortions=setup.changes_from_config(config),
                 axis_name=self.placement.axis_name,
             )
         )
-        state = create_state(initial_variables(config), optimizer, is_trainable)
+        state = create_state(
+            initial_variables(config), optimizer, is_trainable, config.optimizer.ema_decay
+        )
         self._describe(state)
         if workdir.last.steps:
             state, record = workdir.last.restore(state)
@@ -139,11 +145,13 @@ class _Loop:
         evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
         has_metric = bool(config.early_stopping.metric)
         in_flight: deque = deque()
-        logged_at, tiles = time.monotonic(), 0
+        logged_at, tiles, waited = time.monotonic(), 0, 0.0
         first_step = self.step + 1
         with _signals() as received, meter("step", self.total_steps) as progress:
             while self.step < self.total_steps and not self._is_stale():
+                asked_at = time.monotonic()
                 batch = next(self.data)
+                waited += time.monotonic() - asked_at
                 image_id = batch["image_id"]
                 batch |= {name: values[image_id] for name, values in self.targets.items()}
                 self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
@@ -154,16 +162,19 @@ class _Loop:
                 if self.step == first_step:
                     # It compiled: it says nothing about the rate.
                     jax.block_until_ready(metrics)
-                    logged_at, tiles = time.monotonic(), 0
+                    logged_at, tiles, waited = time.monotonic(), 0, 0.0
                 is_last = self.step == self.total_steps
+                stopped_by = self._agree(received, is_last)
 
                 if self.step % config.log_every_steps == 0 or is_last:
                     values = self._settle(in_flight)
                     now = time.monotonic()
-                    rate = tiles / max(now - logged_at, 1e-9)
-                    logged_at, tiles = now, 0
+                    took = max(now - logged_at, 1e-9)
+                    rate, waiting = tiles / took, waited / took
+                    logged_at, tiles, waited = now, 0, 0.0
                     values["learning_rate"] = float(self.schedule(self.step - 1))
                     values["tiles_per_second"] = rate
+                    values["waiting_for_data"] = waiting  # Share of the time, updates in flight too.
                     writer.write(
                         self.step, {f"train/{name}": value for name, value in values.items()}
                     )
@@ -176,21 +187,30 @@ class _Loop:
                     logged_at += time.monotonic() - paused
 
                 if (
-                    received
+                    stopped_by
                     or is_last
                     or self._is_stale()
                     or (self.step % config.checkpoint_every_steps == 0)
                 ):
                     self._settle(in_flight)
                     self._save(self.workdir.last)
-                if received:
-                    say(f"stopped by signal {received[0]} after step {self.step}; everything is "
+                if stopped_by:
+                    say(f"stopped by signal {stopped_by} after step {self.step}; everything is "
                         "saved, and the same command goes on from here")  # fmt: skip
-                    return received[0]
+                    return stopped_by
         if self._is_stale():
             say(f"stopped early: val {config.early_stopping.metric} has not become better in "
                 f"{self.best.evaluations_since} evaluations")  # fmt: skip
         return 0
+
+    def _agree(self, received: list[int], is_last: bool) -> int:
+        """Gives the signal to stop by, or 0; the same in every process, so that all stop at once.
+
+        Several processes ask each other only now and then: it costs them a wait.
+        """
+        if jax.process_count() > 1 and self.step % self.config.log_every_steps and not is_last:
+            return 0
+        return largest(received[0] if received else 0)
 
     def _settle(self, in_flight: deque, keep: int = 0) -> dict[str, float]:
         """Waits for updates and stops the run if one went wrong; gives the last one's values."""
@@ -217,7 +237,8 @@ class _Loop:
     def _evaluate(self) -> dict[str, float]:
         """Evaluates on `val` and keeps the state if it is the best so far."""
         config = self.config
-        variables = self.placement.fetch_state(self.state).variables
+        # On the host: what all processes hold together, none can use by itself.
+        variables = jax.device_get(self.placement.fetch_state(self.state).variables)
         figures = self.evaluator(variables, "val").metrics["fusions"][config.evaluation.fusion]
         name = config.early_stopping.metric
         value = figures[name]
@@ -276,7 +297,7 @@ class _Writer:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         self._workdir.add_history({"step": step, **values})
-        if self._tensorboard:
+        if is_first() and self._tensorboard:
             self._tensorboard.write_scalars(step, values)
             self._tensorboard.flush()
 

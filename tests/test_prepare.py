@@ -15,7 +15,7 @@ from input_pipeline import records
 from input_pipeline.audit import audit
 from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
 from input_pipeline.images import ImageError
-from input_pipeline.manifest import ManifestError
+from input_pipeline.manifest import ManifestError, read_manifest
 from input_pipeline.regions import find_regions
 from iqa_jax import prepare as prepare_module
 from iqa_jax import setup
@@ -246,7 +246,10 @@ def test_a_folder_that_holds_something_else_is_refused(prepared, tiny_config, tm
 
 
 def test_what_cannot_be_prepared_is_said(prepared, tiny_config, tiny_manifest, tmp_path):
-    tiny_config.prepare.what = "tiles"
+    tiny_config.data.label_kind = "ranking"
+    with pytest.raises(ManifestError, match="only images with labels can be prepared"):
+        prepare(tiny_config, str(tmp_path / "set"))
+    tiny_config.data.label_kind, tiny_config.prepare.what = "binary", "tiles"
     tiny_config.data.manifest = str(prepared["tiles"])
     with pytest.raises(ManifestError, match="tiles already cut; set prepare.what to images"):
         prepare(tiny_config, str(tmp_path / "set"))
@@ -294,6 +297,19 @@ def test_a_folder_that_is_no_prepared_set_is_refused_in_a_sentence(prepared, tin
     with pytest.raises(ImageError, match=r"copy/val\[0\]: it cannot be read \(the record cannot"):
         source.image(lost)
     assert source.image(manifest.split("train").index[0]).shape == (64, 64, 3)
+
+
+def test_rankings_are_learnt_from_it_as_from_a_manifest(prepared, tiny_config, tiny_manifest):
+    # Kinds without a label column read a folder as images, but not this one.
+    tiny_config.data.label_kind, tiny_config.data.classes = "ranking", ()
+    tiny_config.data.features = ()
+    tables = []
+    for path in (tiny_manifest, prepared["images"]):
+        tiny_config.data.manifest = str(path)
+        tables.append(read_manifest(path, setup.label_from_config(tiny_config)).images)
+    assert tables[1]["path"][0] == f"{prepared['images']}/train[0]"
+    columns = ["name", "group", "split"]
+    pd.testing.assert_frame_equal(tables[0][columns], tables[1][columns])
 
 
 def test_a_moved_data_set_is_the_same(prepared, tiny_config, tmp_path):

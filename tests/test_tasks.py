@@ -10,12 +10,14 @@ import optax
 import pytest
 
 from configs import default
+from input_pipeline.distortions import DISTORTIONS
 from iqa_jax import setup
-from iqa_jax.analysis.answers import written_score
+from iqa_jax.analysis.answers import SCORE_KINDS, written_score
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.learning.tasks import TASKS, default_loss
+from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.models.heads import CoralHead
 
 _RNG = np.random.default_rng(0)
@@ -26,10 +28,14 @@ def _task(kind, name, **changes):
     arguments = {
         "classes": 2 if kind == "binary" else 5,
         "label_smoothing": 0.0,
+        "sce_alpha": 0.1,
+        "sce_beta": 1.0,
+        "gce_q": 0.7,
         "minimum": 1.0,
         "maximum": 5.0,
         "bins": 9,
         "plcc_weight": 0.0,
+        "margin": 0.1,
     }
     return TASKS[kind][name](**arguments | changes)
 
@@ -44,6 +50,8 @@ def test_the_default_losses():
         "ordered": "cross_entropy",
         "unordered": "cross_entropy",
         "numeric": "huber",
+        "ranking": "hinge",
+        "pairs": "logistic",
     }
 
 
@@ -54,7 +62,7 @@ def test_answers_are_distributions_or_scores_for_any_logits(kind, name):
         logits = size * _RNG.normal(size=(3, 6, task.outputs)).astype(np.float32)
         values = np.asarray(task.predict(jnp.array(logits)))
         assert np.isfinite(values).all()
-        if kind == "numeric":
+        if kind in SCORE_KINDS:
             assert values.shape == (3, 6, 1)
         else:
             assert values.shape == (3, 6, 2 if kind == "binary" else 5)
@@ -114,6 +122,21 @@ def test_regression_keeps_the_scale(name):
     assert task.batch_loss is None
 
 
+@pytest.mark.parametrize("name", TASKS["ranking"])
+def test_comparing_knows_pairs_and_the_scale_of_the_margin(name):
+    narrow = _task("ranking", name, minimum=20.0, maximum=80.0)
+    np.testing.assert_allclose(narrow.predict(jnp.array([[-1.0], [0.5]]))[:, 0], [20, 65])
+    label, weight = jnp.array([[0, 0], [0, -1]]), jnp.ones(2)
+    assert (narrow.loss(jnp.ones((2, 1)), label) == 0).all()
+    # A tenth of the range is 0.2 of the output from -1 to 1.
+    leads = jnp.array([0.0, 0.2, 0.4])
+    logits = leads[:, None, None] * jnp.array([[1.0], [0.0]])
+    losses = [narrow.batch_loss(lead, label, weight) for lead in logits]
+    assert losses[0] > losses[1] >= losses[2]
+    if name == "hinge":
+        np.testing.assert_allclose(losses, [0.1, 0, 0], atol=1e-7)
+
+
 def test_the_plcc_term_is_added_to_a_loss_that_keeps_the_scale():
     task = _task("numeric", "l2", plcc_weight=2.0)
     logits, label = jnp.array([[0.1], [0.2], [0.9]]), jnp.array([3.0, 4.0, 1.0])
@@ -167,7 +190,9 @@ _NO_CHANGE = {
 
 def _batch(kind, name):
     rng = np.random.default_rng(1)
-    if kind != "numeric":
+    if kind in ("ranking", "pairs"):
+        label = np.stack([np.arange(16) // 6, -(np.arange(16) % 6)], axis=1).astype(np.int32)
+    elif kind != "numeric":
         label = rng.integers(0, 2 if kind == "binary" else 5, 16).astype(np.int32)
     elif name == "emd":
         label = rng.dirichlet(np.ones(9), 16).astype(np.float32)
@@ -184,7 +209,7 @@ def _batch(kind, name):
     }
 
 
-def _update(task, batch, placement):
+def _update(task, batch, placement, distortions=()):
     optimizer = optax.sgd(0.5)
     kernel = jnp.array(np.random.default_rng(2).normal(size=(3, task.outputs)), jnp.float32)
     variables = {"params": {"kernel": kernel}, "batch_stats": {}}
@@ -198,6 +223,7 @@ def _update(task, batch, placement):
         augmentation=_NO_CHANGE,
         key=jax.random.key(0),
         total_steps=1,
+        distortions=distortions,
         axis_name=placement.axis_name,
     )
     update = placement.compile_step(step)
@@ -209,10 +235,14 @@ def _update(task, batch, placement):
     ("kind", "name", "changes"),
     [
         ("binary", "cross_entropy", {}),
+        ("unordered", "symmetric_cross_entropy", {}),
+        ("ordered", "generalised_cross_entropy", {}),
         ("ordered", "coral", {}),
         ("ordered", "corn", {}),
         ("numeric", "emd", {}),
         ("numeric", "l2", {"plcc_weight": 0.7}),
+        ("ranking", "hinge", {}),
+        ("pairs", "probit", {}),
     ],
 )
 def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes):
@@ -240,6 +270,24 @@ def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes
     assert loss == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_devices_degrade_alike():
+    task, batch = _task("ranking", "logistic"), _batch("ranking", "logistic")
+    changes = [DISTORTIONS[name].on_device for name in ("white_noise", "contrast_loss")]
+    batch |= {
+        "distortion": (np.arange(16) % 3).astype(np.int32),
+        "strength": np.full(16, 0.3, np.float32),
+        "chance": np.arange(16, dtype=np.uint32),
+    }
+    kernel, loss = _update(task, batch, jit_placement(jax.devices()[:1]), changes)
+    for placement in (jit_placement, pmap_placement):
+        same = _update(task, batch, placement(jax.devices()[:8]), changes)
+        np.testing.assert_allclose(same[0], kernel, rtol=2e-5, atol=2e-6)
+        assert same[1] == pytest.approx(loss, rel=1e-5)
+    clean = _update(task, batch | {"distortion": np.zeros(16, np.int32)},
+                    jit_placement(jax.devices()[:1]), changes)  # fmt: skip
+    assert clean[1] != pytest.approx(loss, rel=1e-3)
+
+
 def test_without_weights_all_examples_weigh_one():
     task, batch = _task("binary", "cross_entropy"), _batch("binary", "cross_entropy")
     placement = jit_placement(jax.devices()[:1])
@@ -263,6 +311,6 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
         assert head["bias"].shape == (2,)
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
-    width = {"coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
-    expected = {"huber": 1, "l1": 1, "l2": 1, "emd": 10} if kind == "numeric" else width
-    assert task.outputs == expected.get(name, 3)
+    width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))
+    expected = {"emd": 10} if kind == "numeric" else width
+    assert task.outputs == expected.get(name, 1 if kind in SCORE_KINDS else 3)

@@ -43,6 +43,7 @@ _SECTIONS = (
     ("uncertain", "Most uncertain images", ("uncertain",)),
     ("suspects", "Labels to check", ("suspects",)),
     ("map", "Map of the images", ("projections",)),
+    ("rankings", "Rankings", ("rankings",)),
     ("localisation", "Localisation", ("localisation",)),
     ("data", "Data", ("audit", "errors")),
     ("configuration", "Configuration", ("config",)),
@@ -79,7 +80,7 @@ def write_report(path: Path, report: Report) -> None:
         ValueError: a confusion matrix, a table, an example or a projection contradicts itself.
     """
     suspects = report.suspects.rows if report.suspects else ()
-    page = _template().render(
+    page = template("report.html.jinja").render(
         report=report,
         sections={name: title for name, title in _sections(report)},
         undefined=UNDEFINED,
@@ -107,7 +108,10 @@ def write_report(path: Path, report: Report) -> None:
         uncertain=_galleries(report.uncertain, report.score_range),
         suspects=[(row, photo_uri(row.image, _SUSPECT_SIDE)) for row in suspects],
         maps=[draw_points(projection, report.score_range) for projection in report.projections],
-        localisation=[text_table(table) for table in report.localisation],
+        tables={
+            name: [text_table(table) for table in getattr(report, name)]
+            for name in ("rankings", "localisation")
+        },
         errors=report.errors[:_ERROR_ROWS],
         colour_bar=colour_stops(),
     )
@@ -116,7 +120,8 @@ def write_report(path: Path, report: Report) -> None:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Reads a template of this package's pages."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -126,7 +131,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {"number": write_number, "heading": heading}
     environment.globals["zip"] = zip
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _sections(report: Report) -> Iterator[tuple[str, str]]:
