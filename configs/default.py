@@ -9,7 +9,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The table of images and what its label column means.
     config.data = data = ml_collections.ConfigDict()
-    data.manifest = ""  # CSV or Parquet with a `path` and a label column.
+    data.manifest = ""  # CSV or Parquet with a `path` and a label column, or a prepared folder.
     data.label_column = "label"
     data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
@@ -28,6 +28,11 @@ def get_config() -> ml_collections.ConfigDict:
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
+
+    # What --mode=prepare writes; `tiles` says how it cuts.
+    config.prepare = prepare = ml_collections.ConfigDict()
+    prepare.what = "images"  # images (the files as they are) | tiles (PNG)
+    prepare.images_per_shard = 500  # A shard is whole or not there; a killed run goes on after it.
 
     # label_kind "ranking": the photographs of the manifest are clean, and what is learnt is to rank
     # degraded versions of each. "pairs": the manifest is a table of path_a, path_b, preference.

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int, UInt8
 from input_pipeline.distortions import distort
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
+from input_pipeline.prepared import open_file
 from input_pipeline.tiles import Grid, Tiling, cut, grid, pixel_mask, random_origins
 
 
@@ -176,7 +177,8 @@ class TileSource:
             paths = [picture.path]
         for path in paths:
             try:
-                digest.update(Path(path).read_bytes())
+                with open_file(path) as file:
+                    digest.update(file.read())
             except OSError as error:
                 raise ImageError(f"{path}: cannot be read: {error.strerror or error}.") from error
         if is_cut:

@@ -128,6 +128,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             )
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
+    choose("prepare.what", config.prepare.what, ("images", "tiles"))
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
     choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
@@ -146,6 +147,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("log_every_steps", 1, infinite, "1 or more"),
         ("data.max_pixels", 1, infinite, "1 or more"),
         ("data.cache_gigabytes", 0, infinite, "0 or more"),
+        ("prepare.images_per_shard", 1, infinite, "1 or more"),
         ("data.threads", 1, 1024, "from 1 to 1024"),
         ("tiles.size", 32, infinite, "32 or more: the encoder halves a tile five times"),
         ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
