@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
     # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
     data.dropped_tiles = ""
-    data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
+    data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
 

@@ -7,6 +7,7 @@ all tiles of the grid.
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grain
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Int, Num, UInt8
 
+from input_pipeline.ahead import map_ahead
 from input_pipeline.features import (
     MEASURED,
     FeatureTable,
@@ -29,6 +31,8 @@ from input_pipeline.tiles import within_band
 from input_pipeline.views import PLAIN, View, tiles_of_views
 
 NO_LIMIT = np.iinfo(np.int64).max
+# Of pictures that are being decoded, or wait for their turn.
+_AHEAD_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -354,7 +358,7 @@ def training_batches(
 
 @dataclasses.dataclass(frozen=True)
 class Bag:
-    """All tiles of one image, or why there are none.
+    """All tiles of one image, or the next of them, or why there are none.
 
     Attributes:
       image_id: place in the source.
@@ -364,6 +368,7 @@ class Bag:
       error: a sentence, or empty.
       embeddings: [tile, dim], where they are known and `tiles` is empty.
       view: which of the views of its image this is, counted from 0.
+      is_last: False if the next bag goes on with the tiles of this image.
     """
 
     image_id: int
@@ -373,6 +378,7 @@ class Bag:
     error: str = ""
     embeddings: Float32[np.ndarray, "tile dim"] | None = None
     view: int = 0
+    is_last: bool = True
 
 
 def whole_bags(
@@ -386,39 +392,70 @@ def whole_bags(
 ) -> Iterator[Bag]:
     """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
 
+    Images that the source reads by bands come as several bags, one per row of their grid.
+
     Args:
       source: of the tiles.
       image_ids: which pictures.
       features: hand-crafted features to compute.
       images: the manifest's images, if features are columns of it.
-      threads: images decoded ahead.
+      threads: images decoded at once, as far as memory allows.
       views: looks at every image, each a bag of its own, one after the other; a bad image is one
         bag all the same.
     """
     size = source.tiling.size
 
-    def make_bags(image_id):
-        image_id = int(image_id)
+    def lay_out(image_id):
         try:
-            looks = tiles_of_views(source, image_id, views)
+            layout = source.layout(image_id)
+            is_plain = all(view == PLAIN for view in views)
+            return image_id, layout, source.pieces(image_id, layout) if is_plain else [None]
+        except ImageError as error:
+            return image_id, error, [None]
+
+    def make_bags(piece):
+        image_id, layout, chosen, is_last = piece
+        try:
+            if isinstance(layout, ImageError):
+                raise layout
+            if chosen is None:
+                looks = tiles_of_views(source, image_id, layout, views)
+            else:
+                looks = [(source.tiles(image_id, layout, chosen), layout)]
         except ImageError as error:
             nothing = np.zeros((0, size, size, 3), np.uint8)
             no_features = np.zeros((0, feature_width(features.names)), np.float32)
-            return [Bag(image_id, nothing, no_features, None, str(error))]
+            return [Bag(image_id, nothing, no_features, None, str(error), is_last=is_last)]
         row = images.loc[image_id] if images is not None else {}
         bags = []
         for view, (tiles, layout) in enumerate(looks):
             measured = {}
             if features.names:
-                measured = measure_tiles(features.names, tiles, source.pixel_masks(layout))
-            values = features(measured, len(tiles), len(tiles), row)
-            bags.append(Bag(image_id, tiles, values, layout, view=view))
+                masks = source.pixel_masks(layout, chosen)
+                measured = measure_tiles(features.names, tiles, masks)
+            values = features(measured, len(tiles), len(layout.grid.origins), row)
+            bags.append(Bag(image_id, tiles, values, layout, view=view, is_last=is_last))
         return bags
 
-    dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bags)
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
-    for bags in dataset.to_iter_dataset(options):
+    def pieces():
+        for image_id, layout, parts in map_ahead(lay_out, map(int, image_ids), threads=threads):
+            for number, chosen in enumerate(parts, start=1):
+                yield image_id, layout, chosen, number == len(parts)
+
+    weigh = partial(_piece_bytes, views=len(views))
+    for bags in map_ahead(make_bags, pieces(), threads=threads, weigh=weigh, most=_AHEAD_BYTES):
         yield from bags
+
+
+def _piece_bytes(
+    piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int
+) -> int:
+    """Estimates the memory that a piece takes: three copies in the decoder, and its tiles."""
+    _, layout, chosen, _ = piece
+    if isinstance(layout, ImageError):
+        return 0
+    share = 1 if chosen is None else len(chosen) / len(layout.grid.origins)
+    return int(3 * layout.height * layout.width * share * (3 + views))
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:

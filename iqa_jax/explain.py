@@ -19,7 +19,7 @@ from iqa_jax.analysis.answers import SCORE_KINDS, label_of, written_score
 from iqa_jax.analysis.maps import Maps
 from iqa_jax.anomaly import image_anomaly, read_detector
 from iqa_jax.explainer import Explainer
-from iqa_jax.predict import SOME_FAILED, check_array, open_pictures
+from iqa_jax.predict import SOME_FAILED, check_array, open_listing
 from iqa_jax.progress import meter, say
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.variables import restore_variables
@@ -182,7 +182,10 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
             f"--output={output}: --mode=explain writes a folder of figures; give --output=FOLDER."
         )
     explainer = load_explainer(workdir.folder)
-    names, pictures, table = open_pictures(explainer.config, images)
+    with open_listing(explainer.config, images) as listing:
+        inputs = list(listing.read())
+    names, pictures = [one.name for one in inputs], [one.picture for one in inputs]
+    table = pd.DataFrame([one.features for one in inputs]) if inputs[0].features else None
     folder.mkdir(parents=True, exist_ok=True)
     part, errors = folder / "index.csv.part", 0
     open_writer = TABLE_WRITERS[".csv"](part, COLUMNS)

@@ -1,10 +1,12 @@
 """Where parameters come from: random draws, ImageNet, or the checkpoint of a run."""
 
+import hashlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from iqa_jax import setup
 from iqa_jax.models.pretrained import load_pretrained
@@ -65,6 +67,15 @@ def restore_trained(workdir: Workdir, config: ml_collections.ConfigDict) -> tupl
     checkpoints = workdir.best if workdir.best.steps else workdir.last
     state, _ = checkpoints.restore(setup.abstract_state_from_config(config))
     return state.variables, int(state.step)
+
+
+def hash_tree(tree: Any) -> str:
+    """Hashes the names and values of a tree of variables."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        digest.update(jax.tree_util.keystr(path).encode())
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def _check_shapes(weights: str, part: str, theirs: Any, ours: Any) -> None:
