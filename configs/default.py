@@ -9,7 +9,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The table of images and what its label column means.
     config.data = data = ml_collections.ConfigDict()
-    data.manifest = ""  # CSV or Parquet with a `path` and a label column.
+    data.manifest = ""  # CSV or Parquet with a `path` and a label column, or a prepared folder.
     data.label_column = "label"
     data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
     data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
-    data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
+    data.features = ()  # Into the head: "n_tiles", "edge_sum", "nss", numeric manifest columns.
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
@@ -28,6 +28,11 @@ def get_config() -> ml_collections.ConfigDict:
     data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
+
+    # What --mode=prepare writes; `tiles` says how it cuts.
+    config.prepare = prepare = ml_collections.ConfigDict()
+    prepare.what = "images"  # images (the files as they are) | tiles (PNG)
+    prepare.images_per_shard = 500  # A shard is whole or not there; a killed run goes on after it.
 
     # label_kind "ranking": the photographs of the manifest are clean, and what is learnt is to rank
     # degraded versions of each. "pairs": the manifest is a table of path_a, path_b, preference.
@@ -65,6 +70,7 @@ def get_config() -> ml_collections.ConfigDict:
     augment.saturation_jitter = 0.2  # Saturation is multiplied by 1 ± this.
 
     config.model = model = ml_collections.ConfigDict()
+    model.encoder = "mobilenet_v2"  # mobilenet_v2 | shallow_cnn (random at first, all of it trains)
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.
@@ -182,6 +188,8 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.splits = 10  # random, cross_dataset: draws, with seed + k; k_fold: folds.
     protocol.fractions = (0.6, 0.2, 0.2)  # train, val, test; test is drawn by kind random only.
     protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
+    # Numeric only; beside the recipe, fitted on each split: ridge | svr | brisque_svr | deep_biq.
+    protocol.baselines = ()
 
     # What --mode=clean does: find training tiles whose label is hardly theirs, train without them.
     config.noise = noise = ml_collections.ConfigDict()

@@ -25,6 +25,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from input_pipeline.prepared import open_file
+
 DEFAULT_MAX_PIXELS = 250_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -102,7 +104,8 @@ def load(
         ImageError: as `decode`, and if the file cannot be read.
     """
     try:
-        data = Path(path).read_bytes()
+        with open_file(path) as file:
+            data = file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
     return decode(data, max_pixels=max_pixels, name=str(path))
@@ -122,7 +125,7 @@ def read_size(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) 
         ImageError: as `load`, except for damage that only decoding can find.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             image = open_header(file, max_pixels=max_pixels, name=str(path))
             width, height = image.size
             # Pillow has already turned the size of a TIFF.

@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.images import ImageError, list_images
+from input_pipeline.prepared import is_prepared, record_paths
 from input_pipeline.splits import assign_splits
 from input_pipeline.table_files import ManifestError, count_of, read_table, suggest
 
@@ -195,8 +196,9 @@ def read_manifest(
     """Reads a manifest and refuses it, with every problem at once, if a row makes no sense.
 
     Args:
-        path: a `.parquet` file, or text in UTF-8 separated by comma, semicolon or tab; or a folder
-            of images, where no label column is needed.
+        path: a `.parquet` file, text in UTF-8 separated by comma, semicolon or tab, or the folder
+            of a data set that --mode=prepare has written; or a folder of images, where no label
+            column is needed.
         label: what the labels mean; None to read a table for prediction, whose labels are not
             looked at and whose split, unless written, is empty.
         features: numeric columns to keep.
@@ -207,7 +209,7 @@ def read_manifest(
         ManifestError: the file, its columns or its rows are not as described.
     """
     path = Path(path).absolute()
-    if path.is_dir() and label and not label.columns:
+    if path.is_dir() and not is_prepared(path) and label and not label.columns:
         table, folder = _list_folder(path), path
     else:
         table, folder = read_table(path), path.parent
@@ -217,8 +219,7 @@ def read_manifest(
     problems: list[tuple[int, str]] = []
     rows = pd.DataFrame(index=table.index)
     rows["name"] = table["image"] if is_tiled else table["path"]
-    # normpath keeps symbolic links as written: what is behind them is the audit's business.
-    rows["path"] = [os.path.normpath(folder / text) for text in table["path"]]
+    rows["path"] = _locate_files(path, folder, table)
     rows["label"] = _read_labels(table, label, problems)
     rows["label_text"] = table[label.column] if label and label.columns else ""
     group = table.get("group", pd.Series("", index=table.index))
@@ -364,6 +365,14 @@ def _list_folder(path: Path) -> pd.DataFrame:
     except ImageError as error:
         raise ManifestError(path, [str(error)]) from error
     return pd.DataFrame({"path": found}, index=range(1, len(found) + 1), dtype=str)
+
+
+def _locate_files(path: Path, folder: Path, table: pd.DataFrame) -> list[str]:
+    """Names the file of each row, or the record of a prepared data set that holds it."""
+    if is_prepared(path):
+        return record_paths(path, table)
+    # normpath keeps symbolic links as written: what is behind them is the audit's business.
+    return [os.path.normpath(folder / text) for text in table["path"]]
 
 
 def _check_columns(

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int, UInt8
 from input_pipeline.distortions import distort
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
+from input_pipeline.prepared import open_file
 from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask, random_origins
 from input_pipeline.windows import BandReader, open_bands
 
@@ -112,11 +113,11 @@ class TileSource:
             return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
         if isinstance(picture, np.ndarray):
             height, width = picture.shape[:2]
-        elif isinstance(picture, ImageError):
-            raise picture
         elif isinstance(picture, Version):
             sides = read_size(picture.path, max_pixels=self._max_pixels)
             height, width = (min(side, picture.crop) for side in sides)
+        elif isinstance(picture, ImageError):
+            raise picture
         elif bands := self._bands(index):
             height, width = bands.height, bands.width
         else:
@@ -208,7 +209,7 @@ class TileSource:
             paths = [picture.path]
         for path in paths:
             try:
-                with open(path, "rb") as file:
+                with open_file(path) as file:
                     # In pieces: a file may be larger than memory.
                     while part := file.read(1 << 20):
                         digest.update(part)

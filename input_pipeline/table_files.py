@@ -11,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from input_pipeline.prepared import PreparedError, find_table
+
 _PROBLEMS_SHOWN = 50
 _ROWS_AT_ONCE = 10_000
 _CSV_ADVICE = "save it as 'CSV UTF-8', or as Parquet with the ending .parquet"
@@ -34,15 +36,19 @@ class ManifestError(ValueError):
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Reads text cells, stripped, indexed by the row that a spreadsheet shows."""
+    """Reads text cells of a file or a prepared data set, indexed by a spreadsheet's rows."""
     try:
-        if path.suffix.lower() == ".parquet":
+        if path.is_dir():
+            table = _read_parquet(find_table(path))
+        elif path.suffix.lower() == ".parquet":
             table = _read_parquet(path)
         else:
             table = _parse_csv(path, path.read_bytes())
     except FileNotFoundError as error:
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise ManifestError(path, [f"no such file{suggest(path.name, near)}"]) from error
+    except PreparedError as error:
+        raise ManifestError(path, [str(error)]) from error
     except OSError as error:
         raise ManifestError(path, [f"cannot be read: {error.strerror or error}"]) from error
     # Spreadsheets leave rows of empty cells behind.

@@ -10,6 +10,7 @@ import jax
 import ml_collections
 
 from input_pipeline.distortions import DISTORTIONS
+from input_pipeline.features import MEASURED
 from input_pipeline.manifest import PAIR_KINDS
 from input_pipeline.rankings import GROUP_SIZE
 from input_pipeline.views import FLIPS
@@ -22,6 +23,7 @@ from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
 from iqa_jax.setup import (
+    ENCODERS,
     distortions_from_config,
     label_from_config,
     tiling_from_config,
@@ -108,6 +110,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         if kind in PAIR_KINDS:
             problems += _pair_problems(config)
     choose("model.fusion", config.model.fusion, FUSIONS)
+    if choose("model.encoder", config.model.encoder, ENCODERS):
+        problems += _encoder_problems(config)
     choose("fusion.positions", config.fusion.positions, POSITIONS)
     choose("fusion.readout", config.fusion.readout, READOUTS)
     choose("model.pooling", config.model.pooling, POOLINGS)
@@ -124,6 +128,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             )
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
+    choose("prepare.what", config.prepare.what, ("images", "tiles"))
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
     choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
@@ -142,6 +147,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("log_every_steps", 1, infinite, "1 or more"),
         ("data.max_pixels", 1, infinite, "1 or more"),
         ("data.cache_gigabytes", 0, infinite, "0 or more"),
+        ("prepare.images_per_shard", 1, infinite, "1 or more"),
         ("data.threads", 1, 1024, "from 1 to 1024"),
         ("tiles.size", 32, infinite, "32 or more: the encoder halves a tile five times"),
         ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
@@ -224,8 +230,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if config.bags.cached and config.bags.tiles_per_pass:
         problems.append("bags.cached encodes nothing in training; set bags.tiles_per_pass=0")
-    if config.bags.cached and "edge_sum" in config.data.features:
-        problems.append('bags.cached never sees pixels; take "edge_sum" out of data.features')
+    for name in MEASURED:
+        if config.bags.cached and name in config.data.features:
+            problems.append(f'bags.cached never sees pixels; take "{name}" out of data.features')
     for build in (label_from_config, tiling_from_config):
         try:
             build(config)
@@ -253,6 +260,26 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if problems:
         raise ConfigError(problems)
+
+
+def _encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists the keys that the encoder has no use for."""
+    model, problems = config.model, []
+    if model.encoder == "mobilenet_v2":
+        return problems
+    if model.weights == "imagenet":
+        problems.append(
+            f'model.weights is "imagenet", which no {model.encoder} has learnt; give "none", or '
+            "the workdir of a run"
+        )
+    if model.trainable_layers >= 0:
+        problems.append(
+            "model.trainable_layers counts the convolutions of mobilenet_v2; all of "
+            f"{model.encoder} trains: set it to -1"
+        )
+    if model.drop_block_size:
+        problems.append(f"model.drop_block_size: {model.encoder} has no DropBlock; set it to 0")
+    return problems
 
 
 def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:

@@ -42,7 +42,7 @@ def source_of(pictures):
 def make_bag(photos):
     source = source_of(pictures_of(photos))
     index = index_tiles(source, photos.images.index, low=0, threads=2)
-    read = tile_reader(source, index, random_tiles=True, low=0)
+    read = tile_reader(source, index, FeatureTable(), random_tiles=True, low=0)
     return bag_maker(
         index, photos.images, FeatureTable(), rows_by_image(index), read, tiles_per_bag=2
     )
