@@ -16,7 +16,7 @@ import pandas as pd
 
 from input_pipeline.ahead import map_ahead
 from input_pipeline.bags import Bag, whole_bags
-from input_pipeline.features import COMPUTED, FeatureTable
+from input_pipeline.features import COMPUTED, FeatureTable, feature_width
 from input_pipeline.images import ImageError, list_images
 from input_pipeline.listing import (
     Input,
@@ -26,6 +26,7 @@ from input_pipeline.listing import (
     read_inputs,
     shard_bounds,
 )
+from input_pipeline.prepared import is_prepared
 from input_pipeline.sources import Picture, TileSource
 from input_pipeline.table_files import read_columns
 from iqa_jax import setup
@@ -145,7 +146,7 @@ class QualityScorer:
         """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
         size, threads, first = self.config.tiles.size, self.config.data.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
-        no_features = np.zeros((0, len(self._features.names)), np.float32)
+        no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
         inputs = iter(inputs)
         while block := list(itertools.islice(inputs, _INPUTS_PER_BLOCK)):
             source = TileSource(
@@ -248,7 +249,7 @@ def predict(
     Args:
       workdir: of the run.
       images: a folder, a pattern such as `photos/**/*.jpg`, an image, a `.txt` with a path per
-        line, or a CSV or Parquet table with a column `path`.
+        line, a CSV or Parquet table with a column `path`, or the folder of a prepared data set.
       output: `.csv`, `.jsonl` or `.parquet`; appears when it is complete. Until then its rows are
         in the folder `<output>.parts`.
       shard: `i/n`: score only the i-th (from 0) of n equal parts of the inputs, into
@@ -313,7 +314,9 @@ def open_listing(
       ManifestError, ImageError: there is nothing, or the table is wrong.
     """
     path = Path(images)
-    if path.suffix.lower() not in TABLES:
+    if is_prepared(path):
+        inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
+    elif path.suffix.lower() not in TABLES:
         inputs = (Input(name, name) for name in list_images(images))
     elif is_of_tiles(read_columns(path)):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))

@@ -14,11 +14,12 @@ from conftest import make_tiny_config
 from input_pipeline import records
 from input_pipeline.audit import audit
 from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
-from input_pipeline.images import ImageError
+from input_pipeline.images import ImageError, load
 from input_pipeline.manifest import ManifestError, read_manifest
 from input_pipeline.regions import find_regions
 from iqa_jax import prepare as prepare_module
 from iqa_jax import setup
+from iqa_jax.predict import open_listing
 from iqa_jax.prepare import prepare
 from iqa_jax.workdir import WorkdirError
 
@@ -141,6 +142,18 @@ def test_any_reader_of_tfds_finds_it(prepared, tiny_manifest):
     assert tiles.info.splits["test"].num_examples == 7 * 4
     first = tiles.as_data_source("test")[1]
     assert (first["row"], first["column"]) == (0, 1) and first["image"].shape == (32, 32, 3)
+
+
+def test_predict_lists_its_records_with_their_content(prepared, tiny_config, tiny_manifest):
+    names = pd.read_csv(tiny_manifest)["path"]
+    tiny_config.data.features = ("exposure",)
+    with open_listing(tiny_config, str(prepared["images"])) as listing:
+        inputs = list(listing.read())
+    assert sorted(one.name for one in inputs) == sorted(names)
+    assert {one.name: one.features["exposure"] for one in inputs}["scene2_3.png"] == 23.0
+    for one in inputs[:5]:
+        ours = load(one.picture)
+        np.testing.assert_array_equal(ours, load(tiny_manifest.parent / one.name))
 
 
 def test_reading_needs_no_tensorflow(prepared):
