@@ -7,7 +7,6 @@ module's own argument, not a process-wide setting of Pillow's. Colour profiles a
 
 import io
 import os
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np

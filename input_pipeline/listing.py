@@ -4,7 +4,6 @@ A folder, a pattern, a `.txt` list or a table is read through once, into a tempo
 comes later sees that file, whatever happens to the folder or the table in the meantime.
 """
 
-import glob
 import hashlib
 import json
 import math
@@ -16,7 +15,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from input_pipeline.images import SUFFIXES, ImageError
+from input_pipeline.image_files import find_images
+from input_pipeline.images import ImageError
 from input_pipeline.manifest import TILE_COLUMNS, Manifest
 from input_pipeline.sources import CutTiles, Picture, pictures_of
 from input_pipeline.table_files import stream_table
@@ -93,40 +93,8 @@ def shard_bounds(total: int, shard: int, shards: int) -> tuple[int, int]:
 
 
 def list_images(source: str | os.PathLike) -> Iterator[Input]:
-    """Lists the image files that a folder, pattern, file or text list stands for.
-
-    Args:
-      source: a folder (searched with its subfolders for the suffixes in `SUFFIXES`); a pattern
-        such as `photos/**/*.jpg`; one image file; or a `.txt` file with one path per line,
-        relative to that file.
-
-    Yields:
-      Folder and pattern: the files, sorted. Text: a file per line. A file named outright is listed
-      even if it does not exist, so that it becomes an error row and not a gap.
-
-    Raises:
-      ImageError: a folder, pattern or list holds no image.
-      OSError: a folder cannot be read.
-    """
-    path = Path(source)
-    if path.is_dir():
-        found = _walk(str(path))
-        hint = f"the folder holds no file ending in {', '.join(SUFFIXES)}"
-    elif path.suffix.lower() == ".txt":
-        found = _read_lines(path)
-        hint = "the list names no file; write one path per line"
-    elif glob.has_magic(str(source)) and not path.exists():
-        names = filter(os.path.isfile, glob.iglob(str(source), recursive=True))
-        found = iter(sorted(set(names), key=lambda name: name.split(os.sep)))
-        hint = "no file matches the pattern; quote it, and use ** for subfolders"
-    else:
-        found, hint = iter([str(path)]), ""
-    is_empty = True
-    for name in found:
-        is_empty = False
-        yield Input(name, name)
-    if is_empty:
-        raise ImageError(f"{source}: {hint}.")
+    """Lists what `find_images` finds; each picture is named by its path."""
+    return (Input(name, name) for name in find_images(source))
 
 
 def read_inputs(path: str | os.PathLike, features: Sequence[str]) -> Iterator[Input]:
@@ -168,31 +136,6 @@ def inputs_of(manifest: Manifest) -> Iterator[Input]:
 def is_of_tiles(columns: Iterable[str]) -> bool:
     """Says whether the rows of a table with these columns are tiles already cut."""
     return set(TILE_COLUMNS) <= set(columns)
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Goes through a folder as if all its files were sorted by the parts of their paths."""
-    with os.scandir(folder) as entries:
-        entries = sorted(entries, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif (
-            entry.name.lower().endswith(SUFFIXES)
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        ):
-            yield entry.path
-
-
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line in file:
-                if line.strip():
-                    yield str(path.parent / line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: the list of images cannot be read ({error}).") from error
 
 
 def _to_number(text: str) -> float:
