@@ -15,7 +15,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from input_pipeline.image_files import find_images
 from input_pipeline.images import ImageError
 from input_pipeline.manifest import TILE_COLUMNS, Manifest
 from input_pipeline.sources import CutTiles, Picture, pictures_of
@@ -90,11 +89,6 @@ def shard_bounds(total: int, shard: int, shards: int) -> tuple[int, int]:
       shards: how many there are.
     """
     return total * shard // shards, total * (shard + 1) // shards
-
-
-def list_images(source: str | os.PathLike) -> Iterator[Input]:
-    """Lists what `find_images` finds; each picture is named by its path."""
-    return (Input(name, name) for name in find_images(source))
 
 
 def read_inputs(path: str | os.PathLike, features: Sequence[str]) -> Iterator[Input]:

@@ -30,8 +30,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from input_pipeline.image_files import find_images
-from input_pipeline.images import ImageError
+from input_pipeline.images import ImageError, list_images
 from input_pipeline.prepared import is_prepared, record_paths
 from input_pipeline.splits import assign_splits
 from input_pipeline.table_files import ManifestError, count_of, read_table, suggest
@@ -362,7 +361,7 @@ def name_rows(rows: Iterable[int]) -> str:
 def _list_folder(path: Path) -> pd.DataFrame:
     """Makes the table that a folder of images stands for."""
     try:
-        found = [os.path.relpath(name, path) for name in find_images(path)]
+        found = [os.path.relpath(image, path) for image in list_images(path)]
     except ImageError as error:
         raise ManifestError(path, [str(error)]) from error
     return pd.DataFrame({"path": found}, index=range(1, len(found) + 1), dtype=str)

@@ -17,13 +17,12 @@ import pandas as pd
 from input_pipeline.ahead import map_ahead
 from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.features import COMPUTED, FeatureTable
-from input_pipeline.images import ImageError
+from input_pipeline.images import ImageError, list_images
 from input_pipeline.listing import (
     Input,
     Listing,
     inputs_of,
     is_of_tiles,
-    list_images,
     read_inputs,
     shard_bounds,
 )
@@ -315,7 +314,7 @@ def open_listing(
     """
     path = Path(images)
     if path.suffix.lower() not in TABLES:
-        inputs = list_images(images)
+        inputs = (Input(name, name) for name in list_images(images))
     elif is_of_tiles(read_columns(path)):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
     else:

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from input_pipeline.images import ImageError
+from input_pipeline.images import ImageError, list_images
 from input_pipeline.listing import (
     Input,
     Listing,
     inputs_of,
     is_of_tiles,
-    list_images,
     read_inputs,
     shard_bounds,
 )
@@ -23,7 +22,7 @@ from input_pipeline.table_files import ManifestError, read_columns
 
 
 def names_of(source) -> list[str]:
-    return [one.name for one in list_images(source)]
+    return list(list_images(source))
 
 
 @pytest.fixture
