@@ -4,6 +4,7 @@ python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
 python main.py --mode=check    --config=configs/X.py
 python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=protocol --config=configs/X.py --workdir=DIR
+python main.py --mode=clean    --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
 python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
@@ -21,9 +22,10 @@ from ml_collections import config_flags
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 _MODES = {
     "check": ("check", ["config"], []),
-    "train": ("train", ["config", "workdir"], []),
+    "train": ("train", ["config", "workdir"], ["distributed"]),
     "compare": ("compare", ["config", "workdir"], []),
     "protocol": ("run_protocol", ["config", "workdir"], []),
+    "clean": ("clean", ["config", "workdir"], []),
     "compare_runs": ("compare_runs", ["workdir", "other"], []),
     "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
     "predict": ("predict", ["workdir", "images"], ["output"]),
@@ -34,6 +36,9 @@ _MODE = flags.DEFINE_enum("mode", "train", list(_MODES), "What to do.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
 _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
+_DISTRIBUTED = flags.DEFINE_string(
+    "distributed", "", "train, in several processes: auto or HOST:PORT,PROCESSES,NUMBER."
+)
 _OTHER = flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
 _IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
 _OUTPUT = flags.DEFINE_string(
@@ -69,6 +74,10 @@ def _run() -> int:
     from iqa_jax.host_memory import keep_freed_memory
     from iqa_jax.workdir import Workdir
 
+    if _DISTRIBUTED.value:
+        from iqa_jax.processes import join_processes
+
+        join_processes(_DISTRIBUTED.value)
     if jax.default_backend() == "cpu":
         keep_freed_memory()
     # Compiled programs are kept between starts: on a CPU they take longer than a small training.
@@ -80,7 +89,7 @@ def _run() -> int:
     run = getattr(importlib.import_module(f"iqa_jax.{mode}"), _MODES[mode][0])
     if mode == "check":
         return run(_CONFIG.value)
-    if mode in ("train", "compare", "protocol"):
+    if mode in ("train", "compare", "protocol", "clean"):
         return run(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)
     if mode == "evaluate":

@@ -23,6 +23,8 @@ def get_config() -> ml_collections.ConfigDict:
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
+    # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
+    data.dropped_tiles = ""
     data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
@@ -87,9 +89,14 @@ def get_config() -> ml_collections.ConfigDict:
     fusion.readout = "class_token"  # class_token | mean | attention
 
     config.loss = loss = ml_collections.ConfigDict()
-    loss.name = ""  # "": the first. Ordered: cross_entropy | coral | corn | emd. Numeric:
-    # huber | l1 | l2 | emd, the last on the distribution of ratings. Others: cross_entropy.
+    # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
+    # the latter two where labels may be wrong; ordered ones also: coral | corn | emd. Numeric:
+    # huber | l1 | l2 | emd, the last on the distribution of ratings.
+    loss.name = ""
     loss.label_smoothing = 0.1  # cross_entropy only.
+    loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
+    loss.sce_beta = 1.0  # ... and of the reverse one, which wrong labels pull less.
+    loss.gce_q = 0.7  # generalised_cross_entropy: towards 0 it is cross_entropy; at most 1.
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
@@ -106,6 +113,8 @@ def get_config() -> ml_collections.ConfigDict:
     optimizer.decay_every_epochs = 4.0  # ... every so often.
     optimizer.encoder_factor = 1.0  # The encoder's learning rate, relative to the rest's.
     optimizer.gradient_clip = 5.0  # Global norm.
+    # Answer with an average of the weights: each step's weigh this times those of the next; 0: off.
+    optimizer.ema_decay = 0.0
 
     # The best checkpoint, and when to give up on a better one; read off the split `val`.
     config.early_stopping = early_stopping = ml_collections.ConfigDict()
@@ -156,6 +165,13 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
     # Numeric only; beside the recipe, fitted on each split: ridge | svr | brisque_svr | deep_biq.
     protocol.baselines = ()
+
+    # What --mode=clean does: find training tiles whose label is hardly theirs, train without them.
+    config.noise = noise = ml_collections.ConfigDict()
+    noise.folds = 5  # Of the training groups; a tile is judged by a run that never saw its group.
+    noise.filter = "confident_learning"  # confident_learning | band | small_loss
+    noise.band = (0.2, 1.0)  # band: a tile is kept if P(its label) is in here, ends included.
+    noise.keep_share = 0.8  # small_loss: of each class, the tiles with the smallest loss.
 
     config.parallel = parallel = ml_collections.ConfigDict()
     parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.

@@ -12,8 +12,9 @@ from configs import default
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.model.pooling, config.model.trainable_layers = "stages", 0
+    config.model.norm_embeddings = True
     config.model.fusion = config.evaluation.fusion = "gated_attention"
     config.bags.cached, config.bags.tiles = True, 16
-    config.optimizer.learning_rate, config.epochs = 3e-4, 40
-    config.early_stopping.patience = 10
+    config.optimizer.learning_rate, config.epochs = 1e-3, 20
+    config.optimizer.decay, config.optimizer.weight_decay = "cosine", 10.0
     return config

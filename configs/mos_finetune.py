@@ -21,4 +21,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.flip_vertical = False
     config.optimizer.learning_rate, config.epochs = 1e-4, 4
     config.optimizer.encoder_factor, config.optimizer.weight_decay = 0.5, 1.0
+    config.tta.flips = "horizontal"
     return config

@@ -16,10 +16,9 @@ def get_config() -> ml_collections.ConfigDict:
     config = gated_attention.get_config()
     config.data.manifest = "data/sample_photos/manifest.csv"
     config.tiles.size, config.tiles.stride, config.bags.tiles = 64, 32, 32
-    config.model.norm_embeddings, config.model.dropout = True, 0.2
+    config.model.dropout = 0.2
     config.model.fusion, config.evaluation.fusion = "mean_embedding", "mean_score"
     config.loss.tile_weight, config.loss.label_smoothing = 1.0, 0.0
-    config.optimizer.learning_rate, config.epochs = 1e-3, 30
-    config.optimizer.decay, config.optimizer.weight_decay = "cosine", 10.0
+    config.epochs = 30
     config.early_stopping.metric = ""
     return config

@@ -5,7 +5,7 @@ all tiles of the grid.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -120,6 +120,29 @@ def index_tiles(
     return TileIndex(image_ids, numbers, measured, layouts, table[~is_kept], errors)
 
 
+def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -> TileIndex:
+    """Takes tiles out of an index.
+
+    Args:
+      index: of the tiles that training may use.
+      dropped: (image_id, row, column) of tiles; those that are not in the index are nothing to it.
+    """
+    places = zip(index.image_id.tolist(), index.number.tolist(), strict=True)
+    is_kept = np.array(
+        [
+            (image_id, *index.layouts[image_id].grid.positions[number].tolist()) not in dropped
+            for image_id, number in places
+        ],
+        bool,
+    )
+    return dataclasses.replace(
+        index,
+        image_id=index.image_id[is_kept],
+        number=index.number[is_kept],
+        measured=index.measured_of(is_kept),
+    )
+
+
 def fit_index_features(
     names: Sequence[str], index: TileIndex, images: pd.DataFrame
 ) -> FeatureTable:
@@ -155,7 +178,7 @@ def shuffled_batches(
       balanced: draw every label equally often.
       seed: of order and random numbers.
       threads: that make bags.
-      process, processes: this process makes every `processes`-th example.
+      process, processes: this process makes that part of every batch.
     """
 
     def shuffled(examples, salt):
@@ -166,9 +189,10 @@ def shuffled_batches(
         order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
     else:
         order = shuffled(np.arange(len(labels)), 0)
-    # Shared out after the random numbers are drawn: they do not depend on the number of processes.
-    bags = order.seed(seed).random_map(make_bag)[process::processes]
-    dataset = bags.batch(batch_size // processes)
+    # Shared out after the random numbers are drawn: they do not depend on the number of processes,
+    # nor does the position, which counts batches.
+    shares = order.seed(seed).random_map(make_bag).batch(batch_size // processes)
+    dataset = shares[process::processes]
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(dataset.to_iter_dataset(options))
 
@@ -187,7 +211,6 @@ def bag_batches(
     index: TileIndex,
     images: pd.DataFrame,
     features: FeatureTable,
-    examples: Sequence[Int[np.ndarray, " row"]],
     read: Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Measured]],
     *,
     tiles_per_bag: int,
@@ -199,10 +222,10 @@ def bag_batches(
       index: of the tiles that may be used.
       images: has the labels.
       features: scaling of the hand-crafted features.
-      examples: rows of the index, all of one image, that each example draws its tiles from.
       read: (image_id, rows of the index, random numbers) -> the values of these tiles by name,
         [tile, ...], and what was measured on them.
-      tiles_per_bag: so many tiles are drawn anew from an example that has more.
+      tiles_per_bag: 1: every tile is an example; more: every image is one, and so many of its
+        tiles are drawn anew where it has more.
       **order: as in `shuffled_batches`.
 
     Returns:
@@ -210,6 +233,8 @@ def bag_batches(
       `features`, `label`, `mask` and `image_id`.
     """
     labels = images["label"].to_numpy()
+    is_tiles = tiles_per_bag == 1
+    examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
 
     def make_bag(example, rng):
         rows = examples[example]
@@ -257,7 +282,7 @@ def training_batches(
     Args:
       source: of the tiles.
       index, images, features: as in `bag_batches`.
-      tiles_per_bag: 1: every tile is an example; more: every image is one.
+      tiles_per_bag: as in `bag_batches`.
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
       **order: as in `shuffled_batches`.
@@ -280,11 +305,7 @@ def training_batches(
             name: np.concatenate([of_tile[name] for of_tile in measured]) for name in measures
         }
 
-    is_tiles = tiles_per_bag == 1
-    examples = list(np.arange(len(index))[:, None]) if is_tiles else rows_by_image(index)
-    return bag_batches(
-        index, images, features, examples, read, tiles_per_bag=tiles_per_bag, **order
-    )
+    return bag_batches(index, images, features, read, tiles_per_bag=tiles_per_bag, **order)
 
 
 @dataclasses.dataclass(frozen=True)

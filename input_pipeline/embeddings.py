@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from input_pipeline.bags import Bag, TileIndex, bag_batches, rows_by_image
+from input_pipeline.bags import Bag, TileIndex, bag_batches
 from input_pipeline.features import FeatureTable, feature_width
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
@@ -76,7 +76,7 @@ def embedding_batches(
 
     Args:
       read: image_id -> its embeddings, of all tiles of the grid.
-      index, images, features, tiles_per_bag: as in `bag_batches`; every image is an example.
+      index, images, features, tiles_per_bag: as in `bag_batches`.
       **order: as in `shuffled_batches`.
     """
 
@@ -85,10 +85,7 @@ def embedding_batches(
         chosen = copies[rng.integers(len(copies)), index.number[rows]]
         return {"embeddings": np.asarray(chosen)}, {}
 
-    return bag_batches(
-        index, images, features, rows_by_image(index), read_tiles,
-        tiles_per_bag=tiles_per_bag, **order,
-    )  # fmt: skip
+    return bag_batches(index, images, features, read_tiles, tiles_per_bag=tiles_per_bag, **order)
 
 
 def embedded_bags(

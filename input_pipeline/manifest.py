@@ -134,6 +134,7 @@ class Manifest:
         feature_names: the features, in the order of their columns.
         digest: sha256 of the rows as the program uses them; moving the folder or changing
             the file's format leaves it alone.
+        dropped_tiles: (image_id, row, column) of tiles that training leaves out.
     """
 
     path: Path
@@ -142,6 +143,7 @@ class Manifest:
     tiles: pd.DataFrame | None
     feature_names: tuple[str, ...]
     digest: str
+    dropped_tiles: frozenset[tuple[int, int, int]] = frozenset()
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from iqa_jax.workdir import Workdir, WorkdirError
 
 # Rows that a run trained on, or chose its checkpoint by, compare nothing.
 _FITTED_SPLITS = ("train", "val")
+PAIRED = f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for both runs"
 
 
 def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
@@ -56,12 +57,11 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
         "a": str(workdir.folder),
         "b": str(other.folder),
         "command": command,
-        "interval": f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for "
-        "both runs",
+        "interval": PAIRED,
         "splits": {},
     }
     for split in splits:
-        record["splits"][split] = _compare_split(split, workdir, other, configs)
+        record["splits"][split] = compare_split(split, workdir, other, configs)
     name = f"compared_with_{other.folder.resolve().name}.json"
     workdir.write_text(name, json.dumps(record, indent=2))
     say(f"{name} is in {workdir.folder}")
@@ -89,13 +89,26 @@ def _predicted(workdir: Workdir) -> list[str]:
     return [name for name in names if name not in _FITTED_SPLITS]
 
 
-def _compare_split(
+def compare_split(
     split: str,
     workdir: Workdir,
     other: Workdir,
     configs: tuple[ml_collections.ConfigDict, ml_collections.ConfigDict],
 ) -> dict[str, Any]:
-    """Compares one split and prints what it finds."""
+    """Compares two runs' predictions of one split and prints what it finds.
+
+    Args:
+      split: its predictions_<split>.csv is in both workdirs.
+      workdir, other: of runs A and B.
+      configs: of both.
+
+    Returns:
+      `rows`, `groups`, `seen_in_training` (workdir -> images) and `figures`: name -> `a`, `b`,
+      `difference` (above 0 in favour of A), `interval`, `verdict`.
+
+    Raises:
+      WorkdirError: they have no rows in common, or the rows differ in their label or group.
+    """
     tables = [_read(run, split) for run in (workdir, other)]
     both = tables[0].index.intersection(tables[1].index)
     tables = [table.loc[both] for table in tables]

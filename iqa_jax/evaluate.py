@@ -35,6 +35,7 @@ from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
+from iqa_jax.processes import gather_shares, share
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
 from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
@@ -76,6 +77,7 @@ class Evaluator:
       embeddings: of all images, where the config asks for the cache.
       is_thorough: answer with the config's views and dropout passes too, which the loop does
         without: they take their time and may change after training.
+      is_shared: all processes of the run call together, and each scores its part.
     """
 
     def __init__(
@@ -86,8 +88,9 @@ class Evaluator:
         features: FeatureTable,
         embeddings: CachedEmbeddings | None = None,
         is_thorough: bool = False,
+        is_shared: bool = False,
     ):
-        self._embeddings = embeddings
+        self._embeddings, self._is_shared = embeddings, is_shared
         self._config, self.manifest = config, manifest
         self._source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
@@ -111,10 +114,13 @@ class Evaluator:
         if at_most is not None and len(images) > at_most:
             images = images.sample(at_most, random_state=config.seed).sort_index()
         answers = []
-        with meter(f"evaluating {split}", len(images)) as progress:
-            for answer in self.answers(variables, images.index):
+        image_ids = share(images.index) if self._is_shared else images.index
+        with meter(f"evaluating {split}", len(image_ids)) as progress:
+            for answer in self.answers(variables, image_ids):
                 answers.append(answer)
                 progress.update(len(answers))
+        if self._is_shared:
+            answers = gather_shares(answers)
         is_answered = np.array([not answer.error for answer in answers])
         labels, std = images["label"].to_numpy()[is_answered], None
         if config.data.label_std_column in images:

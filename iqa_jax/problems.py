@@ -6,6 +6,7 @@ from iqa_jax.config import ConfigError
 from iqa_jax.learning.checkpoint import CheckpointError
 from iqa_jax.learning.sharding import PlacementError
 from iqa_jax.models.pretrained import PretrainedError
+from iqa_jax.processes import ProcessesError
 from iqa_jax.training_data import TrainingError
 from iqa_jax.workdir import WorkdirError
 
@@ -17,6 +18,7 @@ PROBLEMS = (
     OSError,
     PlacementError,
     PretrainedError,
+    ProcessesError,
     TrainingError,
     WorkdirError,
 )

@@ -9,11 +9,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _LINE_EVERY_SECONDS = 10.0
+_is_silent = False
+
+
+def be_silent() -> None:
+    """Says nothing from now on: another process of this run speaks for all."""
+    global _is_silent
+    _is_silent = True
 
 
 def say(line: str = "") -> None:
     """Prints a line at once, so that a log shows it when it happens."""
-    print(line, flush=True)
+    if not _is_silent:
+        print(line, flush=True)
 
 
 class Meter:
@@ -52,7 +60,7 @@ def meter(name: str, total: int | None = None) -> Iterator[Meter]:
 
     On a terminal, lines that others print appear above the bar.
     """
-    if not sys.stdout.isatty():
+    if _is_silent or not sys.stdout.isatty():
         yield Meter(name, total, None)
         return
     columns = (

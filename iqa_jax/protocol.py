@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 
 from input_pipeline.manifest import Manifest, with_splits
 from input_pipeline.sources import TileSource
@@ -27,9 +26,9 @@ from iqa_jax.progress import say
 from iqa_jax.protocol_baselines import run_baselines
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
 from iqa_jax.protocol_splits import draw_splits, refuse_leaks
-from iqa_jax.study import Stopped, format_rows, run_study, split_folder
+from iqa_jax.study import Stopped, list_rows, run_study, split_folder
 from iqa_jax.training_data import TrainingData
-from iqa_jax.workdir import Workdir, WorkdirError
+from iqa_jax.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +89,8 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
     for number, split in enumerate(splits):
         run = ml_collections.ConfigDict(config.to_dict())
         run.seed = config.seed + number
-        run.data.split_rows = str(_list_rows(split_folder(home, number), whole, split))
+        named = with_splits(whole, dict(zip(whole.images["name"], split, strict=True)))
+        run.data.split_rows = str(list_rows(split_folder(home, number), named))
         configs.append({MEMBER: run})
     if tested:
         tested.manifest.images[["name", "group", "split"]].to_csv(
@@ -111,20 +111,6 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
     runs = [split[MEMBER] for split in answers]
     write_figures(config, home, runs, splits, command, baselines)
     return 0
-
-
-def _list_rows(folder: Path, whole: Manifest, split: np.ndarray) -> Path:
-    """Writes which image is in which split, unless that is written."""
-    manifest = with_splits(whole, dict(zip(whole.images["name"], split, strict=True)))
-    path = folder / "rows.csv"
-    if path.exists() and path.read_text() != format_rows(manifest):
-        raise WorkdirError(
-            f"{path} lists other splits than this protocol draws: its manifest, seed, kind or "
-            "fractions were others. Give another --workdir."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    Workdir(folder).write_text(path.name, format_rows(manifest))
-    return path.absolute()
 
 
 def _check(config: ml_collections.ConfigDict) -> None:

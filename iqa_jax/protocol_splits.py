@@ -84,9 +84,9 @@ def refuse_leaks(
     other = identify_images(*tested) if tested else None
     before = images_of_the_encoder(config)
     for number, split in enumerate(splits):
-        is_test = split == "test"
-        trained = known[~is_test] if before is None else pd.concat([known[~is_test], before])
-        leaks = find_leaks(trained, known[is_test] if other is None else other)
+        trained = known[np.isin(split, ("train", "val"))]
+        trained = trained if before is None else pd.concat([trained, before])
+        leaks = find_leaks(trained, known[split == "test"] if other is None else other)
         if leaks:
             raise TrainingError(
                 f"split {number} leaks, and no figure is given:\n{format_leaks(leaks)}"

@@ -13,6 +13,7 @@ import ml_collections
 import optax
 
 from input_pipeline.bags import NO_LIMIT
+from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.manifest import (
     LabelSpec,
     Manifest,
@@ -75,10 +76,12 @@ def manifest_from_config(
     shares = zip(("train", "val", "test"), data.fractions, strict=True)
     fractions = {name: share for name, share in shares if share}
     columns = [name for name in data.features if name not in COMPUTED]
-    if labelled and not whole:
+    is_training = labelled and not whole
+    if is_training:
         # Only training looks at these.
         columns += [*filter(None, [data.label_std_column]), *data.count_columns]
-    is_listed = bool(data.split_rows) and labelled and not whole
+    is_listed = bool(data.split_rows) and is_training
+    has_dropped = bool(data.dropped_tiles) and is_training
     whole = "all" if is_listed else whole
     manifest = read_manifest(
         path or data.manifest,
@@ -87,7 +90,9 @@ def manifest_from_config(
         fractions={whole: 1.0} if whole else fractions,
         seed=config.seed,
     )
-    return with_splits(manifest, read_split_rows(data.split_rows)) if is_listed else manifest
+    if is_listed:
+        manifest = with_splits(manifest, read_split_rows(data.split_rows))
+    return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest
 
 
 def needed_splits_from_config(config: Config) -> tuple[str, ...]:
@@ -137,6 +142,9 @@ def task_from_config(config: Config) -> Task:
     return TASKS[data.label_kind][loss.name or default_loss(data.label_kind)](
         classes=len(data.classes),
         label_smoothing=loss.label_smoothing,
+        sce_alpha=loss.sce_alpha,
+        sce_beta=loss.sce_beta,
+        gce_q=loss.gce_q,
         minimum=data.minimum,
         maximum=data.maximum,
         bins=len(data.count_columns) or loss.bins,
@@ -219,7 +227,10 @@ def abstract_state_from_config(config: Config) -> TrainState:
     optimizer, _ = optimizer_from_config(config, steps_per_epoch=1)
     state = jax.eval_shape(
         lambda: create_state(
-            random_variables_from_config(config), optimizer, is_trainable_from_config(config)
+            random_variables_from_config(config),
+            optimizer,
+            is_trainable_from_config(config),
+            config.optimizer.ema_decay,
         )
     )
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

@@ -22,11 +22,11 @@ from iqa_jax.progress import say
 from iqa_jax.train import fit
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.variables import restore_variables
-from iqa_jax.workdir import Workdir
+from iqa_jax.workdir import Workdir, WorkdirError
 
 ANSWERS = "tested.json"
 # Sections that say which runs there are, not what one of them is.
-_STUDIES = ("compare", "protocol")
+_STUDIES = ("compare", "protocol", "noise")
 
 # (config, its data, its workdir, variables, step) -> the evaluation of the test images.
 Test = Callable[[ml_collections.ConfigDict, TrainingData, Workdir, Any, int], Evaluation]
@@ -91,6 +91,23 @@ def run_study(
     return answers
 
 
+def list_rows(folder: Path, manifest: Manifest) -> Path:
+    """Writes which image is in which split into the folder of a split, unless that is written.
+
+    Raises:
+      WorkdirError: another list is there.
+    """
+    path = folder / "rows.csv"
+    if path.exists() and path.read_text() != format_rows(manifest):
+        raise WorkdirError(
+            f"{path} lists other splits than are drawn now: the manifest, the seed or what says "
+            "how to draw was another. Give another --workdir."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    Workdir(folder).write_text(path.name, format_rows(manifest))
+    return path.absolute()
+
+
 def format_rows(manifest: Manifest) -> str:
     """Lists which image is in which split, as `data.split_rows` reads it."""
     return manifest.images[["name", "group", "split"]].to_csv(index=False)
@@ -101,12 +118,13 @@ def is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digests: list
     if not (workdir.folder / ANSWERS).exists():
         return False
     return (
-        _without_studies(workdir.config()) == _without_studies(config)
+        without_studies(workdir.config()) == without_studies(config)
         and workdir.read_json(ANSWERS)["digests"] == digests
     )
 
 
-def _without_studies(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def without_studies(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Gives the part of a config that says what one run is."""
     return {name: value for name, value in config.to_dict().items() if name not in _STUDIES}
 
 

@@ -26,6 +26,7 @@ from iqa_jax.evaluate import Evaluator, evaluate_run
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
+from iqa_jax.processes import is_first, largest, wait_for_all
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.variables import initial_variables
@@ -73,7 +74,9 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     stopped_by = fit(config, prepare_training(config, manifest, workdir), workdir)
     if stopped_by:
         return 128 + stopped_by
-    evaluate_run(workdir, command=command)
+    if is_first():
+        evaluate_run(workdir, command=command)
+    wait_for_all("evaluated")
     return 0
 
 
@@ -98,7 +101,7 @@ class _Loop:
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
         self.evaluator = Evaluator(
-            config, data.manifest, data.source, data.features, data.embeddings
+            config, data.manifest, data.source, data.features, data.embeddings, is_shared=True
         )
         self.data = data.batches(config)
         self.placement = PLACEMENTS[config.parallel.mode](jax.devices())
@@ -118,7 +121,9 @@ class _Loop:
                 axis_name=self.placement.axis_name,
             )
         )
-        state = create_state(initial_variables(config), optimizer, is_trainable)
+        state = create_state(
+            initial_variables(config), optimizer, is_trainable, config.optimizer.ema_decay
+        )
         self._describe(state)
         if workdir.last.steps:
             state, record = workdir.last.restore(state)
@@ -156,6 +161,7 @@ class _Loop:
                     jax.block_until_ready(metrics)
                     logged_at, tiles = time.monotonic(), 0
                 is_last = self.step == self.total_steps
+                stopped_by = self._agree(received, is_last)
 
                 if self.step % config.log_every_steps == 0 or is_last:
                     values = self._settle(in_flight)
@@ -176,21 +182,30 @@ class _Loop:
                     logged_at += time.monotonic() - paused
 
                 if (
-                    received
+                    stopped_by
                     or is_last
                     or self._is_stale()
                     or (self.step % config.checkpoint_every_steps == 0)
                 ):
                     self._settle(in_flight)
                     self._save(self.workdir.last)
-                if received:
-                    say(f"stopped by signal {received[0]} after step {self.step}; everything is "
+                if stopped_by:
+                    say(f"stopped by signal {stopped_by} after step {self.step}; everything is "
                         "saved, and the same command goes on from here")  # fmt: skip
-                    return received[0]
+                    return stopped_by
         if self._is_stale():
             say(f"stopped early: val {config.early_stopping.metric} has not become better in "
                 f"{self.best.evaluations_since} evaluations")  # fmt: skip
         return 0
+
+    def _agree(self, received: list[int], is_last: bool) -> int:
+        """Gives the signal to stop by, or 0; the same in every process, so that all stop at once.
+
+        Several processes ask each other only now and then: it costs them a wait.
+        """
+        if jax.process_count() > 1 and self.step % self.config.log_every_steps and not is_last:
+            return 0
+        return largest(received[0] if received else 0)
 
     def _settle(self, in_flight: deque, keep: int = 0) -> dict[str, float]:
         """Waits for updates and stops the run if one went wrong; gives the last one's values."""
@@ -217,7 +232,8 @@ class _Loop:
     def _evaluate(self) -> dict[str, float]:
         """Evaluates on `val` and keeps the state if it is the best so far."""
         config = self.config
-        variables = self.placement.fetch_state(self.state).variables
+        # On the host: what all processes hold together, none can use by itself.
+        variables = jax.device_get(self.placement.fetch_state(self.state).variables)
         figures = self.evaluator(variables, "val").metrics["fusions"][config.evaluation.fusion]
         name = config.early_stopping.metric
         value = figures[name]
@@ -276,7 +292,7 @@ class _Writer:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         self._workdir.add_history({"step": step, **values})
-        if self._tensorboard:
+        if is_first() and self._tensorboard:
             self._tensorboard.write_scalars(step, values)
             self._tensorboard.flush()
 

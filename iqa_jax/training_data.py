@@ -1,7 +1,7 @@
 """What a run trains on: audited, indexed, and as a stream of batches."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from input_pipeline.bags import (
     fit_index_features,
     index_tiles,
     training_batches,
+    without_tiles,
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import MEASURED, FeatureTable
@@ -28,6 +29,7 @@ from iqa_jax import setup
 from iqa_jax.config import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
+from iqa_jax.processes import is_first
 from iqa_jax.progress import meter, say
 from iqa_jax.targets import targets_from_config
 from iqa_jax.variables import initial_variables
@@ -61,8 +63,7 @@ class TrainingData:
 
     def examples(self, tiles_per_bag: int) -> int:
         """Counts the examples of an epoch: tiles, or images where a bag has several."""
-        is_tiles = tiles_per_bag == 1 and self.embeddings is None
-        return len(self.index) if is_tiles else len(np.unique(self.index.image_id))
+        return len(self.index if tiles_per_bag == 1 else np.unique(self.index.image_id))
 
     def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
         """Opens the endless stream of training batches."""
@@ -194,14 +195,44 @@ def _index(
         for image_id, label in manifest.split("train")["label"].items()
         if image_id not in found.bad_images and (kind == "numeric" or label >= 0)
     ]
+    index = index_images(config, source, train_ids)
+    for image_id, error in index.errors.items():
+        say(f"left out, {manifest.images['name'][image_id]}: {error}")
+    say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
+        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
+    if len(index.dropped):
+        low, high = setup.edge_band_from_config(config)
+        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
+        say(f"see {workdir.folder / 'edge_filter.png'}")
+    if manifest.dropped_tiles:
+        listed, index = len(index), without_tiles(index, manifest.dropped_tiles)
+        say(f"{listed - len(index)} of these tiles are left out, as {config.data.dropped_tiles} "
+            "lists them")  # fmt: skip
+    labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
+    classes = setup.label_from_config(config).classes
+    lost = [name for number, name in enumerate(classes) if number not in labels]
+    if not len(index) or lost:
+        raise TrainingError(
+            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
+            f"tiles.edge_sum_min ({config.tiles.edge_sum_min}) and tiles.edge_sum_max "
+            f"({config.tiles.edge_sum_max})"
+            + (f", or shorten {config.data.dropped_tiles}." if manifest.dropped_tiles else ".")
+        )
+    return index
+
+
+def index_images(
+    config: ml_collections.ConfigDict, source: TileSource, image_ids: Sequence[int]
+) -> TileIndex:
+    """Lists the tiles of some images that training may use: those inside the edge band."""
     low, high = setup.edge_band_from_config(config)
     measures = [name for name in config.data.features if name in MEASURED]
     if low > 0 or high != NO_LIMIT:
         measures.append("edge_sum")
-    with meter("tiles of", len(train_ids)) as progress:
-        index = index_tiles(
+    with meter("tiles of", len(image_ids)) as progress:
+        return index_tiles(
             source,
-            train_ids,
+            image_ids,
             low=low,
             high=high,
             # Measuring decodes every image.
@@ -209,19 +240,3 @@ def _index(
             threads=config.data.threads,
             progress=progress.update,
         )
-    for image_id, error in index.errors.items():
-        say(f"left out, {manifest.images['name'][image_id]}: {error}")
-    say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
-        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
-    if len(index.dropped):
-        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
-        say(f"see {workdir.folder / 'edge_filter.png'}")
-    labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
-    classes = setup.label_from_config(config).classes
-    lost = [name for number, name in enumerate(classes) if number not in labels]
-    if not len(index) or lost:
-        raise TrainingError(
-            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
-            f"tiles.edge_sum_min ({low}) and tiles.edge_sum_max ({config.tiles.edge_sum_max})."
-        )
-    return index

@@ -20,6 +20,7 @@ from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from iqa_jax.config import config_from_json, config_to_json, differing_keys
 from iqa_jax.learning.checkpoint import Checkpoints
+from iqa_jax.processes import is_first, wait_for_all
 
 # Keys that a later start may change without making another run of it.
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
@@ -27,6 +28,7 @@ _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stop
               "parallel.mode", "compare.fusions", "compare.splits",
               "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
               "protocol.fractions", "protocol.test_manifest", "protocol.baselines",
+              "noise.folds", "noise.filter", "noise.band", "noise.keep_share",
               "tta.flips", "tta.shifts", "tta.scales",
               "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
               "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
@@ -40,7 +42,7 @@ class WorkdirError(RuntimeError):
 
 
 class Workdir:
-    """The folder of one run."""
+    """The folder of one run; where several processes train it, the first one writes."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
@@ -53,6 +55,11 @@ class Workdir:
         Raises:
           WorkdirError: it belongs to a run with another config or manifest.
         """
+        if is_first():
+            self._open_for_training(config, manifest)
+        wait_for_all(f"opened {self.folder}")
+
+    def _open_for_training(self, config: ml_collections.ConfigDict, manifest: Manifest) -> None:
         about = {"path": str(manifest.path), "sha256": manifest.digest}
         is_run = (self.folder / "config.json").exists()
         # A start that ended before anything was saved binds nobody.
@@ -120,6 +127,8 @@ class Workdir:
     def write_text(self, name: str, text: str) -> Path:
         """Writes a file whole or not at all."""
         path = self.folder / name
+        if not is_first():
+            return path
         part = path.with_name(path.name + ".part")
         try:
             part.write_text(text, encoding="utf-8")
@@ -144,6 +153,8 @@ class Workdir:
         self.write_text("history.jsonl", "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def add_history(self, entry: dict[str, Any]) -> None:
+        if not is_first():
+            return
         with (self.folder / "history.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
 

@@ -13,9 +13,11 @@ from iqa_jax.learning.losses import (
     correlation_loss,
     cross_entropy,
     earth_movers_distance,
+    generalised_cross_entropy,
     huber,
     l1,
     l2,
+    symmetric_cross_entropy,
 )
 
 _RNG = np.random.default_rng(0)
@@ -32,6 +34,53 @@ def test_cross_entropy_by_hand():
     assert cross_entropy(logits, jnp.array([1]), 0.0)[0] == pytest.approx(-np.log(0.75))
     smoothed = -0.95 * np.log(0.75) - 0.05 * np.log(0.25)
     assert cross_entropy(logits, jnp.array([1]), 0.1)[0] == pytest.approx(smoothed)
+
+
+def _probabilities():
+    p = np.exp(_LOGITS)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def test_symmetric_cross_entropy_is_its_equation():
+    p, q = _probabilities(), np.eye(4)[_GRADES % 4]
+    reverse = -(p * np.where(q == 0, -4.0, 0.0)).sum(axis=1)
+    expected = 0.3 * -(q * np.log(p)).sum(axis=1) + 0.7 * reverse
+    found = symmetric_cross_entropy(jnp.array(_LOGITS), jnp.array(_GRADES % 4), 0.3, 0.7)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_symmetric_cross_entropy_without_its_reverse_is_cross_entropy():
+    logits, label = jnp.array(_LOGITS), jnp.array(_GRADES % 4)
+    found = symmetric_cross_entropy(logits, label, 0.3, 0.0)
+    np.testing.assert_allclose(found, 0.3 * cross_entropy(logits, label, 0.0), rtol=1e-6)
+
+
+def test_generalised_cross_entropy_is_its_equation():
+    p = _probabilities()[np.arange(7), _GRADES % 4]
+    found = generalised_cross_entropy(jnp.array(_LOGITS), jnp.array(_GRADES % 4), 0.7)
+    np.testing.assert_allclose(found, (1 - p**0.7) / 0.7, rtol=1e-5)
+
+
+def test_generalised_cross_entropy_lies_between_cross_entropy_and_absolute_error():
+    logits, label = jnp.array(_LOGITS), jnp.array(_GRADES % 4)
+    towards_0 = generalised_cross_entropy(logits, label, 1e-6)
+    np.testing.assert_allclose(towards_0, cross_entropy(logits, label, 0.0), rtol=1e-4)
+    absolute = np.abs(np.eye(4)[_GRADES % 4] - _probabilities()).sum(axis=1) / 2
+    np.testing.assert_allclose(generalised_cross_entropy(logits, label, 1.0), absolute, rtol=1e-5)
+
+
+def test_the_more_improbable_a_label_the_less_it_pulls_only_with_noise_in_mind():
+    """Sure of the other class, cross-entropy pulls with all its might, the others let go."""
+    sure = jnp.array([[12.0, 0.0]])
+
+    def pull(loss):
+        return float(jnp.abs(jax.grad(lambda z: loss(z, jnp.array([1])).sum())(sure)).sum())
+
+    assert pull(lambda z, y: cross_entropy(z, y, 0.0)) == pytest.approx(2, rel=1e-3)
+    assert pull(lambda z, y: generalised_cross_entropy(z, y, 0.7)) < 1e-3
+    assert pull(lambda z, y: symmetric_cross_entropy(z, y, 0.1, 1.0)) == pytest.approx(
+        0.2, rel=1e-2
+    )
 
 
 def test_coral_is_its_equation():
@@ -133,6 +182,8 @@ def test_correlation_of_what_does_not_vary_is_neutral(weight):
 
 _BY_GRADE = {
     "cross_entropy": lambda z: cross_entropy(z, jnp.array(_GRADES[: len(z)] % 4), 0.1),
+    "sce": lambda z: symmetric_cross_entropy(z, jnp.array(_GRADES[: len(z)] % 4), 0.1, 1.0),
+    "gce": lambda z: generalised_cross_entropy(z, jnp.array(_GRADES[: len(z)] % 4), 0.7),
     "coral": lambda z: coral(z, jnp.array(_GRADES[: len(z)])),
     "corn": lambda z: corn(z, jnp.array(_GRADES[: len(z)])),
     "emd": lambda z: earth_movers_distance(z, jax.nn.one_hot(_GRADES[: len(z)] % 4, 4)),

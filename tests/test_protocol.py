@@ -108,7 +108,7 @@ def test_two_random_splits_end_to_end(config, tmp_path, monkeypatch, capsys):
 
     # Another protocol does not overwrite the lists of this one.
     config.protocol.fractions = (0.4, 0.3, 0.3)
-    with pytest.raises(WorkdirError, match="other splits than this protocol draws"):
+    with pytest.raises(WorkdirError, match="other splits than are drawn now"):
         run_protocol(config, str(folder), "")
     assert pd.read_csv(folder / "split_0" / "rows.csv").equals(lists[0])
 

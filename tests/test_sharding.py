@@ -15,7 +15,7 @@ from iqa_jax.learning.steps import train_step
 from shallow import make_batch, make_model, make_variables
 
 
-def update_twice(config, mode, device_count):
+def update_twice(config, mode, device_count, ema_decay):
     """Gives the state after two updates and the figures of both, on the host."""
     placement = PLACEMENTS[mode](jax.devices()[:device_count])
     optimizer, is_trainable = optax.sgd(0.05), lambda path: True
@@ -32,7 +32,8 @@ def update_twice(config, mode, device_count):
             axis_name=placement.axis_name,
         )
     )
-    state = placement.place_state(create_state(make_variables(), optimizer, is_trainable))
+    state = create_state(make_variables(), optimizer, is_trainable, ema_decay)
+    state = placement.place_state(state)
     figures = []
     for number in range(2):
         batch = make_batch(16, seed=number)
@@ -43,18 +44,19 @@ def update_twice(config, mode, device_count):
     return jax.device_get(placement.fetch_state(state)), figures
 
 
+@pytest.mark.parametrize("ema_decay", [0.0, 0.7])
 @pytest.mark.parametrize("mode", PLACEMENTS)
-def test_eight_devices_are_one(tiny_config, mode):
+def test_eight_devices_are_one(tiny_config, mode, ema_decay):
     assert jax.device_count() == 8
-    state, figures = update_twice(tiny_config, mode, 8)
-    expected, expected_figures = update_twice(tiny_config, "jit", 1)
+    state, figures = update_twice(tiny_config, mode, 8, ema_decay)
+    expected, expected_figures = update_twice(tiny_config, "jit", 1, ema_decay)
     assert int(state.step) == 2
     for figure, other in zip(figures, expected_figures, strict=True):
         assert figure["gradient_norm"] > 0.01
         assert figure == pytest.approx(other, rel=1e-4)
     for kind in ("params", "batch_stats"):
         ours, theirs = (
-            flax.traverse_util.flatten_dict(getattr(which, kind)) for which in (state, expected)
+            flax.traverse_util.flatten_dict(which.variables[kind]) for which in (state, expected)
         )
         for path, value in ours.items():
             scale = max(np.abs(value).max(), 1e-3)

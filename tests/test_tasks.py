@@ -16,6 +16,7 @@ from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.learning.tasks import TASKS, default_loss
+from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.models.heads import CoralHead
 
 _RNG = np.random.default_rng(0)
@@ -26,6 +27,9 @@ def _task(kind, name, **changes):
     arguments = {
         "classes": 2 if kind == "binary" else 5,
         "label_smoothing": 0.0,
+        "sce_alpha": 0.1,
+        "sce_beta": 1.0,
+        "gce_q": 0.7,
         "minimum": 1.0,
         "maximum": 5.0,
         "bins": 9,
@@ -209,6 +213,8 @@ def _update(task, batch, placement):
     ("kind", "name", "changes"),
     [
         ("binary", "cross_entropy", {}),
+        ("unordered", "symmetric_cross_entropy", {}),
+        ("ordered", "generalised_cross_entropy", {}),
         ("ordered", "coral", {}),
         ("ordered", "corn", {}),
         ("numeric", "emd", {}),
@@ -263,6 +269,6 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
         assert head["bias"].shape == (2,)
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
-    width = {"coral": 2, "corn": 2, "cross_entropy": len(config.data.classes)}
+    width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))
     expected = {"huber": 1, "l1": 1, "l2": 1, "emd": 10} if kind == "numeric" else width
     assert task.outputs == expected.get(name, 3)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 _SIDE = 96
 _CAPTION = 14
-_COLUMNS = 12
+COLUMNS = 12
 
 
 def write_contact_sheet(
@@ -22,12 +22,12 @@ def write_contact_sheet(
       rows: heading, tiles, and a caption per tile; only the first dozen tiles are shown.
     """
     height = sum(2 * _CAPTION + _SIDE for _ in rows)
-    sheet = Image.new("RGB", (_COLUMNS * (_SIDE + 4), height), "white")
+    sheet = Image.new("RGB", (COLUMNS * (_SIDE + 4), height), "white")
     draw = ImageDraw.Draw(sheet)
     top = 0
     for heading, tiles, captions in rows:
         draw.text((2, top), heading, fill="black")
-        for column, (tile, caption) in enumerate(zip(tiles[:_COLUMNS], captions, strict=False)):
+        for column, (tile, caption) in enumerate(zip(tiles[:COLUMNS], captions, strict=False)):
             left = column * (_SIDE + 4)
             sheet.paste(Image.fromarray(tile).resize((_SIDE, _SIDE)), (left, top + _CAPTION))
             draw.text((left + 2, top + _CAPTION + _SIDE), caption, fill="black")

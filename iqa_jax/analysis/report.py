@@ -79,7 +79,7 @@ def write_report(path: Path, report: Report) -> None:
         ValueError: a confusion matrix, a table, an example or a projection contradicts itself.
     """
     suspects = report.suspects.rows if report.suspects else ()
-    page = _template().render(
+    page = template("report.html.jinja").render(
         report=report,
         sections={name: title for name, title in _sections(report)},
         undefined=UNDEFINED,
@@ -116,7 +116,8 @@ def write_report(path: Path, report: Report) -> None:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Reads a template of this package's pages."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -126,7 +127,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {"number": write_number, "heading": heading}
     environment.globals["zip"] = zip
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _sections(report: Report) -> Iterator[tuple[str, str]]:

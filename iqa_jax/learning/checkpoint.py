@@ -40,14 +40,29 @@ class Checkpoints:
 
     @property
     def _manager(self) -> ocp.CheckpointManager:
+        """Saves, with all processes of a run together."""
         if self._open_manager is None:
             self._open_manager = ocp.CheckpointManager(self.folder, options=self._options)
         return self._open_manager
 
     @property
+    def _reader(self) -> ocp.CheckpointManager:
+        """Reads, each process for itself: it waits for no other."""
+        number = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=number,
+            active_processes={number},
+            barrier_sync_key_prefix=f"process_{number}",
+        )
+        options = ocp.CheckpointManagerOptions(
+            create=False, multiprocessing_options=alone
+        )
+        return ocp.CheckpointManager(self.folder, options=options)
+
+    @property
     def steps(self) -> list[int]:
         """Steps of the complete checkpoints, in order."""
-        return sorted(self._manager.all_steps()) if self.folder.is_dir() else []
+        return sorted(self._reader.all_steps()) if self.folder.is_dir() else []
 
     def save(self, step: int, state: Any, record: dict[str, Any]) -> None:
         """Saves state and record.
@@ -95,9 +110,10 @@ class Checkpoints:
         if not steps:
             raise CheckpointError(f"there is no checkpoint in {self.folder}; train first.")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, target)
+        reader = self._reader
         for candidate in reversed(steps):
             try:
-                restored = self._manager.restore(
+                restored = reader.restore(
                     candidate,
                     args=ocp.args.Composite(
                         state=ocp.args.StandardRestore(abstract), record=ocp.args.JsonRestore()

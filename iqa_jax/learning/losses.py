@@ -23,6 +23,43 @@ def cross_entropy(
     return optax.losses.softmax_cross_entropy(logits, target)
 
 
+def symmetric_cross_entropy(
+    logits: Float[Array, "batch classes"], label: Int[Array, " batch"], alpha: float, beta: float
+) -> Float[Array, " batch"]:
+    """Gives α · cross-entropy + β · reverse cross-entropy, which wrong labels pull less.
+
+    In the reverse term the label is the one whose logarithm is taken: log 1 = 0 for the class that
+    is named, log 0 := A = -4 for the others. So it is 4 · (1 - P(label)), however sure the network
+    is that the label is wrong.
+
+    Args:
+      logits, label: as in `cross_entropy`.
+      alpha, beta: 0 or more.
+
+    Source: Wang et al. 2019 (SCE), eq. 6 to 8, A as in section 4.
+    """
+    log_zero = -4.0
+    log_likelihood = -cross_entropy(logits, label, 0.0)
+    return -alpha * log_likelihood + beta * log_zero * jnp.expm1(log_likelihood)
+
+
+def generalised_cross_entropy(
+    logits: Float[Array, "batch classes"], label: Int[Array, " batch"], q: float
+) -> Float[Array, " batch"]:
+    """Gives (1 - P(label)^q) / q: cross-entropy as q goes to 0, 1 - P(label) at 1.
+
+    The latter is half the absolute error of the probabilities. The larger q, the less an example
+    pulls whose label the network finds improbable.
+
+    Args:
+      logits, label: as in `cross_entropy`.
+      q: in (0, 1].
+
+    Source: Zhang and Sabuncu 2018, eq. 6.
+    """
+    return -jnp.expm1(-q * cross_entropy(logits, label, 0.0)) / q
+
+
 def coral(
     logits: Float[Array, "batch steps"], label: Int[Array, " batch"]
 ) -> Float[Array, " batch"]:

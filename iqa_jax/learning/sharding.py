@@ -63,7 +63,8 @@ def jit_placement(devices: Sequence[jax.Device]) -> Placement:
     replicated, sharded = replicated_sharding(mesh), batch_sharding(mesh)
     return Placement(
         axis_name=None,
-        place_state=lambda state: jax.device_put(state, replicated),
+        # From the host: what is on a device of one process cannot go to those of another.
+        place_state=lambda state: jax.device_put(jax.device_get(state), replicated),
         fetch_state=lambda state: state,
         place_batch=lambda batch: {
             key: jax.make_array_from_process_local_data(sharded, value)

@@ -1,5 +1,6 @@
 """The state of a run: parameters, statistics, optimizer, and which parameters train."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,38 @@ class TrainState:
 
     @property
     def variables(self) -> dict[str, Any]:
+        """What answers are given with."""
         return {"params": self.params, "batch_stats": self.batch_stats}
+
+    def advance(self, *, params: Any, batch_stats: Any, opt_state: optax.OptState) -> "TrainState":
+        """Gives the state after an update."""
+        return self.replace(
+            step=self.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
+        )
+
+
+@flax.struct.dataclass
+class AveragedState(TrainState):
+    """A state that answers with an exponential moving average of what its updates made.
+
+    After t updates the average is `Σ dᵗ⁻ⁱ xᵢ / Σ dᵗ⁻ⁱ` over i = 1 … t: the start, which no update
+    made, is not in it. BatchNorm's statistics are averaged like the weights they belong to.
+    """
+
+    average: Any  # As `variables`.
+    decay: float = flax.struct.field(pytree_node=False)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return self.average
+
+    def advance(self, **changes: Any) -> "AveragedState":
+        after, log_decay = super().advance(**changes), math.log(self.decay)
+        # (1 - d) / (1 - dᵗ), to the last bits for d near 1 too.
+        share = math.expm1(log_decay) / jnp.expm1(after.step * log_decay)
+        newest = {"params": after.params, "batch_stats": after.batch_stats}
+        average = jax.tree.map(lambda old, new: old + share * (new - old), self.average, newest)
+        return after.replace(average=average)
 
 
 def partition(params: Any, is_trainable: Callable[[Path], bool]) -> tuple[dict, dict]:
@@ -47,12 +79,18 @@ def create_state(
     variables: dict[str, Any],
     optimizer: optax.GradientTransformation,
     is_trainable: Callable[[Path], bool],
+    ema_decay: float = 0.0,
 ) -> TrainState:
-    """Makes the state before the first update."""
+    """Makes the state before the first update; with a decay it keeps an average."""
     trainable, _ = partition(variables["params"], is_trainable)
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=variables["params"],
-        batch_stats=variables["batch_stats"],
-        opt_state=optimizer.init(trainable),
-    )
+    state = {
+        "step": jnp.zeros((), jnp.int32),
+        "params": variables["params"],
+        "batch_stats": variables["batch_stats"],
+        "opt_state": optimizer.init(trainable),
+    }
+    if not ema_decay:
+        return TrainState(**state)
+    # Copied: an update uses its state up, and no array can be used up twice.
+    average = {kind: jax.tree.map(jnp.copy, state[kind]) for kind in ("params", "batch_stats")}
+    return AveragedState(**state, average=average, decay=ema_decay)

@@ -111,8 +111,7 @@ def train_step(
     (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
     gradients = jax.tree.map(over_devices, gradients)
     updates, opt_state = optimizer.update(gradients, state.opt_state, trainable)
-    state = TrainState(
-        step=state.step + 1,
+    state = state.advance(
         params=merge(optax.apply_updates(trainable, updates), frozen),
         batch_stats=batch_stats,
         opt_state=opt_state,

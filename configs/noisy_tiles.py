@@ -1,0 +1,15 @@
+"""Labels of images, many of whose tiles do not deserve them: small tiles, each an example.
+
+    python main.py --mode=clean --config=configs/noisy_tiles.py --workdir=runs/noisy_tiles
+"""
+
+import ml_collections
+
+from configs import planted_regions
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = planted_regions.get_config()
+    config.tiles.stride, config.bags.tiles = 64, 1
+    config.loss.tile_weight, config.batch_size, config.epochs = 0.0, 256, 4
+    return config
