@@ -120,6 +120,7 @@ def _encoder_config(
         {
             "data.manifest": str(manifest),
             "data.split_rows": "",
+            "data.dropped_tiles": "",
             "data.label_kind": "ordered",
             "data.label_column": "label",
             "data.classes": classes,
