@@ -9,7 +9,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The table of images and what its label column means.
     config.data = data = ml_collections.ConfigDict()
-    data.manifest = ""  # CSV or Parquet with a `path` and a label column.
+    data.manifest = ""  # CSV or Parquet with a `path` and a label column; ranking: or a folder.
     data.label_column = "label"
     data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
