@@ -20,10 +20,10 @@ def test_the_slower_of_arithmetic_and_memory_counts():
     layers = list_layers(224)
     by_arithmetic = least_seconds(**_WORK, is_training=False, flops=1e9, bandwidth=1e30)
     assert by_arithmetic == pytest.approx(8 * 2 * sum(a.multiply_adds for a in layers) / 1e9)
-    by_memory = least_seconds(**_WORK, is_training=False, flops=1e30, bandwidth=1e9)
+    by_memory = least_seconds(**_WORK, is_training=False, flops=1e30, bandwidth=1e8)
     moved = sum(a.inputs + a.outputs for a in layers)
-    assert by_memory == pytest.approx(8 * 2 * moved / 1e9)
-    both = least_seconds(**_WORK, is_training=False, flops=1e9, bandwidth=1e9)
+    assert by_memory == pytest.approx(8 * 2 * moved / 1e8)
+    both = least_seconds(**_WORK, is_training=False, flops=1e9, bandwidth=1e8)
     assert max(by_arithmetic, by_memory) < both < by_arithmetic + by_memory
 
 
