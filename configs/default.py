@@ -9,7 +9,9 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The table of images and what its label column means.
     config.data = data = ml_collections.ConfigDict()
-    data.manifest = ""  # CSV or Parquet with a `path` and a label column, or a prepared folder.
+    # CSV or Parquet with a `path` and a label column, or what --mode=prepare wrote; ranking: or a
+    # folder of images.
+    data.manifest = ""
     data.label_column = "label"
     data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.

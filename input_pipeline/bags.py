@@ -272,7 +272,7 @@ def bag_batches(
     features: FeatureTable,
     read: Reader,
     *,
-    tiles_per_bag: int,
+    tiles_per_bag: int = 1,
     **order: Any,
 ) -> grain.DatasetIterator:
     """Makes the stream of training batches of bags.

@@ -93,13 +93,24 @@ def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir)
     loop = _Loop(config, data, workdir)
     if stopped_by := loop.run():
         return stopped_by
+    if is_first():
+        _fit_on_train(config, loop.evaluator, workdir)
+    wait_for_all("fitted")
+    return 0
+
+
+def _fit_on_train(
+    config: ml_collections.ConfigDict, evaluator: Evaluator, workdir: Workdir
+) -> None:
+    """Fits the probe and the detector that the run has, if any, for the checkpoint that answers."""
+    if not setup.task_from_config(config).projection_dim and config.anomaly.kind == "none":
+        return
     variables, step = restore_trained(workdir, config)
-    if probe := fit_training_probe(config, loop.evaluator, variables):
+    if probe := fit_training_probe(config, evaluator, variables):
         write_probe(workdir, step, probe)
-    images, embed = data.manifest.split("train"), partial(loop.evaluator.embed, variables)
+    images, embed = evaluator.manifest.split("train"), partial(evaluator.embed, variables)
     if detector := fit_training_detector(config, images, embed):
         write_detector(workdir, config, step, detector)
-    return 0
 
 
 class _Loop:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import ml_collections
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 from sklearn.base import clone
 
@@ -121,6 +120,7 @@ def _encoder_config(
         {
             "data.manifest": str(manifest),
             "data.split_rows": "",
+            "data.dropped_tiles": "",
             "data.label_kind": "ordered",
             "data.label_column": "label",
             "data.classes": classes,
