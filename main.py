@@ -2,12 +2,14 @@
 
 python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
 python main.py --mode=check    --config=configs/X.py
+python main.py --mode=prepare  --config=configs/X.py --output=DIR [--beam_options=...]
 python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=protocol --config=configs/X.py --workdir=DIR
 python main.py --mode=clean    --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
-python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv \
+    [--shard=0/8] [--deduplicate]
 python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
 """
 
@@ -22,13 +24,14 @@ from ml_collections import config_flags
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 _MODES = {
     "check": ("check", ["config"], []),
+    "prepare": ("prepare", ["config", "output"], ["beam_options"]),
     "train": ("train", ["config", "workdir"], ["distributed"]),
     "compare": ("compare", ["config", "workdir"], []),
     "protocol": ("run_protocol", ["config", "workdir"], []),
     "clean": ("clean", ["config", "workdir"], []),
     "compare_runs": ("compare_runs", ["workdir", "other"], []),
     "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
-    "predict": ("predict", ["workdir", "images"], ["output"]),
+    "predict": ("predict", ["workdir", "images"], ["output", "shard", "deduplicate"]),
     "explain": ("explain", ["workdir", "images", "output"], []),
 }
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
@@ -42,13 +45,19 @@ _DISTRIBUTED = flags.DEFINE_string(
 _OTHER = flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
 _IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
 _OUTPUT = flags.DEFINE_string(
-    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain: a folder."
+    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain, prepare: a folder."
 )
+_BEAM_OPTIONS = flags.DEFINE_string(
+    "beam_options", "", "prepare: run on Apache Beam with these options, as --runner=DirectRunner."
+)
+_SHARD = flags.DEFINE_string("shard", "", "predict: i/n, the i-th (from 0) of n parts of the list.")
+_DEDUPLICATE = flags.DEFINE_bool("deduplicate", False, "predict: score equal files once.")
 
 
 def _check_flags() -> None:
     _, needed, optional = _MODES[_MODE.value]
-    missing = [f"--{name}" for name in needed if not flags.FLAGS[name].value]
+    given = {name for name in needed if flags.FLAGS[name].present and flags.FLAGS[name].value}
+    missing = [f"--{name}" for name in needed if name not in given]
     if missing:
         raise app.UsageError(f"--mode={_MODE.value} needs {' and '.join(missing)}.")
     known = {name for _, *both in _MODES.values() for names in both for name in names}
@@ -89,6 +98,8 @@ def _run() -> int:
     run = getattr(importlib.import_module(f"iqa_jax.{mode}"), _MODES[mode][0])
     if mode == "check":
         return run(_CONFIG.value)
+    if mode == "prepare":
+        return run(_CONFIG.value, _OUTPUT.value, _BEAM_OPTIONS.value)
     if mode in ("train", "compare", "protocol", "clean"):
         return run(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)
@@ -96,6 +107,8 @@ def _run() -> int:
         return run(workdir, _SPLIT.value, _MANIFEST.value, command)
     if mode == "compare_runs":
         return run(workdir, Workdir(_OTHER.value), command)
+    if mode == "predict":
+        return run(workdir, _IMAGES.value, _OUTPUT.value, _SHARD.value, _DEDUPLICATE.value)
     return run(workdir, _IMAGES.value, _OUTPUT.value)
 
 

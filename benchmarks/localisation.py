@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from input_pipeline.distortions import DISTORTIONS, LEVELS, distort_region
+from input_pipeline.distortions import LEVELS, distort_region
 from input_pipeline.images import load
 from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL, draw_region
 from iqa_jax import setup
@@ -46,7 +46,7 @@ def judge_image(
     rng: np.random.Generator,
 ) -> dict[str, dict[str, float]] | None:
     """Plants one degradation and gives the areas of every map; None if the answer is no worse."""
-    distortion = str(rng.choice(list(DISTORTIONS)))
+    distortion = str(rng.choice(list(LAST_MARGINAL_LEVEL)))
     first = max(FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL[distortion] + 1)
     level = int(rng.integers(first, LEVELS[-1], endpoint=True))
     region = draw_region(*photo.shape[:2], rng)

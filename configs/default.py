@@ -9,12 +9,14 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The table of images and what its label column means.
     config.data = data = ml_collections.ConfigDict()
-    data.manifest = ""  # CSV or Parquet with a `path` and a label column.
+    # CSV or Parquet with a `path` and a label column, or what --mode=prepare wrote; ranking: or a
+    # folder of images.
+    data.manifest = ""
     data.label_column = "label"
-    data.label_kind = "binary"  # binary | ordered | unordered | numeric
+    data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
     data.marginal = "marginal"  # Binary only: the third answer, scored but not trained on.
-    data.minimum = 0.0  # Numeric only: the scale of the opinion scores ...
+    data.minimum = 0.0  # Numeric: the scale of the opinion scores ...
     data.maximum = 100.0
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
@@ -25,9 +27,21 @@ def get_config() -> ml_collections.ConfigDict:
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
     # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
     data.dropped_tiles = ""
-    data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
+    data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
+
+    # What --mode=prepare writes; `tiles` says how it cuts.
+    config.prepare = prepare = ml_collections.ConfigDict()
+    prepare.what = "images"  # images (the files as they are) | tiles (PNG)
+    prepare.images_per_shard = 500  # A shard is whole or not there; a killed run goes on after it.
+
+    # label_kind "ranking": the photographs of the manifest are clean, and what is learnt is to rank
+    # degraded versions of each. "pairs": the manifest is a table of path_a, path_b, preference.
+    config.ranking = ranking = ml_collections.ConfigDict()
+    ranking.types = ()  # Of distortions to train on; (): all but `unseen_types`.
+    ranking.unseen_types = ()  # Only evaluated: unseen_pair_accuracy.
+    ranking.crop = 512  # Largest side of the versions that are evaluated, in pixels.
 
     # How an image is cut.
     config.tiles = tiles = ml_collections.ConfigDict()
@@ -90,8 +104,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.loss = loss = ml_collections.ConfigDict()
     # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
-    # the latter two where labels may be wrong; ordered ones also: coral | corn | emd. Numeric:
-    # huber | l1 | l2 | emd, the last on the distribution of ratings.
+    # the latter two where labels may be wrong; supcon | triplet, which learn embeddings that a
+    # probe then answers from; ordered ones also: coral | corn | emd. Numeric: huber | l1 | l2 |
+    # emd, the last on the distribution of ratings. Ranking, pairs: hinge | logistic
+    # (Bradley-Terry) | probit (Thurstone).
     loss.name = ""
     loss.label_smoothing = 0.1  # cross_entropy only.
     loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
@@ -99,6 +115,10 @@ def get_config() -> ml_collections.ConfigDict:
     loss.gce_q = 0.7  # generalised_cross_entropy: towards 0 it is cross_entropy; at most 1.
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
+    loss.margin = 0.1  # Ranking, pairs: unit of score differences, a share of minimum to maximum.
+    loss.projection_dim = 64  # supcon, triplet: of the embeddings, which have length 1.
+    loss.temperature = 0.1  # supcon: the smaller, the more the nearest others count.
+    loss.triplet_margin = 0.2  # triplet: of squared distances between embeddings, up to 4.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 
@@ -147,6 +167,13 @@ def get_config() -> ml_collections.ConfigDict:
     uncertainty.ood = "nearest"  # Distance to the training images: none | nearest | mahalanobis
     uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
     uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
+
+    # How unlike tiles of good images a tile is: a map, and a score per image.
+    config.anomaly = anomaly = ml_collections.ConfigDict()
+    anomaly.kind = "none"  # none | mahalanobis | knn | coreset; fitted on the split `train`.
+    anomaly.tiles = 10_000  # Tiles of good images that it is fitted on, at most.
+    anomaly.memory = 1000  # knn, coreset: of these, so many are remembered, at most.
+    anomaly.quantile = 1.0  # Of an image's tiles, for its score; 1: the worst tile.
 
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()

@@ -22,7 +22,6 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -39,6 +38,7 @@ from input_pipeline.manifest import (
     name_places,
     name_rows,
 )
+from input_pipeline.prepared import open_file
 from input_pipeline.tiles import Tiling, grid
 
 NEAR_DUPLICATE_BITS = 6
@@ -213,7 +213,8 @@ def find_nearest(
 def _examine(path: str, name: str, max_pixels: int, largest_side: int | None) -> _Reading | str:
     """Returns what a file holds, or why it cannot be used."""
     try:
-        data = Path(path).read_bytes()
+        with open_file(path) as file:
+            data = file.read()
         image = decode(data, max_pixels=max_pixels, name=name)
     except OSError as error:
         return f"{name}: the file cannot be read ({error.strerror or error}): {path}"

@@ -7,6 +7,7 @@ all tiles of the grid.
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grain
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Int, Num, UInt8
 
+from input_pipeline.ahead import map_ahead
 from input_pipeline.features import (
     MEASURED,
     FeatureTable,
@@ -29,6 +31,8 @@ from input_pipeline.tiles import within_band
 from input_pipeline.views import PLAIN, View, tiles_of_views
 
 NO_LIMIT = np.iinfo(np.int64).max
+# Of pictures that are being decoded, or wait for their turn.
+_AHEAD_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +170,7 @@ def shuffled_batches(
     threads: int,
     process: int = 0,
     processes: int = 1,
+    join: Callable[[Sequence[dict]], dict[str, np.ndarray]] | None = None,
 ) -> grain.DatasetIterator:
     """Makes the endless stream of training batches: shuffle, balance, make, share out, batch.
 
@@ -179,6 +184,7 @@ def shuffled_batches(
       seed: of order and random numbers.
       threads: that make bags.
       process, processes: this process makes that part of every batch.
+      join: makes one batch of what was made of its examples; by default their values are stacked.
     """
 
     def shuffled(examples, salt):
@@ -191,8 +197,8 @@ def shuffled_batches(
         order = shuffled(np.arange(len(labels)), 0)
     # Shared out after the random numbers are drawn: they do not depend on the number of processes,
     # nor does the position, which counts batches.
-    shares = order.seed(seed).random_map(make_bag).batch(batch_size // processes)
-    dataset = shares[process::processes]
+    bags = order.seed(seed).random_map(make_bag)
+    dataset = bags.batch(batch_size // processes, batch_fn=join)[process::processes]
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(dataset.to_iter_dataset(options))
 
@@ -207,34 +213,36 @@ def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarr
     return padded | {"tile_mask": np.arange(length) < count}
 
 
-def bag_batches(
+# (image_id, rows of the index, random numbers) -> the values of these tiles by name, [tile, ...],
+# and what was measured on them.
+Reader = Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Measured]]
+BagMaker = Callable[[int, np.random.Generator], dict[str, np.ndarray]]
+
+
+def bag_maker(
     index: TileIndex,
     images: pd.DataFrame,
     features: FeatureTable,
-    read: Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Measured]],
+    examples: Sequence[Int[np.ndarray, " row"]],
+    read: Reader,
     *,
     tiles_per_bag: int,
-    **order: Any,
-) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags, whatever stands for their tiles.
+) -> BagMaker:
+    """Makes the function that makes the bag of an example, whatever stands for its tiles.
 
     Args:
       index: of the tiles that may be used.
       images: has the labels.
       features: scaling of the hand-crafted features.
-      read: (image_id, rows of the index, random numbers) -> the values of these tiles by name,
-        [tile, ...], and what was measured on them.
-      tiles_per_bag: 1: every tile is an example; more: every image is one, and so many of its
-        tiles are drawn anew where it has more.
-      **order: as in `shuffled_batches`.
+      examples: rows of the index, all of one image, that each example draws its tiles from.
+      read: gives the tiles.
+      tiles_per_bag: so many tiles are drawn anew from an example that has more.
 
     Returns:
-      An iterator over batches of what `read` names, `tile_mask`, `tile_position`, `grid_shape`,
-      `features`, `label`, `mask` and `image_id`.
+      (number of an example, random numbers) -> what `read` names, `tile_mask`, `tile_position`,
+      `grid_shape`, `features`, `label`, `mask` and `image_id`.
     """
     labels = images["label"].to_numpy()
-    is_tiles = tiles_per_bag == 1
-    examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
 
     def make_bag(example, rng):
         rows = examples[example]
@@ -255,8 +263,31 @@ def bag_batches(
             "image_id": np.int32(image_id),
         }
 
+    return make_bag
+
+
+def bag_batches(
+    index: TileIndex,
+    images: pd.DataFrame,
+    features: FeatureTable,
+    read: Reader,
+    *,
+    tiles_per_bag: int = 1,
+    **order: Any,
+) -> grain.DatasetIterator:
+    """Makes the stream of training batches of bags.
+
+    Args:
+      index, images, features, read: as in `bag_maker`.
+      tiles_per_bag: 1: every tile is an example; more: every image is one.
+      **order: as in `shuffled_batches`.
+    """
+    is_tiles = tiles_per_bag == 1
+    examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
+    make_bag = bag_maker(index, images, features, examples, read, tiles_per_bag=tiles_per_bag)
     first = np.array([rows[0] for rows in examples])
-    return shuffled_batches(labels[index.image_id[first]], make_bag, **order)
+    labels = images["label"].to_numpy()[index.image_id[first]]
+    return shuffled_batches(labels, make_bag, **order)
 
 
 def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
@@ -265,29 +296,24 @@ def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
     return np.split(np.arange(len(index)), starts[1:])
 
 
-def training_batches(
+def tile_reader(
     source: TileSource,
     index: TileIndex,
-    images: pd.DataFrame,
     features: FeatureTable,
     *,
-    tiles_per_bag: int = 1,
     random_tiles: bool,
     low: int,
     high: int = NO_LIMIT,
-    **order: Any,
-) -> grain.DatasetIterator:
-    """Makes the stream of training batches of bags of tiles, by the name `tiles`.
+) -> Reader:
+    """Makes what reads tiles of the index, by the name `tiles`.
 
     Args:
       source: of the tiles.
-      index, images, features: as in `bag_batches`.
-      tiles_per_bag: as in `bag_batches`.
+      index: of the tiles that may be used.
+      features: hand-crafted features that are asked for.
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
-      **order: as in `shuffled_batches`.
     """
-
     measures = [name for name in MEASURED if name == "edge_sum" or name in features.names]
 
     def cut_tile(image_id, row, rng):
@@ -305,12 +331,34 @@ def training_batches(
             name: np.concatenate([of_tile[name] for of_tile in measured]) for name in measures
         }
 
-    return bag_batches(index, images, features, read, tiles_per_bag=tiles_per_bag, **order)
+    return read
+
+
+def training_batches(
+    source: TileSource,
+    index: TileIndex,
+    images: pd.DataFrame,
+    features: FeatureTable,
+    *,
+    random_tiles: bool,
+    low: int,
+    high: int = NO_LIMIT,
+    **order: Any,
+) -> grain.DatasetIterator:
+    """Makes the stream of training batches of bags of tiles.
+
+    Args:
+      source, random_tiles, low, high: as in `tile_reader`.
+      index, images, features: as in `bag_maker`.
+      **order: as in `bag_batches`.
+    """
+    read = tile_reader(source, index, features, random_tiles=random_tiles, low=low, high=high)
+    return bag_batches(index, images, features, read, **order)
 
 
 @dataclasses.dataclass(frozen=True)
 class Bag:
-    """All tiles of one image, or why there are none.
+    """All tiles of one image, or the next of them, or why there are none.
 
     Attributes:
       image_id: place in the source.
@@ -320,6 +368,7 @@ class Bag:
       error: a sentence, or empty.
       embeddings: [tile, dim], where they are known and `tiles` is empty.
       view: which of the views of its image this is, counted from 0.
+      is_last: False if the next bag goes on with the tiles of this image.
     """
 
     image_id: int
@@ -329,6 +378,7 @@ class Bag:
     error: str = ""
     embeddings: Float32[np.ndarray, "tile dim"] | None = None
     view: int = 0
+    is_last: bool = True
 
 
 def whole_bags(
@@ -342,39 +392,70 @@ def whole_bags(
 ) -> Iterator[Bag]:
     """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
 
+    Images that the source reads by bands come as several bags, one per row of their grid.
+
     Args:
       source: of the tiles.
       image_ids: which pictures.
       features: hand-crafted features to compute.
       images: the manifest's images, if features are columns of it.
-      threads: images decoded ahead.
+      threads: images decoded at once, as far as memory allows.
       views: looks at every image, each a bag of its own, one after the other; a bad image is one
         bag all the same.
     """
     size = source.tiling.size
 
-    def make_bags(image_id):
-        image_id = int(image_id)
+    def lay_out(image_id):
         try:
-            looks = tiles_of_views(source, image_id, views)
+            layout = source.layout(image_id)
+            is_plain = all(view == PLAIN for view in views)
+            return image_id, layout, source.pieces(image_id, layout) if is_plain else [None]
+        except ImageError as error:
+            return image_id, error, [None]
+
+    def make_bags(piece):
+        image_id, layout, chosen, is_last = piece
+        try:
+            if isinstance(layout, ImageError):
+                raise layout
+            if chosen is None:
+                looks = tiles_of_views(source, image_id, layout, views)
+            else:
+                looks = [(source.tiles(image_id, layout, chosen), layout)]
         except ImageError as error:
             nothing = np.zeros((0, size, size, 3), np.uint8)
             no_features = np.zeros((0, feature_width(features.names)), np.float32)
-            return [Bag(image_id, nothing, no_features, None, str(error))]
+            return [Bag(image_id, nothing, no_features, None, str(error), is_last=is_last)]
         row = images.loc[image_id] if images is not None else {}
         bags = []
         for view, (tiles, layout) in enumerate(looks):
             measured = {}
             if features.names:
-                measured = measure_tiles(features.names, tiles, source.pixel_masks(layout))
-            values = features(measured, len(tiles), len(tiles), row)
-            bags.append(Bag(image_id, tiles, values, layout, view=view))
+                masks = source.pixel_masks(layout, chosen)
+                measured = measure_tiles(features.names, tiles, masks)
+            values = features(measured, len(tiles), len(layout.grid.origins), row)
+            bags.append(Bag(image_id, tiles, values, layout, view=view, is_last=is_last))
         return bags
 
-    dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bags)
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
-    for bags in dataset.to_iter_dataset(options):
+    def pieces():
+        for image_id, layout, parts in map_ahead(lay_out, map(int, image_ids), threads=threads):
+            for number, chosen in enumerate(parts, start=1):
+                yield image_id, layout, chosen, number == len(parts)
+
+    weigh = partial(_piece_bytes, views=len(views))
+    for bags in map_ahead(make_bags, pieces(), threads=threads, weigh=weigh, most=_AHEAD_BYTES):
         yield from bags
+
+
+def _piece_bytes(
+    piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int
+) -> int:
+    """Estimates the memory that a piece takes: three copies in the decoder, and its tiles."""
+    _, layout, chosen, _ = piece
+    if isinstance(layout, ImageError):
+        return 0
+    share = 1 if chosen is None else len(chosen) / len(layout.grid.origins)
+    return int(3 * layout.height * layout.width * share * (3 + views))
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:

@@ -1,19 +1,22 @@
 """Synthetic degradation of photographs: kind x five levels, over a whole image or a region.
 
-Levels marked RankIQA and TID2013 are those of the papers, made for large photographs:
+Levels marked RankIQA and TID2013 are those of the papers, made for photographs of some 500 pixels:
 Liu, van de Weijer, Bagdanov, RankIQA, ICCV 2017, supplement; Ponomarenko et al., Image database
-TID2013, 2015. The others were chosen by eye so that level 1 is just visible and level 5 ruins a
-picture.
+TID2013, 2015; the latter has four, and the fifth goes on. The others were chosen by eye so that
+level 1 is just visible and level 5 ruins a picture.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-Photo = UInt8[np.ndarray, "height width 3"]
+from input_pipeline import pixel_distortions as pixel
+from input_pipeline import spatial_distortions as spatial
+from input_pipeline.spatial_distortions import Photo
 
 LEVELS = (1, 2, 3, 4, 5)
 # A region fades in over this many pixels, so that its outline is not a defect of its own.
@@ -28,11 +31,14 @@ class Distortion:
         apply: (image, strength, rng) -> image of the same shape.
         strengths: for levels 1 to 5.
         unit: of the strengths.
+        on_device: the same on arrays of any library, as in `pixel_distortions`; None where only
+            the host can do it.
     """
 
     apply: Callable[[Photo, float, np.random.Generator], Photo]
     strengths: tuple[float, float, float, float, float]
     unit: str
+    on_device: Callable[[Any, Any, Any], Any] | None = None
 
 
 def distort(image: Photo, name: str, level: int, rng: np.random.Generator) -> Photo:
@@ -95,75 +101,73 @@ def distort_region(
     return _round(image * (1 - weight) + degraded * weight)
 
 
-def _blur(image: Photo, sigma: float, rng: np.random.Generator) -> Photo:
-    return cv2.GaussianBlur(image, (0, 0), sigma)
-
-
-def _move(image: Photo, length: float, rng: np.random.Generator) -> Photo:
-    """Smears along a straight path in a random direction."""
-    angle = rng.uniform(0, np.pi)
-    side = int(np.ceil(length)) | 1
-    steps = np.linspace(-0.5, 0.5, 8 * side) * (length - 1)
-    # Bilinear weights of densely sampled points draw an anti-aliased line of even density.
-    kernel = np.zeros((side + 2, side + 2))
-    rows = side / 2 + 0.5 + steps * np.sin(angle)
-    columns = side / 2 + 0.5 + steps * np.cos(angle)
-    for row_shift in (0, 1):
-        for column_shift in (0, 1):
-            row, column = np.floor(rows) + row_shift, np.floor(columns) + column_shift
-            weight = (1 - np.abs(rows - row)) * (1 - np.abs(columns - column))
-            np.add.at(kernel, (row.astype(int), column.astype(int)), weight)
-    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
-
-
-def _add_noise(image: Photo, variance: float, rng: np.random.Generator) -> Photo:
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
-    return _round(image + 255 * np.float32(np.sqrt(variance)) * noise)
-
-
-def _compress(image: Photo, quality: float, rng: np.random.Generator) -> Photo:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-def _expose(image: Photo, stops: float, rng: np.random.Generator) -> Photo:
-    """Multiplies the light by 2^stops; what leaves the range is lost, as in a camera."""
-    encoded = np.arange(256) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    linear = np.clip(linear * 2.0**stops, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return _round(255 * encoded)[image]
-
-
-def _lose_contrast(image: Photo, factor: float, rng: np.random.Generator) -> Photo:
-    mean = image.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
-    return _round(mean + np.float32(factor) * (image - mean))
-
-
-def _quantise(image: Photo, step: float, rng: np.random.Generator) -> Photo:
-    """Rounds each channel to multiples of a step: false contours and lost shades."""
-    return _round(np.rint(np.arange(256) / step) * step)[image]
-
-
 def _round(values: np.ndarray) -> UInt8[np.ndarray, "..."]:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
+def _pixelwise(change: Callable[[Any, Any, Any], Any], strengths: tuple, unit: str) -> Distortion:
+    """Makes a kind that the loader and the training step do by the same function."""
+
+    def apply(image, strength, rng):
+        return _round(change(image.astype(np.float32), np.float32(strength), rng))
+
+    return Distortion(apply, strengths, unit, change)
+
+
+_VARIANCE = "variance of an image in 0 to 1"
+
 DISTORTIONS: dict[str, Distortion] = {
     # RankIQA.
-    "gaussian_blur": Distortion(_blur, (1.2, 2.5, 6.5, 15.2, 33.2), "sigma in pixels"),
-    "motion_blur": Distortion(_move, (5, 9, 17, 33, 65), "length of the path in pixels"),
+    "gaussian_blur": Distortion(
+        spatial.blur, (1.2, 2.5, 6.5, 15.2, 33.2), "sigma in pixels", pixel.blur_by_matrices
+    ),
+    "motion_blur": Distortion(spatial.move, (5, 9, 17, 33, 65), "length of the path in pixels"),
+    "resampling": Distortion(spatial.shrink, (1.5, 2.5, 4, 7, 12), "factor to a smaller image"),
     # RankIQA.
-    "white_noise": Distortion(
-        _add_noise, (2**-10, 2**-7.5, 2**-5.5, 2**-3.5, 1), "variance of an image in 0 to 1"
+    "white_noise": _pixelwise(
+        pixel.add_white_noise, (2**-10, 2**-7.5, 2**-5.5, 2**-3.5, 1), _VARIANCE
+    ),
+    # TID2013, there over all three of YCbCr.
+    "chroma_noise": _pixelwise(
+        pixel.add_chroma_noise, (0.014, 0.0198, 0.0343, 0.0524, 0.1), _VARIANCE
+    ),
+    # TID2013.
+    "multiplicative_noise": _pixelwise(
+        pixel.add_multiplicative_noise, (0.05, 0.09, 0.13, 0.2, 0.35), "variance of the factor"
+    ),
+    # TID2013.
+    "impulse_noise": _pixelwise(
+        pixel.add_impulse_noise, (0.005, 0.01, 0.05, 0.1, 0.2), "share of the pixels"
     ),
     # RankIQA; MATLAB's quality is libjpeg's.
-    "jpeg": Distortion(_compress, (43, 12, 7, 4, 0), "libjpeg quality"),
-    "over_exposure": Distortion(_expose, (0.7, 1.4, 2.5, 3.3, 4), "stops"),
-    "under_exposure": Distortion(_expose, (-1, -2, -3.2, -4.5, -6), "stops"),
-    # TID2013; the fifth level goes on.
-    "contrast_loss": Distortion(_lose_contrast, (0.85, 0.7, 0.55, 0.4, 0.2), "factor"),
-    # TID2013; the fifth level goes on.
-    "colour_quantisation": Distortion(_quantise, (27, 39, 55, 76, 110), "step in 0 to 255"),
+    "jpeg": Distortion(spatial.compress_jpeg, (43, 12, 7, 4, 0), "libjpeg quality"),
+    # RankIQA.
+    "jpeg2000": Distortion(
+        spatial.compress_jpeg2000, (52, 150, 343, 600, 1200), "compression ratio"
+    ),
+    "webp": Distortion(spatial.compress_webp, (50, 25, 10, 4, 0), "libwebp quality"),
+    "over_exposure": _pixelwise(pixel.expose, (0.7, 1.4, 2.5, 3.3, 4), "stops"),
+    "under_exposure": _pixelwise(pixel.expose, (-1, -2, -3.2, -4.5, -6), "stops"),
+    # TID2013.
+    "mean_shift": _pixelwise(pixel.shift_mean, (15, 30, 45, 60, 80), "grey levels of 0 to 255"),
+    # TID2013.
+    "contrast_loss": _pixelwise(pixel.scale_contrast, (0.85, 0.7, 0.55, 0.4, 0.2), "factor"),
+    # TID2013.
+    "contrast_gain": _pixelwise(pixel.scale_contrast, (1.2, 1.4, 1.6, 1.8, 2.4), "factor"),
+    # TID2013, with a milder first.
+    "saturation": _pixelwise(pixel.scale_saturation, (0.7, 0.4, 0, -0.4, -0.8), "factor"),
+    # TID2013.
+    "colour_quantisation": _pixelwise(pixel.quantise, (27, 39, 55, 76, 110), "step in 0 to 255"),
+    # TID2013.
+    "dither": Distortion(spatial.dither, (64, 32, 16, 8, 4), "colours"),
+    # TID2013.
+    "colour_shift": Distortion(spatial.shift_colours, (2, 6, 10, 14, 20), "pixels, of red"),
+    # TID2013's 2 to 16 blocks of a picture of 512 x 384 pixels, as shares.
+    "block_errors": Distortion(
+        spatial.lose_blocks, (0.0104, 0.0208, 0.0417, 0.0833, 0.16), "share of the image"
+    ),
+    # TID2013's 30 to 300 patches, as shares.
+    "misplaced_patches": Distortion(
+        spatial.misplace_patches, (0.034, 0.08, 0.17, 0.34, 0.68), "share of the image"
+    ),
 }

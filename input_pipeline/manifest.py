@@ -11,6 +11,9 @@ Columns:
 * `image`, `row`, `column`: the file is a tile, found at that place of that image's grid;
 * numeric features, by the names that the caller asks for.
 
+Where no labels are needed, a folder of images stands for a manifest of their paths alone. Pairs of images that people have
+compared are another table: see `pairs`.
+
 All problems of a table are collected and raised together, each with the row that a spreadsheet
 shows (the header is row 1). What only the files behind the paths can tell is in `audit`.
 """
@@ -27,10 +30,14 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from input_pipeline.images import ImageError, list_images
+from input_pipeline.prepared import is_prepared, record_paths
 from input_pipeline.splits import assign_splits
 from input_pipeline.table_files import ManifestError, count_of, read_table, suggest
 
-LABEL_KINDS = ("binary", "ordered", "unordered", "numeric")
+# Kinds without a label column: what is learnt is which of two images is better.
+PAIR_KINDS = ("ranking", "pairs")
+LABEL_KINDS = ("binary", "ordered", "unordered", "numeric", *PAIR_KINDS)
 TILE_COLUMNS = ("image", "row", "column")
 RESERVED_COLUMNS = (
     *("path", "name", "group", "split", "label_text", "file_row", "tile_name"),
@@ -47,7 +54,9 @@ class LabelSpec:
     """Says what the label column means.
 
     Attributes:
-        kind: `binary`, `ordered` (grades), `unordered` (names) or `numeric` (opinion scores).
+        kind: `binary`, `ordered` (grades), `unordered` (names) or `numeric` (opinion scores); or
+            of `PAIR_KINDS`, for which nothing below counts: `ranking` (clean photographs, of which
+            degraded versions are compared) or `pairs` (what people preferred).
         column: name of the label column.
         classes: labels as written in the table, lowest quality first; empty for numeric labels.
         marginal: binary only: the label of images that are neither; their class index is -1.
@@ -86,7 +95,10 @@ class LabelSpec:
             raise ValueError(f"a label appears twice in {names}")
         if self.marginal and self.kind != "binary":
             raise ValueError(f"a marginal label needs the label kind binary, not {self.kind}")
-        if self.kind == "numeric":
+        if self.kind in PAIR_KINDS:
+            if self.classes:
+                raise ValueError(f"{self.kind} has no classes, not {list(self.classes)}")
+        elif self.kind == "numeric":
             self._check_scale()
         elif self.kind == "binary" and len(self.classes) != 2:
             raise ValueError(
@@ -107,6 +119,11 @@ class LabelSpec:
                 f"numeric labels need the scale's minimum below its maximum, "
                 f"not {self.minimum} and {self.maximum}"
             )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column that labels are read from, or none."""
+        return () if self.kind in PAIR_KINDS else (self.column,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,6 +148,9 @@ class Manifest:
             image), then the features as float32.
         tiles: None, or one row per tile that was already cut: `image_id`, `name`, `path`, `row`,
             `column`, `file_row`, ordered by image, row and column.
+        pairs: None, or one row per comparison: `first` and `second` (image_id), `preference` (1:
+            the first is better, 0: the second, 0.5: a tie), `kind` (of what tells them apart, or
+            empty) and `figure` (the figure of an evaluation that the pair counts in).
         feature_names: the features, in the order of their columns.
         digest: sha256 of the rows as the program uses them; moving the folder or changing
             the file's format leaves it alone.
@@ -144,6 +164,7 @@ class Manifest:
     feature_names: tuple[str, ...]
     digest: str
     dropped_tiles: frozenset[tuple[int, int, int]] = frozenset()
+    pairs: pd.DataFrame | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -175,7 +196,9 @@ def read_manifest(
     """Reads a manifest and refuses it, with every problem at once, if a row makes no sense.
 
     Args:
-        path: a `.parquet` file, or text in UTF-8 separated by comma, semicolon or tab.
+        path: a `.parquet` file, text in UTF-8 separated by comma, semicolon or tab, or the folder
+            of a data set that --mode=prepare has written; or a folder of images, where no label
+            column is needed.
         label: what the labels mean; None to read a table for prediction, whose labels are not
             looked at and whose split, unless written, is empty.
         features: numeric columns to keep.
@@ -186,17 +209,19 @@ def read_manifest(
         ManifestError: the file, its columns or its rows are not as described.
     """
     path = Path(path).absolute()
-    table = read_table(path)
+    if path.is_dir() and not is_prepared(path) and label and not label.columns:
+        table, folder = _list_folder(path), path
+    else:
+        table, folder = read_table(path), path.parent
     _check_columns(path, table, label, features)
     is_tiled = set(TILE_COLUMNS) <= set(table.columns)
 
     problems: list[tuple[int, str]] = []
     rows = pd.DataFrame(index=table.index)
     rows["name"] = table["image"] if is_tiled else table["path"]
-    # normpath keeps symbolic links as written: what is behind them is the audit's business.
-    rows["path"] = [os.path.normpath(path.parent / text) for text in table["path"]]
+    rows["path"] = _locate_files(path, folder, table)
     rows["label"] = _read_labels(table, label, problems)
-    rows["label_text"] = table[label.column] if label else ""
+    rows["label_text"] = table[label.column] if label and label.columns else ""
     group = table.get("group", pd.Series("", index=table.index))
     rows["group"] = group.where(group != "", rows["name"])
     rows["split"] = table.get("split", "")
@@ -227,7 +252,7 @@ def read_manifest(
             )
         except ValueError as error:
             raise ManifestError(path, [str(error)]) from error
-    return Manifest(path, label, images, tiles, tuple(features), _digest(label, images, tiles))
+    return Manifest(path, label, images, tiles, tuple(features), digest_of(label, images, tiles))
 
 
 def read_split_rows(path: str | Path) -> dict[str, str]:
@@ -264,7 +289,7 @@ def with_splits(manifest: Manifest, splits: Mapping[str, str]) -> Manifest:
         raise ManifestError(
             manifest.path, [f"{name_rows(lost['file_row'])}: the list of splits lacks them"]
         )
-    digest = _digest(manifest.label, images, manifest.tiles)
+    digest = digest_of(manifest.label, images, manifest.tiles, manifest.pairs)
     return dataclasses.replace(manifest, images=images, digest=digest)
 
 
@@ -333,11 +358,29 @@ def name_rows(rows: Iterable[int]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}{rest}"
 
 
+def _list_folder(path: Path) -> pd.DataFrame:
+    """Makes the table that a folder of images stands for."""
+    try:
+        found = [os.path.relpath(image, path) for image in list_images(path)]
+    except ImageError as error:
+        raise ManifestError(path, [str(error)]) from error
+    return pd.DataFrame({"path": found}, index=range(1, len(found) + 1), dtype=str)
+
+
+def _locate_files(path: Path, folder: Path, table: pd.DataFrame) -> list[str]:
+    """Names the file of each row, or the record of a prepared data set that holds it."""
+    if is_prepared(path):
+        return record_paths(path, table)
+    # normpath keeps symbolic links as written: what is behind them is the audit's business.
+    return [os.path.normpath(folder / text) for text in table["path"]]
+
+
 def _check_columns(
     path: Path, table: pd.DataFrame, label: LabelSpec | None, features: Sequence[str]
 ) -> None:
     found = [name for name in table.columns if name]
-    needed = {"path": "path column", **({label.column: "label column"} if label else {})}
+    needed = {"path": "path column"}
+    needed |= dict.fromkeys(label.columns if label else (), "label column")
     problems = [
         f"there is no {what} {name!r}; the columns are {', '.join(found)}{suggest(name, found)}"
         for name, what in {**needed, **dict.fromkeys(features, "feature column")}.items()
@@ -372,7 +415,7 @@ def _read_labels(
     table: pd.DataFrame, label: LabelSpec | None, problems: list[tuple[int, str]]
 ) -> np.ndarray:
     """Returns int32 class indices or float32 scores; adds what is wrong to `problems`."""
-    if label is None:
+    if label is None or not label.columns:
         return np.full(len(table), -1, np.int32)
     text = table[label.column]
     if label.kind == "numeric":
@@ -466,7 +509,13 @@ def _group_tiles(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return images.assign(path=""), tiles.sort_values(order).reset_index(drop=True)
 
 
-def _digest(label: LabelSpec | None, images: pd.DataFrame, tiles: pd.DataFrame | None) -> str:
+def digest_of(
+    label: LabelSpec | None,
+    images: pd.DataFrame,
+    tiles: pd.DataFrame | None,
+    pairs: pd.DataFrame | None = None,
+) -> str:
+    """Hashes the parts of a manifest, whatever folder it is in."""
     content = {
         "label": dataclasses.asdict(label) if label else None,
         "images": images.drop(columns=["path", "file_row"]).to_dict("list"),
@@ -474,4 +523,6 @@ def _digest(label: LabelSpec | None, images: pd.DataFrame, tiles: pd.DataFrame |
         if tiles is None
         else tiles.drop(columns=["path", "file_row"]).to_dict("list"),
     }
+    if pairs is not None:
+        content["pairs"] = pairs.to_dict("list")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

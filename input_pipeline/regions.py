@@ -17,13 +17,15 @@ def find_regions(manifest: Manifest) -> dict[int, Path]:
 
     Args:
       manifest: whose file may have a column `region`: the path of a mask, relative to the
-        manifest, or nothing. Images given as tiles have none.
+        manifest, or nothing. Images given as tiles have none, nor have those that are compared.
 
     Returns:
       image_id -> path, for the images that have one.
     """
+    if manifest.tiles is not None or manifest.pairs is not None:
+        return {}
     table = read_table(manifest.path)
-    if COLUMN not in table.columns or manifest.tiles is not None:
+    if COLUMN not in table.columns:
         return {}
     names = table[COLUMN].loc[manifest.images["file_row"]]
     return {

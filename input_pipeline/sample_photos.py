@@ -22,7 +22,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from input_pipeline import images, tiles
-from input_pipeline.distortions import DISTORTIONS, LEVELS, distort, distort_region
+from input_pipeline.distortions import LEVELS, distort, distort_region
 
 
 class Scene(NamedTuple):
@@ -78,7 +78,7 @@ class Sample(NamedTuple):
     Attributes:
         image: RGB.
         label: bad, marginal or good.
-        distortion: a key of `DISTORTIONS`; empty for level 0.
+        distortion: a key of `LAST_MARGINAL_LEVEL`; empty for level 0.
         level: 0 (as photographed) to 5.
         region: True where degraded; None if that is the whole image or nothing.
     """
@@ -106,7 +106,7 @@ def label_of(distortion: str, level: int) -> str:
     """Gives the label of a degradation, over the whole image or over a region.
 
     Args:
-        distortion: a key of `DISTORTIONS`; ignored at level 0.
+        distortion: a key of `LAST_MARGINAL_LEVEL`; ignored at level 0.
         level: 0 to 5.
 
     Returns:
@@ -137,7 +137,7 @@ def make_samples(
     number = list(SCENES).index(name)
     rng = np.random.default_rng([seed, number])
     versions = [("", 0)] * GOOD_PER_SCENE
-    versions += [(distortion, level) for distortion in DISTORTIONS for level in LEVELS]
+    versions += [(distortion, level) for distortion in LAST_MARGINAL_LEVEL for level in LEVELS]
     for index in rng.permutation(len(versions)):
         distortion, level = versions[index]
         label = label_of(distortion, level)

@@ -1,4 +1,4 @@
-"""Where the tiles of an image come from: a file to cut, tiles already cut, or pixels in memory."""
+"""Where the tiles of an image come from: a file, tiles already cut, or pixels in memory."""
 
 import hashlib
 import threading
@@ -10,9 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
+from input_pipeline.distortions import distort
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
-from input_pipeline.tiles import Grid, Tiling, cut, grid, pixel_mask, random_origins
+from input_pipeline.prepared import open_file
+from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask, random_origins
+from input_pipeline.windows import BandReader, open_bands
 
 
 class CutTiles(NamedTuple):
@@ -27,6 +30,24 @@ class CutTiles(NamedTuple):
     positions: Int[np.ndarray, "tile 2"]
 
 
+class Version(NamedTuple):
+    """A degraded photograph, or the middle of one, which is made when it is asked for.
+
+    Attributes:
+      path: of the photograph.
+      distortion: a key of `DISTORTIONS`; empty with level 0.
+      level: 0 (as it is) to 5.
+      seed: of the distortion's random numbers.
+      crop: largest side in pixels; what is beyond, evenly around the middle, is left out.
+    """
+
+    path: str
+    distortion: str
+    level: int
+    seed: tuple[int, ...]
+    crop: int
+
+
 class Layout(NamedTuple):
     """How one image is cut: its grid, and its height and width in pixels."""
 
@@ -35,7 +56,8 @@ class Layout(NamedTuple):
     width: int
 
 
-Picture = str | Path | np.ndarray | CutTiles
+# An ImageError says why there is no picture where there should be one.
+Picture = str | Path | np.ndarray | CutTiles | Version | ImageError
 
 
 class TileSource:
@@ -44,20 +66,29 @@ class TileSource:
     Safe to use from several threads.
 
     Args:
-      pictures: paths, RGB arrays [height, width, 3] uint8, or tiles already cut.
+      pictures: paths, RGB arrays [height, width, 3] uint8, tiles already cut, or versions.
       tiling: how to cut.
       max_pixels: larger images are refused.
       cache_bytes: decoded images kept, least recently used dropped first.
+      whole_pixels: larger images are read by bands of rows where their format allows it, and then
+        may have more than `max_pixels`; None to read all images whole.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], tiling: Tiling, *, max_pixels: int, cache_bytes: int = 0
+        self,
+        pictures: Sequence[Picture],
+        tiling: Tiling,
+        *,
+        max_pixels: int,
+        cache_bytes: int = 0,
+        whole_pixels: int | None = None,
     ):
         self.tiling = tiling
         self._pictures = pictures
         self._max_pixels = max_pixels
+        self._whole_pixels = whole_pixels
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cached = 0
         self._lock = threading.Lock()
 
@@ -82,9 +113,23 @@ class TileSource:
             return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
         if isinstance(picture, np.ndarray):
             height, width = picture.shape[:2]
+        elif isinstance(picture, Version):
+            sides = read_size(picture.path, max_pixels=self._max_pixels)
+            height, width = (min(side, picture.crop) for side in sides)
+        elif isinstance(picture, ImageError):
+            raise picture
+        elif bands := self._bands(index):
+            height, width = bands.height, bands.width
         else:
             height, width = read_size(picture, max_pixels=self._max_pixels)
         return Layout(grid(height, width, self.tiling), height, width)
+
+    def pieces(self, index: int, layout: Layout) -> list[Int[np.ndarray, " tile"] | None]:
+        """Says which tiles to cut at a time: those of a row of the grid, or None for all."""
+        if self._bands(index) is None:
+            return [None]
+        numbers = np.arange(len(layout.grid.origins))
+        return np.split(numbers, layout.grid.shape[0])
 
     def tiles(
         self, index: int, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
@@ -103,7 +148,11 @@ class TileSource:
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
             return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
-        return cut(self._pixels(index), layout.grid.origins[chosen], self.tiling.size)
+        origins, size = layout.grid.origins[chosen], self.tiling.size
+        if bands := self._bands(index):
+            top, bottom = needed_rows(layout.height, origins, size)
+            return cut(bands.read(top, bottom), origins - (top, 0), size)
+        return cut(self._pixels(index), origins, size)
 
     def random_tile(
         self, index: int, layout: Layout, number: int, rng: np.random.Generator
@@ -121,9 +170,15 @@ class TileSource:
             tile = cut(self._pixels(index), origins, self.tiling.size)[0]
         return tile, pixel_mask(layout.height, layout.width, origins, self.tiling.size)[0]
 
-    def pixel_masks(self, layout: Layout) -> np.ndarray:
-        """Tells the pixels of each tile that are in the image from padding."""
-        return pixel_mask(layout.height, layout.width, layout.grid.origins, self.tiling.size)
+    def pixel_masks(
+        self, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
+    ) -> Bool[np.ndarray, "tile size size"]:
+        """Tells the pixels of each tile that are in the image from padding.
+
+        Args: as `tiles`.
+        """
+        origins = layout.grid.origins if chosen is None else layout.grid.origins[chosen]
+        return pixel_mask(layout.height, layout.width, origins, self.tiling.size)
 
     def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
         """Gives a whole picture, put together from its tiles where it is given so."""
@@ -146,10 +201,18 @@ class TileSource:
         if isinstance(picture, np.ndarray):
             digest.update(repr(picture.shape).encode() + picture.tobytes())
             return digest.hexdigest()
-        is_cut = isinstance(picture, CutTiles)
-        for path in picture.paths if is_cut else [picture]:
+        is_cut, paths = isinstance(picture, CutTiles), [picture]
+        if is_cut:
+            paths = picture.paths
+        elif isinstance(picture, Version):
+            digest.update(repr(picture[1:]).encode())
+            paths = [picture.path]
+        for path in paths:
             try:
-                digest.update(Path(path).read_bytes())
+                with open_file(path) as file:
+                    # In pieces: a file may be larger than memory.
+                    while part := file.read(1 << 20):
+                        digest.update(part)
             except OSError as error:
                 raise ImageError(f"{path}: cannot be read: {error.strerror or error}.") from error
         if is_cut:
@@ -165,22 +228,42 @@ class TileSource:
             )
         return cut(tile, np.zeros((1, 2), np.int32), size)[0]
 
+    def _bands(self, index: int) -> BandReader | None:
+        picture = self._pictures[index]
+        if self._whole_pixels is None or not isinstance(picture, (str, Path)):
+            return None
+        return open_bands(picture, self._whole_pixels)
+
     def _pixels(self, index: int) -> np.ndarray:
         picture = self._pictures[index]
         if isinstance(picture, np.ndarray):
             return picture
+        if isinstance(picture, Version):
+            return _degrade(self._decode(picture.path), picture)
+        return self._decode(picture)
+
+    def _decode(self, path: str | Path) -> np.ndarray:
+        name = str(path)
         with self._lock:
-            if index in self._cache:
-                self._cache.move_to_end(index)
-                return self._cache[index]
-        image = load(picture, max_pixels=self._max_pixels)
+            if name in self._cache:
+                self._cache.move_to_end(name)
+                return self._cache[name]
+        image = load(path, max_pixels=self._max_pixels)
         with self._lock:
-            if image.nbytes <= self._cache_bytes and index not in self._cache:
-                self._cache[index] = image
+            if image.nbytes <= self._cache_bytes and name not in self._cache:
+                self._cache[name] = image
                 self._cached += image.nbytes
                 while self._cached > self._cache_bytes:
                     self._cached -= self._cache.popitem(last=False)[1].nbytes
         return image
+
+
+def _degrade(photo: np.ndarray, version: Version) -> np.ndarray:
+    top, left = (max(side - version.crop, 0) // 2 for side in photo.shape[:2])
+    crop = np.ascontiguousarray(photo[top : top + version.crop, left : left + version.crop])
+    if not version.level:
+        return crop
+    return distort(crop, version.distortion, version.level, np.random.default_rng(version.seed))
 
 
 def pictures_of(manifest: Manifest) -> list[Picture]:

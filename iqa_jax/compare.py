@@ -13,6 +13,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from input_pipeline.manifest import PAIR_KINDS
 from iqa_jax import setup
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS
 from iqa_jax.analysis.comparison import (
@@ -80,6 +81,10 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
     problems = []
     if REFERENCE not in compare.fusions:
         problems.append(f"compare.fusions lacks {REFERENCE}, which the others are compared with")
+    if config.data.label_kind in PAIR_KINDS:
+        problems.append(
+            f"fusions are compared by labels of images, which {config.data.label_kind} has not"
+        )
     if compare.splits < 1:
         problems.append(f"compare.splits is {compare.splits}; it must be 1 or more")
     if len(compare.fractions) != 3:

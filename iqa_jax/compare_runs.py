@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
+from input_pipeline.manifest import PAIR_KINDS
 from iqa_jax import setup
 from iqa_jax.analysis.bootstrap import (
     DRAWS,
@@ -71,6 +72,8 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
 def _check_kinds(
     workdir: Workdir, other: Workdir, configs: tuple[ml_collections.ConfigDict, ...]
 ) -> None:
+    if (kind := configs[0].data.label_kind) in PAIR_KINDS:
+        raise WorkdirError(f"runs are compared by the labels of images, which {kind} has not.")
     for key in ("label_kind", "classes", "minimum", "maximum", "higher_is_better"):
         is_read = key == "label_kind" or (configs[0].data.label_kind == "numeric") == (
             key != "classes"

@@ -11,8 +11,6 @@ makes it exact for images exchangeable with those of that split.
 
 import dataclasses
 import json
-import os
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,7 +18,8 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from iqa_jax.analysis.answers import score_of, written_interval
+from input_pipeline.manifest import PAIR_KINDS
+from iqa_jax.analysis.answers import SCORE_KINDS, score_of, written_interval
 from iqa_jax.analysis.conformal import (
     class_scores,
     class_sets,
@@ -71,10 +70,10 @@ def uncertainty_of(answer: Answered, kind: str) -> float | None:
       kind: label kind.
 
     Returns:
-      Classes: the entropy of the answer, averaged over passes and views (nats). numeric: the
+      Classes: the entropy of the answer, averaged over passes and views (nats). Scores: the
       standard deviation over passes and views, on the labels' scale; None with one of each.
     """
-    if kind != "numeric":
+    if kind not in SCORE_KINDS:
         samples = answer.views if answer.samples is None else answer.samples
         return float(predictive_entropy(samples))
     parts = [
@@ -99,7 +98,7 @@ def confidence_row(
     data, kind = config.data, config.data.label_kind
     values = answer.values[config.evaluation.fusion]
     row["uncertainty"] = uncertainty_of(answer, kind)
-    if kind != "numeric" and answer.samples is not None:
+    if kind not in SCORE_KINDS and answer.samples is not None:
         row["mutual_information"] = float(mutual_information(answer.samples))
     if confidence.quantile is not None:
         if kind == "numeric":
@@ -134,7 +133,7 @@ def confidence_metrics(
     Returns:
       `coverage`: share of images whose interval or class set holds the label. numeric:
       `interval_width`, on average. Classes: `abstained`, share of images. `out_of_domain`, share of
-      images. None where undefined.
+      images. None where undefined; where pairs are compared, the last alone.
     """
     kind, quantile = config.data.label_kind, confidence.quantile
     rows = [confidence_row(config, answer, confidence) for answer in answers if not answer.error]
@@ -147,11 +146,11 @@ def confidence_metrics(
         else:
             values = np.array([answer.values[config.evaluation.fusion] for answer in good])
             covered = class_sets(values, quantile)[np.arange(len(good)), known]
-    figures = {"coverage": _mean(covered)}
+    figures = {} if kind in PAIR_KINDS else {"coverage": _mean(covered)}
     if kind == "numeric":
         widths = [row["upper"] - row["lower"] for row in rows if row["lower"] is not None]
         figures["interval_width"] = _mean(widths)
-    else:
+    elif kind not in PAIR_KINDS:
         figures["abstained"] = _mean([r["abstain"] for r in rows if r["abstain"] is not None])
     figures["out_of_domain"] = _mean([row["ood"] for row in rows if row["ood"] is not None])
     return figures
@@ -176,13 +175,15 @@ def fit_confidence(
     uncertainty = config.uncertainty
     good, known = _labelled(config, answers, images["label"].to_numpy())
     quantile = conformal_quantile(_conformal_scores(config, good, known), uncertainty.coverage)
-    if quantile is None:
+    # Where pairs are compared, an image alone has no label that an interval could hold.
+    is_labelled = config.data.label_kind not in PAIR_KINDS
+    if quantile is None and is_labelled:
         what = "lower, upper" if config.data.label_kind == "numeric" else "abstain"
         say(
             f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a "
             f"coverage of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}"
         )
-    elif (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
+    elif is_labelled and (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
         say(
             f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage "
             f"of {uncertainty.coverage:g} is promised for images of these, not of new ones"
@@ -225,37 +226,18 @@ def write_confidence(
         "ood_limit": confidence.ood_limit,
     }
     arrays = dataclasses.asdict(confidence.domain) if confidence.domain else {}
-    path = workdir.folder / _FILE
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            # Half the size, and far more precise than the distances need.
-            arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
-            np.savez(file, about=json.dumps(about), **arrays)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    workdir.write_arrays(_FILE, about, arrays)
 
 
 def read_confidence(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> Confidence | None:
     """Reads what was fitted; None if it is not there, or for another step or other settings."""
-    try:
-        with np.load(workdir.folder / _FILE) as file:
-            about = json.loads(str(file["about"]))
-            if (about["step"], about["settings"]) != (step, _settings(config)):
-                return None
-            names = [field.name for field in dataclasses.fields(Domain)]
-            domain = None
-            if names[0] in file:
-                domain = Domain(**{name: file[name].astype(np.float64) for name in names})
-    except FileNotFoundError:
+    found = workdir.read_arrays(_FILE, {"step": step, "settings": _settings(config)})
+    if found is None:
         return None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        say(f"{workdir.folder / _FILE} is damaged and left out; --mode=evaluate fits it again")
-        return None
+    about, arrays = found
+    domain = Domain(**arrays) if arrays else None
     return Confidence(about["quantile"], domain, about["ood_limit"])
 
 

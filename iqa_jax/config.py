@@ -6,22 +6,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 
+from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.features import MEASURED
+from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.rankings import GROUP_SIZE
 from input_pipeline.views import FLIPS
+from iqa_jax.analysis.anomaly import DETECTORS
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
-from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
-from iqa_jax.setup import ENCODERS, label_from_config, tiling_from_config, views_from_config
+from iqa_jax.setup import (
+    ENCODERS,
+    distortions_from_config,
+    label_from_config,
+    tiling_from_config,
+    views_from_config,
+)
 
 WEIGHTS = ("imagenet", "none")
 DTYPES = ("float32", "bfloat16")
 DECAYS = ("steps", "cosine")
-LATE_FUSIONS = {"numeric": ("mean_score",)}  # A vote needs classes.
+LATE_FUSIONS = dict.fromkeys(SCORE_KINDS, ("mean_score",))  # A vote needs classes.
 METRICS = {
     "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss", "ece"),
     "ordered": (
@@ -30,11 +42,14 @@ METRICS = {
     ),
     "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"),
     "numeric": ("srcc", "krcc", "plcc", "rmse", "mae"),
+    "ranking": ("pair_accuracy",),  # Nothing is chosen by unseen_pair_accuracy.
+    "pairs": ("pair_accuracy",),
 }  # fmt: skip
 LOWER_IS_BETTER = (
     "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
 )  # fmt: skip
 LOGISTIC_PARAMETERS = (4, 5)
+_KNN = "knn_"
 
 
 class ConfigError(ValueError):
@@ -52,7 +67,9 @@ def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
 
 def headline_metric(config: ml_collections.ConfigDict) -> str:
     """Names the figure that a run is judged by."""
-    return config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    metric = config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    # Neighbours choose the checkpoint of embeddings, but do not answer.
+    return metric.removeprefix(_KNN)
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
@@ -79,14 +96,19 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         problems.append("data.manifest is empty; give --config.data.manifest=FILE.csv")
     kind = config.data.label_kind
     if choose("data.label_kind", kind, TASKS):
-        choose("early_stopping.metric", config.early_stopping.metric, ("", *METRICS[kind]))
+        loss = config.loss.name or default_loss(kind)
+        metrics = ["", *METRICS[kind]]
+        if loss in CLASS_CONTRASTS:
+            metrics += [_KNN + name for name in METRICS[kind] if name not in LOWER_IS_BETTER]
+        choose("early_stopping.metric", config.early_stopping.metric, metrics)
         fusions = fusions_for(kind, config.model.fusion)
         choose("evaluation.fusion", config.evaluation.fusion, fusions)
-        loss = config.loss.name or default_loss(kind)
         if choose("loss.name", loss, TASKS[kind]):
             problems += _loss_problems(config, loss)
-        if kind == "numeric" and config.balanced_sampling:
-            problems.append("balanced_sampling needs classes; set it to False for numeric labels")
+        if kind in SCORE_KINDS and config.balanced_sampling:
+            problems.append(f"balanced_sampling needs classes; set it to False for {kind} labels")
+        if kind in PAIR_KINDS:
+            problems += _pair_problems(config)
     choose("model.fusion", config.model.fusion, FUSIONS)
     if choose("model.encoder", config.model.encoder, ENCODERS):
         problems += _encoder_problems(config)
@@ -106,9 +128,14 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             )
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
+    choose("prepare.what", config.prepare.what, ("images", "tiles"))
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
     choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
+    if choose("anomaly.kind", config.anomaly.kind, ("none", *DETECTORS)):
+        if config.anomaly.kind != "none" and kind not in ("binary", "ordered"):
+            problems.append("anomaly.kind is fitted on good images, which need a best class: "
+                            "binary or ordered labels")  # fmt: skip
     if choose("tta.flips", config.tta.flips, FLIPS):
         problems += _confidence_problems(config)
     infinite = float("inf")
@@ -120,6 +147,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("log_every_steps", 1, infinite, "1 or more"),
         ("data.max_pixels", 1, infinite, "1 or more"),
         ("data.cache_gigabytes", 0, infinite, "0 or more"),
+        ("prepare.images_per_shard", 1, infinite, "1 or more"),
         ("data.threads", 1, 1024, "from 1 to 1024"),
         ("tiles.size", 32, infinite, "32 or more: the encoder halves a tile five times"),
         ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
@@ -144,7 +172,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("loss.gce_q", 1e-4, 1, "more than 0 and at most 1"),
         ("loss.plcc_weight", 0, infinite, "0 or more"),
         ("loss.tile_weight", 0, infinite, "0 or more"),
+        ("loss.projection_dim", 2, infinite, "2 or more"),
+        ("loss.temperature", 1e-3, infinite, "0.001 or more"),
+        ("loss.triplet_margin", 1e-6, 4, "more than 0 and at most 4"),
         ("loss.bins", 2, 1000, "from 2 to 1000"),
+        ("loss.margin", 1e-6, 1, "more than 0 and at most 1"),
+        ("ranking.crop", 32, infinite, "32 or more"),
         ("optimizer.learning_rate", 0, infinite, "0 or more"),
         ("optimizer.weight_decay", 0, infinite, "0 or more"),
         ("optimizer.warmup_epochs", 0, infinite, "0 or more"),
@@ -164,6 +197,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("uncertainty.coverage", 0.01, 0.999, "from 0.01 to 0.999"),
         ("uncertainty.ood_quantile", 0.01, 0.999, "from 0.01 to 0.999"),
         ("uncertainty.ood_images", 2, infinite, "2 or more"),
+        ("anomaly.tiles", 2, infinite, "2 or more"),
+        ("anomaly.memory", 1, infinite, "1 or more"),
+        ("anomaly.quantile", 0, 1, "from 0 to 1"),
     ):
         value = config
         for part in key.split("."):
@@ -262,8 +298,45 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         )
     if len(data.count_columns) == 1:
         problems.append("data.count_columns names one column; give one per score")
+    if name in CLASS_CONTRASTS and loss.tile_weight:
+        problems.append(f"loss.tile_weight is {loss.tile_weight}; {name} compares images only")
+    if name in CLASS_CONTRASTS and config.batch_size < 2 * len(data.classes):
+        problems.append(
+            f"batch_size is {config.batch_size}; {name} compares the examples of a batch, which "
+            f"should hold two of each class: give {2 * len(data.classes)} or more"
+        )
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")
+    return problems
+
+
+def _pair_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what cannot be where pairs of images are compared."""
+    problems, ranking, kind = [], config.ranking, config.data.label_kind
+    if config.bags.cached:
+        problems.append(f"bags.cached has one embedding per image; {kind} needs the pixels")
+    if config.data.features:
+        problems.append(f"data.features are no part of what {kind} compares; leave them out")
+    if config.loss.tile_weight:
+        problems.append(f"loss.tile_weight needs a label per image, which {kind} has not")
+    group, processes = GROUP_SIZE if kind == "ranking" else 2, jax.process_count()
+    if config.batch_size % (group * processes):
+        share = f" in each of {processes} processes" if processes > 1 else ""
+        problems.append(
+            f"batch_size is {config.batch_size}; {kind} compares {group} examples with each other"
+            f"{share}: give a multiple of {group * processes}"
+        )
+    if kind == "ranking":
+        for key in ("types", "unseen_types"):
+            for name in ranking[key]:
+                if name not in DISTORTIONS:
+                    problems.append(
+                        f"ranking.{key} has {name!r}; the choices are {', '.join(DISTORTIONS)}"
+                    )
+        if not distortions_from_config(config)[0]:
+            problems.append("ranking.unseen_types leaves nothing to train on")
+        if both := sorted({*ranking.types} & {*ranking.unseen_types}):
+            problems.append(f"{both[0]} is in ranking.types and in ranking.unseen_types")
     return problems
 
 

@@ -12,16 +12,21 @@ from typing import Any
 import ml_collections
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 
-from input_pipeline.bags import whole_bags
+from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.embeddings import embedded_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
-from input_pipeline.views import PLAIN
+from input_pipeline.views import PLAIN, View
 from iqa_jax import setup
+from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
+from iqa_jax.analysis.pair_metrics import pair_accuracy
+from iqa_jax.analysis.probe import Probe
+from iqa_jax.anomaly import anomaly_figures, read_detector
 from iqa_jax.confidence import (
     Confidence,
     confidence_metrics,
@@ -29,16 +34,22 @@ from iqa_jax.confidence import (
     read_confidence,
     write_confidence,
 )
-from iqa_jax.config import LOWER_IS_BETTER, headline_metric
+from iqa_jax.config import LOWER_IS_BETTER, METRICS, headline_metric
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
+from iqa_jax.probe import read_probe
 from iqa_jax.processes import gather_shares, share
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
-from iqa_jax.split_figures import describe_split, format_splits, note_disagreement
+from iqa_jax.split_figures import (
+    describe_split,
+    format_splits,
+    note_disagreement,
+    pairs_by_figure,
+)
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
@@ -52,11 +63,14 @@ class Evaluation:
       images: the manifest's rows of them.
       metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
         `fusions`: name -> figures.
+      pairs: of the images without error, where pairs are compared: `better`, `worse` (places among
+        those images), `kind` and `figure`, as in the manifest; ties are left out.
     """
 
     answers: list[Answered]
     images: pd.DataFrame
     metrics: dict[str, Any]
+    pairs: pd.DataFrame | None = None
 
     @property
     def is_answered(self) -> np.ndarray:
@@ -72,12 +86,14 @@ class Evaluator:
 
     Args:
       config: of the run.
-      manifest, source: the images.
+      manifest, source: the images. For rankings they are clean photographs; the evaluator's own
+        `manifest` and `source` are then of their degraded versions.
       features: scaling of the hand-crafted features.
       embeddings: of all images, where the config asks for the cache.
       is_thorough: answer with the config's views and dropout passes too, which the loop does
         without: they take their time and may change after training.
       is_shared: all processes of the run call together, and each scores its part.
+      detector: of anomalous tiles, if any.
     """
 
     def __init__(
@@ -89,24 +105,35 @@ class Evaluator:
         embeddings: CachedEmbeddings | None = None,
         is_thorough: bool = False,
         is_shared: bool = False,
+        detector: Detector | None = None,
     ):
+        if config.data.label_kind == "ranking":
+            manifest, source = setup.versions_from_config(config, manifest)
         self._embeddings, self._is_shared = embeddings, is_shared
         self._config, self.manifest = config, manifest
-        self._source, self._features = source, features
+        self.source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
-        self._scorer = scorer_from_config(config, config.uncertainty.passes if is_thorough else 0)
+        passes = config.uncertainty.passes if is_thorough else 0
+        self._scorer = scorer_from_config(config, passes, detector)
 
     def answers(
         self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
     ) -> Iterator[Answered]:
         """Answers images in the given order; `is_plain` leaves the views out."""
-        which = (self._source, image_ids, self._features, self.manifest.images)
+        views = (PLAIN,) if is_plain else self._views
+        return self._scorer.score(variables, self._bags(image_ids, views))
+
+    def embed(
+        self, variables: Any, image_ids: Sequence[int]
+    ) -> Iterator[tuple[Bag, Float32[np.ndarray, "tile dim"]]]:
+        """Gives the bags of images in the given order, and the embeddings of their tiles."""
+        return self._scorer.embed(variables, self._bags(image_ids, (PLAIN,)))
+
+    def _bags(self, image_ids: Sequence[int], views: Sequence[View]) -> Iterator[Bag]:
+        which = (self.source, image_ids, self._features, self.manifest.images)
         if self._embeddings is not None:
-            bags = embedded_bags(self._embeddings, *which)
-        else:
-            views = (PLAIN,) if is_plain else self._views
-            bags = whole_bags(*which, threads=self._config.data.threads, views=views)
-        return self._scorer.score(variables, bags)
+            return embedded_bags(self._embeddings, *which)
+        return whole_bags(*which, threads=self._config.data.threads, views=views)
 
     def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
         """Scores the images of a split, or so many of them, and computes their metrics."""
@@ -126,10 +153,15 @@ class Evaluator:
         if config.data.label_std_column in images:
             std = images[config.data.label_std_column].to_numpy()[is_answered]
         good = [answer for answer in answers if not answer.error]
+        pairs = None
+        if self.manifest.pairs is not None:
+            pairs = _decided_pairs(self.manifest.pairs, images.index[is_answered])
         fusions = {}
         for fusion in good[0].values if good else ():
             values = np.array([answer.values[fusion] for answer in good])
-            fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std)
+            fusions[fusion] = compute_metrics(
+                config.data.label_kind, values, labels, std, pairs
+            )
         return Evaluation(
             answers,
             images,
@@ -141,19 +173,66 @@ class Evaluator:
                 **fusions.get(config.evaluation.fusion, {}),
                 "fusions": fusions,
             },
+            pairs,
         )
 
 
+def _decided_pairs(pairs: pd.DataFrame, image_ids: pd.Index) -> pd.DataFrame:
+    """Gives the pairs of some images that are no ties, by the images' places."""
+    first, second = (image_ids.get_indexer(pairs[name]) for name in ("first", "second"))
+    is_first = pairs["preference"].to_numpy() > 0.5
+    found = pairs[["kind", "figure"]].assign(
+        better=np.where(is_first, first, second), worse=np.where(is_first, second, first)
+    )
+    return found[(first >= 0) & (second >= 0) & (pairs["preference"] != 0.5)]
+
+
 def compute_metrics(
-    kind: str, values: np.ndarray, labels: np.ndarray, std: np.ndarray | None = None
+    kind: str,
+    values: np.ndarray,
+    labels: np.ndarray,
+    std: np.ndarray | None = None,
+    pairs: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics of a label kind over images; marginal ones have no binary label."""
+    if pairs is not None:
+        scores = score_of(values, kind)
+        return {"n": len(scores), "pairs": len(pairs)} | {
+            name: pair_accuracy(scores, ends) for name, ends in pairs_by_figure(kind, pairs).items()
+        }
     if kind == "numeric":
         return score_metrics(score_of(values, kind), labels, std)
     values, labels = values[labels >= 0], labels[labels >= 0]
     if kind == "binary":
         return binary_metrics(score_of(values, kind), labels)
     return class_metrics(values, labels, kind == "ordered")
+
+
+def probe_figures(
+    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | None
+) -> dict[str, float | None]:
+    """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
+
+    Args:
+      config: of the run.
+      evaluation: of a split that the probe was not fitted on.
+      probe: None for a run whose network answers by itself, which has no such figures.
+    """
+    if probe is None or not evaluation.is_answered.any():
+        return {}
+    kind = config.data.label_kind
+    embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    answers = {
+        "linear_probe": evaluation.values(config.model.fusion),
+        "knn": probe.nearest_labels(np.array(embeddings)),
+    }
+    return {
+        f"{name}_{figure}": value
+        for name, values in answers.items()
+        for figure, value in compute_metrics(kind, values, labels).items()
+        if figure in METRICS[kind]
+    }
 
 
 def evaluate(workdir: Workdir, split: str, manifest_path: str, command: str) -> int:
@@ -185,7 +264,11 @@ def evaluate_run(
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     features = workdir.features()
-    evaluator = Evaluator(config, manifest, source, features, embeddings, is_thorough=True)
+    detector = read_detector(workdir, config, step)
+    evaluator = Evaluator(
+        config, manifest, source, features, embeddings, is_thorough=True, detector=detector
+    )
+    manifest, source = evaluator.manifest, evaluator.source
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
@@ -196,7 +279,7 @@ def evaluate_run(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, seen=seen,
     )  # fmt: skip
-    explainer = Explainer(config)
+    explainer = Explainer(config, detector)
     for name in splits:
         if found := localise(config, explainer, variables, manifest, source, features, name):
             metrics[name]["localisation"] = found
@@ -292,6 +375,7 @@ def evaluate_splits(
         say("lower, upper, ood and abstain stay empty: they are fitted where the run's split "
             f"{trusted_on} (uncertainty.split) is evaluated")  # fmt: skip
     confidence = confidence or Confidence()
+    probe = read_probe(workdir, config, step)
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
         evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
@@ -311,6 +395,10 @@ def evaluate_splits(
                 score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
             ),
         }
+        if "train" not in fitted_on:
+            labels = evaluation.images["label"].to_numpy()
+            metrics[name] |= probe_figures(config, evaluation, probe)
+            metrics[name] |= anomaly_figures(config, evaluation.answers, labels)
         if overlap:
             metrics[name]["seen_in_training"] = overlap
             say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "
@@ -394,7 +482,9 @@ def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict
     kind, name = config.data.label_kind, headline_metric(config)
     labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
     plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
-    before = compute_metrics(kind, plain, labels)[name] if len(plain) else None
+    before = None
+    if len(plain):
+        before = compute_metrics(kind, plain, labels, pairs=evaluation.pairs)[name]
     after = evaluation.metrics.get(name)
     gain = None
     if before is not None and after is not None:

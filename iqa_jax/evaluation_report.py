@@ -11,8 +11,9 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
+from input_pipeline.manifest import PAIR_KINDS
 from input_pipeline.sources import TileSource
-from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.late_fusion import most_probable
 from iqa_jax.analysis.metrics import decision_metrics
 from iqa_jax.analysis.report import write_report
@@ -134,7 +135,7 @@ def run_report(
         histograms=[
             ScoreHistogram(f"Scores, {name}", _scores_by_label(config, evaluations[name]), cuts)
             for name in answered
-            if kind != "numeric"
+            if kind not in SCORE_KINDS
         ],
         scatters=[
             _scatter(config, name, evaluations[name], metrics[name].get("score_map") or {})
@@ -144,10 +145,13 @@ def run_report(
         mistakes=[gallery for choice in shown for gallery in choice.mistakes()],
         extremes=[gallery for choice in shown for gallery in choice.extremes()],
         uncertain=[gallery for choice in shown for gallery in choice.uncertain()],
-        suspects=find_suspects([*choices.values()]) if choices else None,
+        suspects=find_suspects([*choices.values()])
+        if choices and kind not in PAIR_KINDS
+        else None,
         projections=[place_images(plane, [*choices.values()]) for plane in planes if choices],
+        rankings=list(_rankings(metrics)),
         localisation=list(_localisation(metrics)),
-        score_range=(data.minimum, data.maximum) if kind == "numeric" else (0.0, 1.0),
+        score_range=(data.minimum, data.maximum) if kind in SCORE_KINDS else (0.0, 1.0),
         audit=workdir.read_text("audit.txt"),
         errors=[
             FileError(evaluations[name].images["name"].iloc[row], answer.error)
@@ -236,7 +240,7 @@ def _confusions(
 ) -> Iterator[Confusion]:
     classes = tuple(config.data.classes)
     for split in in_order(metrics):
-        if config.data.label_kind != "numeric" and evaluations[split].is_answered.any():
+        if config.data.label_kind not in SCORE_KINDS and evaluations[split].is_answered.any():
             fusion = config.evaluation.fusion
             counts = _count_answers(evaluations[split], fusion, len(classes))
             yield Confusion(f"{split}, {heading(fusion).lower()}", classes, counts)
@@ -297,6 +301,18 @@ def _scatter(
         mapping=np.array(curve) if curve else None,
         mapping_name=f"{heading(score_map.get('kind', ''))} map, fitted on train",
     )
+
+
+def _rankings(metrics: Mapping[str, Any]) -> Iterator[Table]:
+    splits = [split for split in in_order(metrics) if metrics[split].get("pair_accuracy_by_kind")]
+    found = {split: metrics[split]["pair_accuracy_by_kind"] for split in splits}
+    if kinds := [*dict.fromkeys(kind for row in found.values() for kind in row)]:
+        yield Table(
+            "Pairs in the right order, by kind of distortion",
+            ["Kind", *splits],
+            [[heading(kind), *(found[split].get(kind) for split in splits)] for kind in kinds],
+            "Share of the pairs of levels; half is chance.",
+        )
 
 
 def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:

@@ -12,7 +12,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.calibration import fit_temperature
 from iqa_jax.analysis.late_fusion import fit_thresholds
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
@@ -41,7 +41,7 @@ def fit_on_val(
       step: of the checkpoint.
     """
     kind = config.data.label_kind
-    if kind == "numeric" or not evaluation.is_answered.any():
+    if kind in SCORE_KINDS or not evaluation.is_answered.any():
         return
     values = evaluation.values(config.evaluation.fusion)
     if kind == "binary" and config.data.marginal:

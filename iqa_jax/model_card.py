@@ -7,7 +7,7 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.manifest import Manifest
+from input_pipeline.manifest import PAIR_KINDS, Manifest
 from iqa_jax.analysis.model_card import ModelCard, write_model_card
 from iqa_jax.analysis.report_parts import Report, Table
 from iqa_jax.analysis.report_tables import comparison_tables, heading
@@ -93,6 +93,15 @@ def run_model_card(
 
 def _purpose(config: ml_collections.ConfigDict) -> str:
     data = config.data
+    if data.label_kind in PAIR_KINDS:
+        learnt = {
+            "ranking": "to rank degraded versions of clean photographs",
+            "pairs": "from which of two images people preferred",
+        }
+        return (
+            "Gives a photograph a score without a reference image, higher is better. It learnt it "
+            f"{learnt[data.label_kind]}, so only differences of scores mean something."
+        )
     if data.label_kind == "numeric":
         return (
             "Gives a photograph a score without a reference image, on the scale of the column "
@@ -115,7 +124,8 @@ def _purpose(config: ml_collections.ConfigDict) -> str:
 
 def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, str]]:
     data, model, tiles = config.data, config.model, config.tiles
-    yield "Labels", f"{data.label_kind}, column {data.label_column}"
+    column = "" if data.label_kind in PAIR_KINDS else f", column {data.label_column}"
+    yield "Labels", f"{data.label_kind}{column}"
     yield "Input", f"RGB photographs in tiles of {tiles.size} pixels every {tiles.stride}"
     known = {"imagenet": "ImageNet weights", "none": "random weights"}
     weights = known.get(model.weights, f"the encoder of the run {model.weights}")
@@ -140,18 +150,21 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
 
 def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Table:
     """Counts images, groups and labels of every split."""
-    names = manifest.label.names if config.data.label_kind != "numeric" else ()
+    kind = config.data.label_kind
+    names = manifest.label.names if kind != "numeric" else ()
     rows = []
     for split in manifest.splits:
         images = manifest.split(split)
         counts = [int((images["label_text"] == name).sum()) for name in names]
-        if not names:
+        if kind == "numeric":
             labels, data = images["label"].astype(float), config.data
             if not data.higher_is_better:  # As written in the manifest.
                 labels = data.minimum + data.maximum - labels
             counts = [float(labels.min()), float(labels.median()), float(labels.max())]
         rows.append([split, len(images), int(images["group"].nunique()), *counts])
-    columns = names or ("lowest label", "median label", "highest label")
+    columns = names
+    if kind == "numeric":
+        columns = ("lowest label", "median label", "highest label")
     caption = "The weights were trained on train."
     if config.early_stopping.metric:
         caption += " The checkpoint was chosen on val."

@@ -6,7 +6,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from iqa_jax.analysis.answers import label_of, written_score
+from iqa_jax.analysis.answers import SCORE_KINDS, label_of, written_score
 from iqa_jax.confidence import Confidence, confidence_row
 from iqa_jax.scorer import Answered
 
@@ -45,7 +45,7 @@ def answer_row(
         "score": _written_score(config, values),
         "predicted": label_of(values, data.label_kind, data.classes, data.marginal, thresholds),
     }
-    if data.label_kind != "numeric":
+    if data.label_kind not in SCORE_KINDS:
         row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
     return row | trust | {"tiles": len(answer.tile_values), "error": ""}
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from input_pipeline.manifest import Manifest, with_splits
+from input_pipeline.manifest import PAIR_KINDS, Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.baselines import BASELINES
@@ -130,6 +130,10 @@ def _check(config: ml_collections.ConfigDict) -> None:
         )
     if bool(protocol.test_manifest) != (protocol.kind == "cross_dataset"):
         problems.append('protocol.test_manifest goes with protocol.kind "cross_dataset"')
+    if config.data.label_kind in PAIR_KINDS:
+        problems.append(
+            f"a protocol tests labels of images, which {config.data.label_kind} has not"
+        )
     unknown = [name for name in protocol.baselines if name not in BASELINES]
     if unknown:
         problems.append(

@@ -10,8 +10,9 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from input_pipeline.images import ImageError
+from input_pipeline.manifest import PAIR_KINDS
 from input_pipeline.sources import TileSource
-from iqa_jax.analysis.answers import label_of, score_of
+from iqa_jax.analysis.answers import SCORE_KINDS, label_of, score_of
 from iqa_jax.analysis.late_fusion import most_probable
 from iqa_jax.analysis.pictures import Example, thumbnail
 from iqa_jax.analysis.point_map import MOST_DOTS, PHOTO_SIDE
@@ -84,6 +85,8 @@ class ImageChoice:
     def mistakes(self) -> Iterator[Gallery]:
         """Chooses the images furthest from their label, of classes only those called another."""
         kind, labels = self.data.label_kind, self._labels.astype(float)
+        if kind in PAIR_KINDS:  # An image alone has no label.
+            return
         if kind == "numeric":
             distance = np.abs(self._scores - labels)
         else:
@@ -124,6 +127,8 @@ class ImageChoice:
 
     def suspects(self) -> list[tuple[float, Suspect]]:
         """Finds labels that the scorer finds improbable: how much so, and the image."""
+        if self.data.label_kind in PAIR_KINDS:
+            return []
         if self.data.label_kind == "numeric":
             error = self._scores - self._labels
             centred = error - np.median(error)
@@ -155,7 +160,7 @@ class ImageChoice:
         """Gives name, score, class and small photo of an image; None where its file is gone."""
         if (image := self._photo(place)) is None:
             return None
-        label = "" if self.data.label_kind == "numeric" else self._label(place)
+        label = "" if self.data.label_kind in SCORE_KINDS else self._label(place)
         photo = thumbnail(image, PHOTO_SIDE)
         return self._images["name"].iloc[place], float(self._scores[place]), label, photo
 
@@ -275,7 +280,7 @@ def place_images(plane: Plane, choices: Sequence[ImageChoice]) -> Projection:
 
 def class_names(data: ml_collections.ConfigDict) -> list[str]:
     """Names the classes that images have, lowest quality first, the marginal one in between."""
-    names = list(data.classes) if data.label_kind != "numeric" else []
+    names = list(data.classes) if data.label_kind not in SCORE_KINDS else []
     if data.label_kind == "binary" and data.marginal:
         names.insert(1, data.marginal)
     return names

@@ -12,6 +12,7 @@ from input_pipeline.bags import whole_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.overlays import blend_grad_cam
 from iqa_jax.analysis.pictures import thumbnail
 from iqa_jax.analysis.point_map import MOST_DOTS
@@ -73,7 +74,7 @@ def _purity(
     by_split: Mapping[str, np.ndarray],
 ) -> Table:
     labels = {"group": images["group"].to_numpy()}
-    if config.data.label_kind != "numeric":
+    if config.data.label_kind not in SCORE_KINDS:
         labels = {"class": images["label_text"].to_numpy(), **labels}
     labels["split"] = np.repeat([*by_split], [len(part) for part in by_split.values()])
     rows = [

@@ -1,7 +1,7 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import ml_collections
 import optax
 
 from input_pipeline.bags import NO_LIMIT
+from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.manifest import (
+    PAIR_KINDS,
     LabelSpec,
     Manifest,
     ManifestError,
@@ -23,7 +25,9 @@ from input_pipeline.manifest import (
     with_splits,
 )
 from input_pipeline.features import COMPUTED, feature_width
-from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.pairs import read_pairs
+from input_pipeline.rankings import device_kinds, make_versions
+from input_pipeline.sources import Picture, TileSource, pictures_of
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import View, make_views
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
@@ -32,7 +36,7 @@ from iqa_jax.learning.state import TrainState, create_state
 from iqa_jax.learning.tasks import TASKS, Task, default_loss
 from iqa_jax.models.embedding_norm import EmbeddingNorm
 from iqa_jax.models.fusions import FUSIONS
-from iqa_jax.models.heads import CoralHead, TwoLayerHead
+from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.mobilenet_v2 import MobileNetV2, is_trainable
 from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.models.shallow_cnn import ShallowCNN
@@ -44,6 +48,8 @@ ENCODERS = {"mobilenet_v2": MobileNetV2, "shallow_cnn": ShallowCNN}
 def label_from_config(config: Config) -> LabelSpec:
     """Says what the label column means."""
     data = config.data
+    if data.label_kind in PAIR_KINDS:
+        return LabelSpec(kind=data.label_kind)
     if data.label_kind == "numeric":
         return LabelSpec(
             kind="numeric",
@@ -83,13 +89,12 @@ def manifest_from_config(
     is_listed = bool(data.split_rows) and is_training
     has_dropped = bool(data.dropped_tiles) and is_training
     whole = "all" if is_listed else whole
-    manifest = read_manifest(
-        path or data.manifest,
-        label_from_config(config) if labelled else None,
-        features=columns,
-        fractions={whole: 1.0} if whole else fractions,
-        seed=config.seed,
-    )
+    draw = {"fractions": {whole: 1.0} if whole else fractions, "seed": config.seed}
+    if data.label_kind == "pairs" and labelled:
+        manifest = read_pairs(path or data.manifest, **draw)
+    else:
+        label = label_from_config(config) if labelled else None
+        manifest = read_manifest(path or data.manifest, label, features=columns, **draw)
     if is_listed:
         manifest = with_splits(manifest, read_split_rows(data.split_rows))
     return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest
@@ -117,12 +122,38 @@ def source_from_config(config: Config, manifest: Manifest, cached: bool = False)
             manifest.path,
             ["its rows are tiles already cut, which tta.shifts and tta.scales cannot change"],
         )
+    return _open_source(config, pictures_of(manifest), cached)
+
+
+def _open_source(config: Config, pictures: Sequence[Picture], cached: bool) -> TileSource:
     return TileSource(
-        pictures_of(manifest),
+        pictures,
         tiling_from_config(config),
         max_pixels=config.data.max_pixels,
         cache_bytes=int(config.data.cache_gigabytes * 2**30) if cached else 0,
     )
+
+
+def distortions_from_config(config: Config) -> tuple[list[str], list[str]]:
+    """Names the kinds of distortion that rankings train on, and those only evaluated."""
+    unseen = list(config.ranking.unseen_types)
+    return [name for name in config.ranking.types or DISTORTIONS if name not in unseen], unseen
+
+
+def changes_from_config(config: Config) -> list[Callable]:
+    """Lists the distortions that the training step does itself."""
+    if config.data.label_kind != "ranking":
+        return []
+    seen, _ = distortions_from_config(config)
+    return [DISTORTIONS[name].on_device for name in device_kinds(seen)]
+
+
+def versions_from_config(config: Config, photos: Manifest) -> tuple[Manifest, TileSource]:
+    """Makes the degraded versions of clean photographs that an evaluation scores."""
+    manifest, pictures = make_versions(
+        photos, *distortions_from_config(config), crop=config.ranking.crop, seed=config.seed
+    )
+    return manifest, _open_source(config, pictures, cached=True)
 
 
 def views_from_config(config: Config) -> tuple[View, ...]:
@@ -149,6 +180,10 @@ def task_from_config(config: Config) -> Task:
         maximum=data.maximum,
         bins=len(data.count_columns) or loss.bins,
         plcc_weight=loss.plcc_weight,
+        margin=loss.margin,
+        temperature=loss.temperature,
+        triplet_margin=loss.triplet_margin,
+        projection_dim=loss.projection_dim,
     )
 
 
@@ -189,6 +224,8 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
     model, dtype = config.model, jnp.dtype(config.model.dtype)
     task = task_from_config(config)
     make_head = CoralHead if task.has_shared_weight else TwoLayerHead
+    if task.projection_dim:
+        make_head = partial(ProjectionHead, projection_dim=task.projection_dim)
     return QualityModel(
         encoder=_encoder_from_config(config, axis_name),
         fusion=_fusion_from_config(config),

@@ -6,13 +6,16 @@ from typing import Any
 
 import ml_collections
 import numpy as np
+import pandas as pd
 
+from input_pipeline.manifest import PAIR_KINDS
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
 from iqa_jax.analysis.calibration import apply_temperature, judge_answers, reliability_table
 from iqa_jax.analysis.late_fusion import three_class
 from iqa_jax.analysis.logistic import ScoreMap
 from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_metrics
+from iqa_jax.analysis.pair_metrics import pair_accuracy, pair_measure
 from iqa_jax.analysis.selective import risk_coverage
 from iqa_jax.analysis.weighted_metrics import decision_measures, measures_for
 from iqa_jax.confidence import uncertainty_of
@@ -23,6 +26,15 @@ _COVERAGE = 0.8
 _POINTS = 100
 # Splits that should tell the same, and are set side by side.
 _TWINS = ("test", "holdout")
+
+
+def pairs_by_figure(kind: str, pairs: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Gives the pairs that each figure of a label kind is over: [pair, 2] better and worse."""
+    names = ("pair_accuracy",)
+    if kind == "ranking":
+        names += ("unseen_pair_accuracy",)
+    ends = pairs[["better", "worse"]].to_numpy()
+    return {name: ends[(pairs["figure"] == name).to_numpy()] for name in names}
 
 
 def describe_split(
@@ -45,8 +57,8 @@ def describe_split(
       The evaluation's metrics; every fusion has `intervals` (figure -> [low, high], or None),
       `intervals_left_out` where there is a figure whose draws would take too long, and,
       for numeric labels, `plcc_mapped` and `rmse_mapped`; the headline also `groups`,
-      `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map` and
-      `three_class`, where they make sense.
+      `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map`,
+      `three_class` and `pair_accuracy_by_kind`, where they make sense.
     """
     kind, metrics = config.data.label_kind, dict(evaluation.metrics)
     images = evaluation.images[evaluation.is_answered]
@@ -62,6 +74,14 @@ def describe_split(
     if not len(images):
         return metrics
     values, labels = evaluation.values(headline), images["label"].to_numpy()
+    if kind in PAIR_KINDS:
+        scores = score_of(values, kind)
+        metrics["pair_accuracy_by_kind"] = {
+            name: pair_accuracy(scores, rows[["better", "worse"]].to_numpy())
+            for name, rows in evaluation.pairs.groupby("kind", sort=False)
+            if name
+        }
+        return metrics
     if kind == "numeric":
         found = (score_maps or {}).get(headline)
         scores = score_of(values, kind)
@@ -97,7 +117,14 @@ def _fusion_figures(config, evaluation, fusion, figures, images, score_map) -> d
             figures |= mapped_metrics(known["mapped"], labels)
         if config.data.label_std_column in images:
             known["std"] = images[config.data.label_std_column].to_numpy()
-    measures = measures_for(kind, values, labels, **known)
+    if kind in PAIR_KINDS:
+        scores = score_of(values, kind)
+        measures = {
+            name: pair_measure(scores, ends)
+            for name, ends in pairs_by_figure(kind, evaluation.pairs).items()
+        }
+    else:
+        measures = measures_for(kind, values, labels, **known)
     figures["intervals"] = group_intervals(measures, images["group"].to_numpy())
     if skipped := too_dear(measures, len(images)):
         figures["intervals_left_out"] = (

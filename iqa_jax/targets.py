@@ -4,7 +4,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.manifest import Manifest, ManifestError, name_rows
+from input_pipeline.manifest import PAIR_KINDS, Manifest, ManifestError, name_rows
 from iqa_jax.learning.ratings import agreement_weights, maximum_entropy
 from iqa_jax.learning.tasks import default_loss
 
@@ -20,12 +20,15 @@ def targets_from_config(
 
     Returns:
       `label`: [image] class index or score; for the distribution of ratings [image, bins] float32.
-      `weight` [image] float32, if the config asks for it.
+      `weight` [image] float32, if the config asks for it. Nothing where pairs are compared: what
+      is better hangs on the pair, and batches bring it.
 
     Raises:
       ManifestError: ratings or stds that cannot be, with their rows.
     """
     data, images = config.data, manifest.images
+    if data.label_kind in PAIR_KINDS:
+        return {}
     problems, std = [], None
     if data.label_std_column:
         std = images[data.label_std_column].to_numpy(np.float64)

@@ -21,15 +21,17 @@ import numpy as np
 from clu import parameter_overview
 
 from iqa_jax import setup
+from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.config import LOWER_IS_BETTER, check_config
-from iqa_jax.evaluate import Evaluator, evaluate_run
+from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
+from iqa_jax.probe import fit_training_probe, with_probe, write_probe
 from iqa_jax.processes import is_first, largest, wait_for_all
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
-from iqa_jax.variables import initial_variables
+from iqa_jax.variables import initial_variables, restore_trained
 from iqa_jax.workdir import Workdir
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
@@ -81,14 +83,34 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
 
 
 def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir) -> int:
-    """Trains in a workdir that is open, or goes on there, without evaluating the outcome.
+    """Trains in a workdir that is open, or goes on there, and fits what answers need on `train`.
 
     Returns:
       The signal that stopped it, or 0.
     """
     workdir.write_features(data.features)
     workdir.write_text("audit.txt", data.audit)
-    return _Loop(config, data, workdir).run()
+    loop = _Loop(config, data, workdir)
+    if stopped_by := loop.run():
+        return stopped_by
+    if is_first():
+        _fit_on_train(config, loop.evaluator, workdir)
+    wait_for_all("fitted")
+    return 0
+
+
+def _fit_on_train(
+    config: ml_collections.ConfigDict, evaluator: Evaluator, workdir: Workdir
+) -> None:
+    """Fits the probe and the detector that the run has, if any, for the checkpoint that answers."""
+    if not setup.task_from_config(config).projection_dim and config.anomaly.kind == "none":
+        return
+    variables, step = restore_trained(workdir, config)
+    if probe := fit_training_probe(config, evaluator, variables):
+        write_probe(workdir, step, probe)
+    images, embed = evaluator.manifest.split("train"), partial(evaluator.embed, variables)
+    if detector := fit_training_detector(config, images, embed):
+        write_detector(workdir, config, step, detector)
 
 
 class _Loop:
@@ -97,7 +119,7 @@ class _Loop:
     def __init__(self, config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir):
         self.config, self.manifest, self.workdir = config, data.manifest, workdir
         self.targets = data.targets
-        self.steps_per_epoch = max(1, data.examples(config.bags.tiles) // config.batch_size)
+        self.steps_per_epoch = max(1, data.examples(config) // config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
         self.evaluator = Evaluator(
@@ -118,6 +140,7 @@ class _Loop:
                 key=jax.random.key(config.seed),
                 total_steps=self.total_steps,
                 tile_weight=config.loss.tile_weight,
+                distortions=setup.changes_from_config(config),
                 axis_name=self.placement.axis_name,
             )
         )
@@ -144,11 +167,13 @@ class _Loop:
         evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
         has_metric = bool(config.early_stopping.metric)
         in_flight: deque = deque()
-        logged_at, tiles = time.monotonic(), 0
+        logged_at, tiles, waited = time.monotonic(), 0, 0.0
         first_step = self.step + 1
         with _signals() as received, meter("step", self.total_steps) as progress:
             while self.step < self.total_steps and not self._is_stale():
+                asked_at = time.monotonic()
                 batch = next(self.data)
+                waited += time.monotonic() - asked_at
                 image_id = batch["image_id"]
                 batch |= {name: values[image_id] for name, values in self.targets.items()}
                 self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
@@ -159,17 +184,19 @@ class _Loop:
                 if self.step == first_step:
                     # It compiled: it says nothing about the rate.
                     jax.block_until_ready(metrics)
-                    logged_at, tiles = time.monotonic(), 0
+                    logged_at, tiles, waited = time.monotonic(), 0, 0.0
                 is_last = self.step == self.total_steps
                 stopped_by = self._agree(received, is_last)
 
                 if self.step % config.log_every_steps == 0 or is_last:
                     values = self._settle(in_flight)
                     now = time.monotonic()
-                    rate = tiles / max(now - logged_at, 1e-9)
-                    logged_at, tiles = now, 0
+                    took = max(now - logged_at, 1e-9)
+                    rate, waiting = tiles / took, waited / took
+                    logged_at, tiles, waited = now, 0, 0.0
                     values["learning_rate"] = float(self.schedule(self.step - 1))
                     values["tiles_per_second"] = rate
+                    values["waiting_for_data"] = waiting  # Share of the time, updates in flight too.
                     writer.write(
                         self.step, {f"train/{name}": value for name, value in values.items()}
                     )
@@ -234,7 +261,10 @@ class _Loop:
         config = self.config
         # On the host: what all processes hold together, none can use by itself.
         variables = jax.device_get(self.placement.fetch_state(self.state).variables)
-        figures = self.evaluator(variables, "val").metrics["fusions"][config.evaluation.fusion]
+        probe = fit_training_probe(config, self.evaluator, variables)
+        evaluation = self.evaluator(with_probe(variables, probe), "val")
+        figures = evaluation.metrics["fusions"][config.evaluation.fusion]
+        figures = figures | probe_figures(config, evaluation, probe)
         name = config.early_stopping.metric
         value = figures[name]
         sign = -1 if name in LOWER_IS_BETTER else 1

@@ -15,17 +15,23 @@ from input_pipeline.audit import Audit, audit, format_audit
 from input_pipeline.bags import (
     NO_LIMIT,
     TileIndex,
+    bag_maker,
     fit_index_features,
     index_tiles,
+    rows_by_image,
+    tile_reader,
     training_batches,
     without_tiles,
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import MEASURED, FeatureTable
 from input_pipeline.leaks import find_leaks, format_leaks, identify_images
-from input_pipeline.manifest import Manifest
+from input_pipeline.manifest import PAIR_KINDS, Manifest
+from input_pipeline.pairs import pair_batches
+from input_pipeline.rankings import GROUP_SIZE, ranked_batches
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.config import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
@@ -61,9 +67,18 @@ class TrainingData:
     audit: str
     embeddings: CachedEmbeddings | None
 
-    def examples(self, tiles_per_bag: int) -> int:
-        """Counts the examples of an epoch: tiles, or images where a bag has several."""
-        return len(self.index if tiles_per_bag == 1 else np.unique(self.index.image_id))
+    def examples(self, config: ml_collections.ConfigDict) -> int:
+        """Counts the examples of an epoch.
+
+        Tiles, or images where a bag has several; of rankings every level of every kind of
+        distortion of each image; of pairs both images of each.
+        """
+        images = len(np.unique(self.index.image_id))
+        if config.data.label_kind == "ranking":
+            return images * len(setup.distortions_from_config(config)[0]) * GROUP_SIZE
+        if config.data.label_kind == "pairs":
+            return 2 * len(training_pairs(self.manifest.pairs, self.index))
+        return len(self.index) if config.bags.tiles == 1 else images
 
     def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
         """Opens the endless stream of training batches."""
@@ -86,17 +101,39 @@ class TrainingData:
                 **order,
             )
         low, high = setup.edge_band_from_config(config)
+        cut = {"random_tiles": config.tiles.random, "low": low, "high": high}
+        if config.data.label_kind in PAIR_KINDS:
+            examples = rows_by_image(self.index)
+            make_bag = bag_maker(
+                self.index,
+                images,
+                self.features,
+                examples,
+                tile_reader(self.source, self.index, self.features, **cut),
+                tiles_per_bag=tiles_per_bag,
+            )
+            del order["balanced"]
+            if config.data.label_kind == "ranking":
+                kinds, _ = setup.distortions_from_config(config)
+                return ranked_batches(make_bag, len(examples), kinds, **order)
+            ids = [int(self.index.image_id[rows[0]]) for rows in examples]
+            numbers = {image_id: number for number, image_id in enumerate(ids)}
+            pairs = training_pairs(self.manifest.pairs, self.index)
+            return pair_batches(make_bag, numbers, pairs, **order)
         return training_batches(
             self.source,
             self.index,
             images,
             self.features,
             tiles_per_bag=tiles_per_bag,
-            random_tiles=config.tiles.random,
-            low=low,
-            high=high,
+            **cut,
             **order,
         )
+
+
+def training_pairs(pairs: pd.DataFrame, index: TileIndex) -> pd.DataFrame:
+    """Gives the pairs of which both images have tiles to train on."""
+    return pairs[pairs[["first", "second"]].isin(index.image_id).all(axis=1)]
 
 
 def prepare_training(
@@ -193,14 +230,14 @@ def _index(
     train_ids = [
         image_id
         for image_id, label in manifest.split("train")["label"].items()
-        if image_id not in found.bad_images and (kind == "numeric" or label >= 0)
+        if image_id not in found.bad_images and (kind in SCORE_KINDS or label >= 0)
     ]
     index = index_images(config, source, train_ids)
     for image_id, error in index.errors.items():
         say(f"left out, {manifest.images['name'][image_id]}: {error}")
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
         f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
-    if len(index.dropped):
+    if len(index.dropped) and is_first():
         low, high = setup.edge_band_from_config(config)
         draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
         say(f"see {workdir.folder / 'edge_filter.png'}")
@@ -218,6 +255,8 @@ def _index(
             f"({config.tiles.edge_sum_max})"
             + (f", or shorten {config.data.dropped_tiles}." if manifest.dropped_tiles else ".")
         )
+    if kind == "pairs" and not len(training_pairs(manifest.pairs, index)):
+        raise TrainingError("no pair is left to train on: of each, an image cannot be read.")
     return index
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from skimage.metrics import structural_similarity
 
 from input_pipeline.distortions import DISTORTIONS, LEVELS, distort, distort_region
 
@@ -25,11 +26,26 @@ def degrade(photo, name, level, seed=0):
     return distort(photo, name, level, np.random.default_rng(seed))
 
 
+# Kinds in which different random numbers give different pictures.
+CHANCE = {
+    *("motion_blur", "white_noise", "chroma_noise", "multiplicative_noise", "impulse_noise"),
+    *("mean_shift", "colour_shift", "block_errors", "misplaced_patches"),
+}
+# Kinds that leave most pixels as they are at a mild level.
+LOCAL = {"impulse_noise", "block_errors", "misplaced_patches"}
+
+
 @KINDS
-def test_every_level_is_worse_than_the_one_before(photo, name):
-    quality = [cv2.PSNR(photo, degrade(photo, name, level)) for level in LEVELS]
+@pytest.mark.parametrize("side", [128, 256])
+def test_every_level_is_worse_than_the_one_before(photo, name, side):
+    photo = np.ascontiguousarray(photo[:side, :side])
+    degraded = [degrade(photo, name, level) for level in LEVELS]
+    quality = [cv2.PSNR(photo, image) for image in degraded]
     assert quality[0] < 40
     assert (np.diff(quality) < -0.5).all(), quality
+    likeness = [structural_similarity(photo, image, channel_axis=2) for image in degraded]
+    assert likeness[0] < 0.995
+    assert (np.diff(likeness) < 0).all(), likeness
 
 
 @KINDS
@@ -46,8 +62,10 @@ def test_shape_type_and_input_are_kept(photo, name, shape):
 @KINDS
 def test_same_generator_same_picture(photo, name):
     np.testing.assert_array_equal(degrade(photo, name, 3), degrade(photo, name, 3))
-    has_chance = name in ("motion_blur", "white_noise")
-    assert (degrade(photo, name, 3) != degrade(photo, name, 3, seed=1)).any() == has_chance
+    # Of two seeds, for a choice between two is the same with every other.
+    others = [degrade(photo, name, 3, seed) for seed in range(1, 5)]
+    changes = any((degrade(photo, name, 3) != other).any() for other in others)
+    assert changes == (name in CHANCE)
 
 
 @KINDS
@@ -58,7 +76,8 @@ def test_region_changes_only_masked_pixels(photo, mask, name, level):
     # Its core is the fully degraded picture.
     core = cv2.erode(mask.astype(np.uint8), np.ones((19, 19))).astype(bool)
     np.testing.assert_array_equal(degraded[core], degrade(photo, name, level)[core])
-    assert (degraded != photo).any(axis=-1)[mask].mean() > (0.9 if level == 5 else 0.5)
+    share = (degraded != photo).any(axis=-1)[mask].mean()
+    assert share > (0 if name in LOCAL else 0.9 if level == 5 else 0.5)
 
 
 def test_region_over_everything_is_the_whole_image_up_to_its_border(photo):
@@ -114,6 +133,77 @@ def test_exposure_is_in_stops_of_light():
     assert (darker == 188).all()
     assert (degrade(grey, "over_exposure", 2) == 255).all()
     assert (degrade(np.zeros_like(grey), "over_exposure", 5) == 0).all()
+
+
+def test_impulses_are_black_or_white_and_as_many_as_named():
+    grey = np.full((256, 256, 3), 128, np.uint8)
+    for level, share in zip(LEVELS, DISTORTIONS["impulse_noise"].strengths, strict=True):
+        noisy = degrade(grey, "impulse_noise", level)
+        assert set(np.unique(noisy)) == {0, 128, 255}
+        assert (noisy != 128).any(axis=-1).mean() == pytest.approx(share, rel=0.15)
+        assert (noisy == 0).mean() == pytest.approx(share / 2, rel=0.2)
+
+
+def test_chroma_noise_leaves_the_luma():
+    grey = np.full((128, 128, 3), 128, np.uint8)
+    noisy = degrade(grey, "chroma_noise", 1)
+    chroma = cv2.cvtColor(noisy, cv2.COLOR_RGB2YCrCb).astype(float) / 255
+    variance = DISTORTIONS["chroma_noise"].strengths[0]
+    assert np.var(chroma[..., 0]) < variance / 100
+    assert np.var(chroma[..., 1]) == pytest.approx(variance, rel=0.05)
+    assert np.var(chroma[..., 2]) == pytest.approx(variance, rel=0.05)
+
+
+def test_speckle_grows_with_the_light():
+    dark, light = (np.full((256, 256, 3), value, np.uint8) for value in (40, 80))
+    spreads = [degrade(image, "multiplicative_noise", 1).std() for image in (dark, light)]
+    variance = DISTORTIONS["multiplicative_noise"].strengths[0]
+    assert spreads[0] == pytest.approx(40 * np.sqrt(variance), rel=0.03)
+    assert spreads[1] == pytest.approx(2 * spreads[0], rel=0.02)
+
+
+def test_the_mean_is_shifted_both_ways():
+    grey = np.full((8, 8, 3), 128, np.uint8)
+    found = {int(degrade(grey, "mean_shift", 2, seed)[0, 0, 0]) for seed in range(20)}
+    assert found == {98, 158}
+
+
+def test_no_saturation_is_grey_and_less_turns_hues_over():
+    red = np.full((2, 2, 3), (180, 90, 90), np.uint8)
+    grey = degrade(red, "saturation", 3)
+    assert np.ptp(grey) == 0
+    turned = degrade(red, "saturation", 4)[0, 0].astype(int)
+    assert turned[0] < turned[1] == turned[2]
+
+
+def test_dither_keeps_so_many_colours(photo):
+    for level, colours in zip(LEVELS, DISTORTIONS["dither"].strengths, strict=True):
+        found = np.unique(degrade(photo, "dither", level).reshape(-1, 3), axis=0)
+        assert len(found) <= colours
+
+
+def test_colours_move_apart():
+    point = np.zeros((65, 65, 3), np.uint8)
+    point[32, 32] = 255
+    shifted = degrade(point, "colour_shift", 3)
+    places = [np.argwhere(shifted[..., channel])[0] - 32 for channel in range(3)]
+    pixels = DISTORTIONS["colour_shift"].strengths[2]
+    assert np.linalg.norm(places[0]) == pytest.approx(pixels, abs=1)
+    assert (places[1] == 0).all()
+    np.testing.assert_allclose(places[2], -places[0] / 2, atol=1)
+
+
+@pytest.mark.parametrize("name", ["block_errors", "misplaced_patches"])
+def test_squares_add_to_those_of_the_level_before(name):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (384, 512, 3), np.uint8)
+    changed = [(degrade(noise, name, level) != noise).any(axis=-1) for level in LEVELS]
+    for level, share in enumerate(DISTORTIONS[name].strengths):
+        # Squares overlap the more the more there are.
+        assert 0.7 * (1 - np.exp(-share)) < changed[level].mean() < 1.1 * share
+    for milder, worse in zip(changed, changed[1:], strict=False):
+        # A patch may be copied over an earlier one, but for a rare pixel never unchanged.
+        assert (milder & ~worse).mean() < 1e-3
 
 
 def test_contrast_shrinks_towards_the_mean(photo):

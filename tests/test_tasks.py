@@ -10,12 +10,13 @@ import optax
 import pytest
 
 from configs import default
+from input_pipeline.distortions import DISTORTIONS
 from iqa_jax import setup
-from iqa_jax.analysis.answers import written_score
+from iqa_jax.analysis.answers import SCORE_KINDS, written_score
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
-from iqa_jax.learning.tasks import TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.models.heads import CoralHead
 
@@ -34,6 +35,10 @@ def _task(kind, name, **changes):
         "maximum": 5.0,
         "bins": 9,
         "plcc_weight": 0.0,
+        "margin": 0.1,
+        "temperature": 0.1,
+        "triplet_margin": 0.2,
+        "projection_dim": 8,
     }
     return TASKS[kind][name](**arguments | changes)
 
@@ -48,6 +53,8 @@ def test_the_default_losses():
         "ordered": "cross_entropy",
         "unordered": "cross_entropy",
         "numeric": "huber",
+        "ranking": "hinge",
+        "pairs": "logistic",
     }
 
 
@@ -58,7 +65,7 @@ def test_answers_are_distributions_or_scores_for_any_logits(kind, name):
         logits = size * _RNG.normal(size=(3, 6, task.outputs)).astype(np.float32)
         values = np.asarray(task.predict(jnp.array(logits)))
         assert np.isfinite(values).all()
-        if kind == "numeric":
+        if kind in SCORE_KINDS:
             assert values.shape == (3, 6, 1)
         else:
             assert values.shape == (3, 6, 2 if kind == "binary" else 5)
@@ -87,7 +94,7 @@ def test_corn_answers_with_the_chain_of_its_conditional_probabilities():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", TASKS["ordered"])
+@pytest.mark.parametrize("name", [n for n in TASKS["ordered"] if n not in CLASS_CONTRASTS])
 def test_learning_one_grade_leads_to_that_grade(name):
     task, label = _task("ordered", name), jnp.array([0, 2, 4])
 
@@ -116,6 +123,21 @@ def test_regression_keeps_the_scale(name):
     np.testing.assert_array_equal(task.loss(logits, label), 0)
     assert task.loss(logits, label + 30).min() > 0
     assert task.batch_loss is None
+
+
+@pytest.mark.parametrize("name", TASKS["ranking"])
+def test_comparing_knows_pairs_and_the_scale_of_the_margin(name):
+    narrow = _task("ranking", name, minimum=20.0, maximum=80.0)
+    np.testing.assert_allclose(narrow.predict(jnp.array([[-1.0], [0.5]]))[:, 0], [20, 65])
+    label, weight = jnp.array([[0, 0], [0, -1]]), jnp.ones(2)
+    assert (narrow.loss(jnp.ones((2, 1)), label) == 0).all()
+    # A tenth of the range is 0.2 of the output from -1 to 1.
+    leads = jnp.array([0.0, 0.2, 0.4])
+    logits = leads[:, None, None] * jnp.array([[1.0], [0.0]])
+    losses = [narrow.batch_loss(lead, label, weight) for lead in logits]
+    assert losses[0] > losses[1] >= losses[2]
+    if name == "hinge":
+        np.testing.assert_allclose(losses, [0.1, 0, 0], atol=1e-7)
 
 
 def test_the_plcc_term_is_added_to_a_loss_that_keeps_the_scale():
@@ -171,7 +193,9 @@ _NO_CHANGE = {
 
 def _batch(kind, name):
     rng = np.random.default_rng(1)
-    if kind != "numeric":
+    if kind in ("ranking", "pairs"):
+        label = np.stack([np.arange(16) // 6, -(np.arange(16) % 6)], axis=1).astype(np.int32)
+    elif kind != "numeric":
         label = rng.integers(0, 2 if kind == "binary" else 5, 16).astype(np.int32)
     elif name == "emd":
         label = rng.dirichlet(np.ones(9), 16).astype(np.float32)
@@ -188,7 +212,7 @@ def _batch(kind, name):
     }
 
 
-def _update(task, batch, placement):
+def _update(task, batch, placement, distortions=()):
     optimizer = optax.sgd(0.5)
     kernel = jnp.array(np.random.default_rng(2).normal(size=(3, task.outputs)), jnp.float32)
     variables = {"params": {"kernel": kernel}, "batch_stats": {}}
@@ -202,6 +226,7 @@ def _update(task, batch, placement):
         augmentation=_NO_CHANGE,
         key=jax.random.key(0),
         total_steps=1,
+        distortions=distortions,
         axis_name=placement.axis_name,
     )
     update = placement.compile_step(step)
@@ -219,6 +244,10 @@ def _update(task, batch, placement):
         ("ordered", "corn", {}),
         ("numeric", "emd", {}),
         ("numeric", "l2", {"plcc_weight": 0.7}),
+        ("ranking", "hinge", {}),
+        ("pairs", "probit", {}),
+        ("binary", "supcon", {}),
+        ("ordered", "triplet", {"triplet_margin": 2.0}),
     ],
 )
 def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes):
@@ -246,6 +275,24 @@ def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes
     assert loss == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_devices_degrade_alike():
+    task, batch = _task("ranking", "logistic"), _batch("ranking", "logistic")
+    changes = [DISTORTIONS[name].on_device for name in ("white_noise", "contrast_loss")]
+    batch |= {
+        "distortion": (np.arange(16) % 3).astype(np.int32),
+        "strength": np.full(16, 0.3, np.float32),
+        "chance": np.arange(16, dtype=np.uint32),
+    }
+    kernel, loss = _update(task, batch, jit_placement(jax.devices()[:1]), changes)
+    for placement in (jit_placement, pmap_placement):
+        same = _update(task, batch, placement(jax.devices()[:8]), changes)
+        np.testing.assert_allclose(same[0], kernel, rtol=2e-5, atol=2e-6)
+        assert same[1] == pytest.approx(loss, rel=1e-5)
+    clean = _update(task, batch | {"distortion": np.zeros(16, np.int32)},
+                    jit_placement(jax.devices()[:1]), changes)  # fmt: skip
+    assert clean[1] != pytest.approx(loss, rel=1e-3)
+
+
 def test_without_weights_all_examples_weigh_one():
     task, batch = _task("binary", "cross_entropy"), _batch("binary", "cross_entropy")
     placement = jit_placement(jax.devices()[:1])
@@ -267,8 +314,14 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
     if name == "coral":
         assert head["output"]["kernel"].shape == (128, 1)
         assert head["bias"].shape == (2,)
+    elif name in CLASS_CONTRASTS:
+        classes = len(config.data.classes)
+        assert head["output"]["kernel"].shape == (128, config.loss.projection_dim)
+        assert head["probe_kernel"].shape == (config.loss.projection_dim, classes)
+        assert task.outputs == config.loss.projection_dim + classes
+        return
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
     width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))
-    expected = {"huber": 1, "l1": 1, "l2": 1, "emd": 10} if kind == "numeric" else width
-    assert task.outputs == expected.get(name, 3)
+    expected = {"emd": 10} if kind == "numeric" else width
+    assert task.outputs == expected.get(name, 1 if kind in SCORE_KINDS else 3)

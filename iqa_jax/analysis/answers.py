@@ -8,6 +8,10 @@ from jaxtyping import Float
 from iqa_jax.analysis.late_fusion import most_probable, three_class
 
 
+# Label kinds that are answered by one score; the others by a probability per class.
+SCORE_KINDS = ("numeric", "ranking", "pairs")
+
+
 def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.ndarray, "*image"]:
     """Gives one number per image, higher is better wherever the labels have an order.
 
@@ -16,11 +20,11 @@ def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.
       kind: label kind.
 
     Returns:
-      binary: P(good). ordered: the expected grade, from 0 (all on the worst class) to 1. numeric:
-      the score on its scale, not cut off
-      at the ends, which would tie ranks. unordered: the probability of the most probable class.
+      binary: P(good). ordered: the expected grade, from 0 (all on the worst class) to 1. numeric,
+      ranking, pairs: the score on its scale, not cut off at the ends, which would tie ranks.
+      unordered: the probability of the most probable class.
     """
-    if kind == "numeric":
+    if kind in SCORE_KINDS:
         return values[..., 0]
     if kind == "unordered":
         return values.max(axis=-1)
@@ -64,7 +68,7 @@ def label_of(
     marginal: str = "",
     thresholds: tuple[float, float] | None = None,
 ) -> str:
-    """Names the class of one image; empty for numeric labels.
+    """Names the class of one image; empty where answers are scores.
 
     Args:
       values: as in `score_of`.
@@ -73,7 +77,7 @@ def label_of(
       marginal: name of the third, middle class of binary labels.
       thresholds: where on P(good) it begins and ends; None for the two-class answer.
     """
-    if kind == "numeric":
+    if kind in SCORE_KINDS:
         return ""
     if thresholds is not None:
         names = (classes[0], marginal, classes[1])

@@ -43,6 +43,7 @@ _SECTIONS = (
     ("uncertain", "Most uncertain images", ("uncertain",)),
     ("suspects", "Labels to check", ("suspects",)),
     ("map", "Map of the images", ("projections",)),
+    ("rankings", "Rankings", ("rankings",)),
     ("localisation", "Localisation", ("localisation",)),
     ("data", "Data", ("audit", "errors")),
     ("configuration", "Configuration", ("config",)),
@@ -107,7 +108,10 @@ def write_report(path: Path, report: Report) -> None:
         uncertain=_galleries(report.uncertain, report.score_range),
         suspects=[(row, photo_uri(row.image, _SUSPECT_SIDE)) for row in suspects],
         maps=[draw_points(projection, report.score_range) for projection in report.projections],
-        localisation=[text_table(table) for table in report.localisation],
+        tables={
+            name: [text_table(table) for table in getattr(report, name)]
+            for name in ("rankings", "localisation")
+        },
         errors=report.errors[:_ERROR_ROWS],
         colour_bar=colour_stops(),
     )

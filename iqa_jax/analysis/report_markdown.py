@@ -72,13 +72,14 @@ def _parts(report: Report) -> Iterator[str]:
     for confusion in report.confusions:
         yield f"### {prose(confusion.title)}"
         yield table(confusion_table(confusion), are_columns_names=True, are_rows_names=True)
-    if report.localisation:
-        yield "## Localisation"
-    for shown in map(text_table, report.localisation):
-        yield f"### {prose(shown.title)}"
-        yield table(shown)
-        if shown.caption:
-            yield prose(shown.caption)
+    for title, tables in (("Rankings", report.rankings), ("Localisation", report.localisation)):
+        if tables:
+            yield f"## {title}"
+        for shown in map(text_table, tables):
+            yield f"### {prose(shown.title)}"
+            yield table(shown)
+            if shown.caption:
+                yield prose(shown.caption)
     if report.audit or report.errors:
         yield "## Data"
     if report.audit:

@@ -223,6 +223,7 @@ class Report:
         mistakes, uncertain: galleries of them.
         extremes: galleries of the lowest and highest scores.
         score_range: lowest and highest score, the ends of the colour bar.
+        rankings: how many pairs of images are in the right order, by what tells them apart.
         localisation: how well maps find regions that are known to be bad.
         audit: the audit of the manifest, as text.
         config: the resolved configuration, as text.
@@ -255,6 +256,7 @@ class Report:
     suspects: Suspects | None = None
     projections: Sequence[Projection] = ()
     score_range: tuple[float, float] = (0.0, 1.0)
+    rankings: Sequence[Table] = ()
     localisation: Sequence[Table] = ()
     audit: str = ""
     errors: Sequence[FileError] = ()

@@ -156,13 +156,13 @@ def decision_measures(
         return np.where(is_comparable, 1 - _divide(seen * true.sum(axis=0), chance), np.nan)
 
     measures = {
-        "accuracy": _mean(predicted == labels),
+        "accuracy": weighted_mean(predicted == labels),
         "balanced_accuracy": balanced_accuracy,
         "macro_f1": macro_f1,
     }
     if is_ordered:
         measures["quadratic_kappa"] = quadratic_kappa
-        measures["grade_mae"] = _mean(np.abs(predicted - labels))
+        measures["grade_mae"] = weighted_mean(np.abs(predicted - labels))
     return measures
 
 
@@ -212,7 +212,7 @@ def score_measures(
             predictions[:, None], targets[:, None], weights, varies(weights)
         ),
         "rmse": _root_mean(error**2),
-        "mae": _mean(np.abs(error)),
+        "mae": weighted_mean(np.abs(error)),
     }
     if mapped is not None:
         mapped = np.asarray(mapped, np.float64)
@@ -225,7 +225,7 @@ def score_measures(
         )
         measures["rmse_mapped"] = _root_mean((mapped - targets) ** 2)
     if std is not None:
-        measures["outlier_ratio"] = _mean(np.abs(error) > 2 * std)
+        measures["outlier_ratio"] = weighted_mean(np.abs(error) > 2 * std)
     return measures
 
 
@@ -279,13 +279,14 @@ def _mean_of_defined(values: Float[np.ndarray, "k draw"]) -> Float[np.ndarray, "
     return _divide(np.where(is_defined, values, 0).sum(axis=0), is_defined.sum(axis=0))
 
 
-def _mean(values: Num[np.ndarray, " row"]) -> Measure:
+def weighted_mean(values: Num[np.ndarray, " row"]) -> Measure:
+    """Gives the measure of the mean of some values."""
     values = np.asarray(values, np.float64)
     return lambda weights: _divide(values @ weights, weights.sum(axis=0, dtype=np.float64))
 
 
 def _root_mean(squares: Float[np.ndarray, " row"]) -> Measure:
-    mean = _mean(squares)
+    mean = weighted_mean(squares)
     return lambda weights: np.sqrt(mean(weights))
 
 
@@ -305,7 +306,7 @@ def _confusion(predicted, labels, n_classes: int) -> Callable[[Weights], np.ndar
 
 def _log_loss(probabilities, labels) -> Measure:
     own = probabilities[np.arange(len(labels)), labels]
-    return _mean(-np.log(np.clip(own, _TINY, 1 - _TINY)))
+    return weighted_mean(-np.log(np.clip(own, _TINY, 1 - _TINY)))
 
 
 def _calibration_error(probabilities, labels) -> Measure:

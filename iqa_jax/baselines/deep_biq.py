@@ -15,7 +15,6 @@ from pathlib import Path
 
 import ml_collections
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 from sklearn.base import clone
 

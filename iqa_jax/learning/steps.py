@@ -1,6 +1,6 @@
 """The pure steps of training and prediction. They are compiled where devices are known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key, UInt8
 
 from iqa_jax.learning.augment import augment, mirror_positions, to_unit
+from iqa_jax.learning.degrade import Change, degrade
 from iqa_jax.learning.state import Path, TrainState, merge, partition
 from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
@@ -29,6 +30,7 @@ def train_step(
     key: Key[Array, ""],
     total_steps: int,
     tile_weight: float = 0.0,
+    distortions: Sequence[Change] = (),
     axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Makes one update from one batch of bags of tiles.
@@ -37,7 +39,8 @@ def train_step(
       state: before the update.
       batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
         `label`, `mask`. Masked examples weigh nothing. `weight` [batch] scales each example's
-        loss; without it all weigh 1.
+        loss; without it all weigh 1. With `distortion`, `strength` and `chance` the tiles are
+        degraded first, as `degrade` says.
       model, task, optimizer: of the run.
       is_trainable: which parameters the update may change.
       augmentation: keyword arguments of `augment`.
@@ -45,6 +48,7 @@ def train_step(
       total_steps: of the run, for DropBlock's ramp.
       tile_weight: weighs the loss of every tile alone, given its image's label, beside the loss
         of the image; the mean over the image's tiles counts.
+      distortions: that a batch may ask for.
       axis_name: the mapped axis when each device runs this on its share (pmap); None when the
         batch is global (jit).
 
@@ -59,7 +63,11 @@ def train_step(
     over_devices = partial(jax.lax.psum, axis_name=axis_name) if axis_name else lambda value: value
 
     if "tiles" in batch:
-        tiles = augment(batch["tiles"], augment_key, **augmentation, first_example=first_example)
+        tiles = batch["tiles"]
+        if "distortion" in batch:
+            how = (batch["distortion"], batch["strength"], batch["chance"])
+            tiles = degrade(tiles, *how, distortions)
+        tiles = augment(tiles, augment_key, **augmentation, first_example=first_example)
         position = mirror_positions(
             batch["tile_position"],
             batch["grid_shape"],
@@ -134,14 +142,15 @@ def predict_step(
     Returns:
       `fused` [batch, values]: probabilities per class, or one score; `tiles`
       [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
-      `embedding` [batch, dim], fused.
+      `embedding` [batch, dim]: what the run has learnt to embed images by, or the fused one.
     """
     answer = model.apply(variables, bags, method="answer")
+    dim = task.projection_dim
     return {
         "fused": task.predict(answer.logits),
         "tiles": task.predict(answer.tile_logits),
         "attention": answer.attention,
-        "embedding": answer.embedding,
+        "embedding": answer.logits[:, :dim] if dim else answer.embedding,
     }
 
 

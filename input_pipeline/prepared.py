@@ -1,0 +1,103 @@
+"""Reads data sets that `--mode=prepare` has written, file by file and without TensorFlow.
+
+Such a folder is an ordinary TFDS data set of ArrayRecord shards with two more files: `iqa_jax.json`
+says what it was made from, and `manifest.parquet` is the manifest's own table with the record that
+holds each row's file. So the table is read by the code that reads every manifest, and a record is
+one more kind of file: it is named like `FOLDER/train[17]` and holds the bytes of the original.
+"""
+
+import functools
+import io
+import json
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+
+# Goes up when what was written before can no longer be read as it was meant.
+FORMAT = 1
+MARK, TABLE = "iqa_jax.json", "manifest.parquet"
+# Columns that say which record of which TFDS split a row's file is.
+SPLIT_COLUMN, INDEX_COLUMN = "tfds_split", "tfds_index"
+
+_RECORD = re.compile(r"(?P<folder>.+)/(?P<split>[\w-]+)\[(?P<index>\d+)\]")
+
+
+class PreparedError(ValueError):
+    """Says why a folder is no prepared data set."""
+
+
+def find_table(folder: Path) -> Path:
+    """Finds the table of a prepared data set.
+
+    Raises:
+        PreparedError: the folder holds none, an unfinished one, or one of another version.
+    """
+    if not is_prepared(folder):
+        raise PreparedError(
+            f"this folder is no data set that --mode=prepare has written (it has no {MARK}); name "
+            "one, or a manifest file"
+        )
+    about = read_mark(folder)
+    if about.get("format") != FORMAT:
+        raise PreparedError(
+            f"this data set was prepared in format {about.get('format')}, and this version of "
+            f"iqa_jax reads format {FORMAT}; prepare it again"
+        )
+    if not (folder / TABLE).is_file():
+        raise PreparedError(
+            "this data set is not finished; run the same --mode=prepare command again, which goes "
+            "on where it stopped"
+        )
+    return folder / TABLE
+
+
+def is_prepared(folder: Path) -> bool:
+    """Says whether a folder is, or is to become, a prepared data set."""
+    return (folder / MARK).is_file()
+
+
+def read_mark(folder: Path) -> dict:
+    """Reads what a prepared data set was made from; empty if its file is damaged."""
+    try:
+        about = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def record_paths(folder: Path, table: pd.DataFrame) -> list[str]:
+    """Names the record of each row of a prepared data set's table."""
+    return [
+        f"{folder.as_posix()}/{split}[{index}]"
+        for split, index in zip(table[SPLIT_COLUMN], table[INDEX_COLUMN], strict=True)
+    ]
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Opens an image file on disk, or the record of a prepared data set that holds one.
+
+    Args:
+        path: of a file, or of a record as `record_paths` names it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    match = _RECORD.fullmatch(str(path))
+    if match is None or not is_prepared(Path(match["folder"])):
+        return open(path, "rb")
+    try:
+        record = _open_split(match["folder"], match["split"])[int(match["index"])]
+    except Exception as error:  # TFDS and ArrayRecord raise many types for missing files.
+        raise OSError(f"the record cannot be read: {error}") from error
+    return io.BytesIO(record["image"])
+
+
+@functools.lru_cache
+def _open_split(folder: str, split: str):
+    import tensorflow_datasets as tfds
+
+    # The original bytes: there is one decoder in this program.
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    return tfds.builder_from_directory(folder).as_data_source(split, decoders=decoders)
