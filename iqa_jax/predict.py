@@ -16,7 +16,7 @@ import pandas as pd
 
 from input_pipeline.ahead import map_ahead
 from input_pipeline.bags import Bag, whole_bags
-from input_pipeline.features import COMPUTED, FeatureTable
+from input_pipeline.features import COMPUTED, FeatureTable, feature_width
 from input_pipeline.images import ImageError, list_images
 from input_pipeline.listing import (
     Input,
@@ -145,7 +145,7 @@ class QualityScorer:
         """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
         size, threads, first = self.config.tiles.size, self.config.data.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
-        no_features = np.zeros((0, len(self._features.names)), np.float32)
+        no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
         inputs = iter(inputs)
         while block := list(itertools.islice(inputs, _INPUTS_PER_BLOCK)):
             source = TileSource(
