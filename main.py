@@ -8,7 +8,8 @@ python main.py --mode=protocol --config=configs/X.py --workdir=DIR
 python main.py --mode=clean    --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
 python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
-python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv
+python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv \
+    [--shard=0/8] [--deduplicate]
 python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
 """
 
@@ -30,7 +31,7 @@ _MODES = {
     "clean": ("clean", ["config", "workdir"], []),
     "compare_runs": ("compare_runs", ["workdir", "other"], []),
     "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
-    "predict": ("predict", ["workdir", "images"], ["output"]),
+    "predict": ("predict", ["workdir", "images"], ["output", "shard", "deduplicate"]),
     "explain": ("explain", ["workdir", "images", "output"], []),
 }
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
@@ -49,6 +50,8 @@ _OUTPUT = flags.DEFINE_string(
 _BEAM_OPTIONS = flags.DEFINE_string(
     "beam_options", "", "prepare: run on Apache Beam with these options, as --runner=DirectRunner."
 )
+_SHARD = flags.DEFINE_string("shard", "", "predict: i/n, the i-th (from 0) of n parts of the list.")
+_DEDUPLICATE = flags.DEFINE_bool("deduplicate", False, "predict: score equal files once.")
 
 
 def _check_flags() -> None:
@@ -104,6 +107,8 @@ def _run() -> int:
         return run(workdir, _SPLIT.value, _MANIFEST.value, command)
     if mode == "compare_runs":
         return run(workdir, Workdir(_OTHER.value), command)
+    if mode == "predict":
+        return run(workdir, _IMAGES.value, _OUTPUT.value, _SHARD.value, _DEDUPLICATE.value)
     return run(workdir, _IMAGES.value, _OUTPUT.value)
 
 

@@ -25,18 +25,28 @@ from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir
 
 
-def rank_tiles(answer, region: np.ndarray, size: int, kind: str) -> dict[str, float] | None:
-    """Gives the AUC of one image's tile scores and attention; None where nothing is to rank."""
+def judge_tiles(
+    origins: np.ndarray, region: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Says which tiles are degraded by half or more or untouched, and of these which is degraded.
+
+    Returns:
+      [tile] and [judged]; None where nothing is to rank.
+    """
     degraded = np.array(
-        [
-            region[top : top + size, left : left + size].mean()
-            for top, left in answer.layout.grid.origins
-        ]
+        [region[top : top + size, left : left + size].mean() for top, left in origins]
     )
     is_judged = (degraded >= 0.5) | (degraded == 0)
     truth = degraded[is_judged] >= 0.5
-    if truth.all() or not truth.any():
+    return None if truth.all() or not truth.any() else (is_judged, truth)
+
+
+def rank_tiles(answer, region: np.ndarray, size: int, kind: str) -> dict[str, float] | None:
+    """Gives the AUC of one image's tile scores and attention; None where nothing is to rank."""
+    judged = judge_tiles(answer.layout.grid.origins, region, size)
+    if judged is None:
         return None
+    is_judged, truth = judged
     badness = {"tile_score": -score_of(answer.tile_values, kind), "attention": answer.attention}
     return {name: roc_auc_score(truth, values[is_judged]) for name, values in badness.items()}
 

@@ -9,7 +9,9 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The table of images and what its label column means.
     config.data = data = ml_collections.ConfigDict()
-    data.manifest = ""  # CSV or Parquet with a `path` and a label column, or a prepared folder.
+    # CSV or Parquet with a `path` and a label column, or what --mode=prepare wrote; ranking: or a
+    # folder of images.
+    data.manifest = ""
     data.label_column = "label"
     data.label_kind = "binary"  # binary | ordered | unordered | numeric | ranking | pairs
     data.classes = ("bad", "good")  # Lowest quality first; binary: exactly two.
@@ -19,13 +21,13 @@ def get_config() -> ml_collections.ConfigDict:
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
     data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
-    data.features = ()  # Into the head: "n_tiles", "edge_sum", any numeric manifest column.
+    data.features = ()  # Into the head: "n_tiles", "edge_sum", "nss", numeric manifest columns.
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
     # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
     data.dropped_tiles = ""
-    data.max_pixels = 250_000_000  # A larger image is refused, not decoded.
+    data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
     data.threads = 4  # Threads that decode and cut.
 
@@ -70,6 +72,7 @@ def get_config() -> ml_collections.ConfigDict:
     augment.saturation_jitter = 0.2  # Saturation is multiplied by 1 ± this.
 
     config.model = model = ml_collections.ConfigDict()
+    model.encoder = "mobilenet_v2"  # mobilenet_v2 | shallow_cnn (random at first, all of it trains)
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.
@@ -101,9 +104,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.loss = loss = ml_collections.ConfigDict()
     # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
-    # the latter two where labels may be wrong; ordered ones also: coral | corn | emd. Numeric:
-    # huber | l1 | l2 | emd, the last on the distribution of ratings. Ranking, pairs: hinge |
-    # logistic (Bradley-Terry) | probit (Thurstone).
+    # the latter two where labels may be wrong; supcon | triplet, which learn embeddings that a
+    # probe then answers from; ordered ones also: coral | corn | emd. Numeric: huber | l1 | l2 |
+    # emd, the last on the distribution of ratings. Ranking, pairs: hinge | logistic
+    # (Bradley-Terry) | probit (Thurstone).
     loss.name = ""
     loss.label_smoothing = 0.1  # cross_entropy only.
     loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
@@ -112,6 +116,9 @@ def get_config() -> ml_collections.ConfigDict:
     loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
     loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
     loss.margin = 0.1  # Ranking, pairs: unit of score differences, a share of minimum to maximum.
+    loss.projection_dim = 64  # supcon, triplet: of the embeddings, which have length 1.
+    loss.temperature = 0.1  # supcon: the smaller, the more the nearest others count.
+    loss.triplet_margin = 0.2  # triplet: of squared distances between embeddings, up to 4.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
 
@@ -161,6 +168,13 @@ def get_config() -> ml_collections.ConfigDict:
     uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
     uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
 
+    # How unlike tiles of good images a tile is: a map, and a score per image.
+    config.anomaly = anomaly = ml_collections.ConfigDict()
+    anomaly.kind = "none"  # none | mahalanobis | knn | coreset; fitted on the split `train`.
+    anomaly.tiles = 10_000  # Tiles of good images that it is fitted on, at most.
+    anomaly.memory = 1000  # knn, coreset: of these, so many are remembered, at most.
+    anomaly.quantile = 1.0  # Of an image's tiles, for its score; 1: the worst tile.
+
     # What --mode=compare trains: each fusion on each split.
     config.compare = compare = ml_collections.ConfigDict()
     compare.fusions = (
@@ -176,6 +190,8 @@ def get_config() -> ml_collections.ConfigDict:
     protocol.splits = 10  # random, cross_dataset: draws, with seed + k; k_fold: folds.
     protocol.fractions = (0.6, 0.2, 0.2)  # train, val, test; test is drawn by kind random only.
     protocol.test_manifest = ""  # cross_dataset: another manifest, all of it tested on.
+    # Numeric only; beside the recipe, fitted on each split: ridge | svr | brisque_svr | deep_biq.
+    protocol.baselines = ()
 
     # What --mode=clean does: find training tiles whose label is hardly theirs, train without them.
     config.noise = noise = ml_collections.ConfigDict()

@@ -7,6 +7,7 @@ all tiles of the grid.
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grain
@@ -14,13 +15,24 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Int, Num, UInt8
 
-from input_pipeline.features import FeatureTable, edge_sums, fit_features, raw_features
+from input_pipeline.ahead import map_ahead
+from input_pipeline.features import (
+    MEASURED,
+    FeatureTable,
+    Measured,
+    feature_width,
+    fit_features,
+    measure_tiles,
+    raw_features,
+)
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Layout, TileSource
-from input_pipeline.tiles import edge_sum, within_band
+from input_pipeline.tiles import within_band
 from input_pipeline.views import PLAIN, View, tiles_of_views
 
 NO_LIMIT = np.iinfo(np.int64).max
+# Of pictures that are being decoded, or wait for their turn.
+_AHEAD_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +42,7 @@ class TileIndex:
     Attributes:
       image_id: [tile] row in the manifest.
       number: [tile] place in the image's grid.
-      edge_sum: [tile] Canny edge pixels.
+      measured: feature -> what it is for every tile; `edge_sum` always.
       layouts: image_id -> layout.
       dropped: [tile, 3] image_id, number and edge sum of the tiles outside the band.
       errors: image_id -> why none of its tiles is here.
@@ -38,13 +50,22 @@ class TileIndex:
 
     image_id: Int[np.ndarray, " tile"]
     number: Int[np.ndarray, " tile"]
-    edge_sum: Int[np.ndarray, " tile"]
+    measured: Measured
     layouts: Mapping[int, Layout]
     dropped: Int[np.ndarray, "dropped 3"]
     errors: Mapping[int, str]
 
     def __len__(self) -> int:
         return len(self.image_id)
+
+    @property
+    def edge_sum(self) -> Int[np.ndarray, " tile"]:
+        """Canny edge pixels of every tile."""
+        return self.measured["edge_sum"]
+
+    def measured_of(self, rows: np.ndarray) -> Measured:
+        """Gives what was measured on some of the tiles."""
+        return {name: values[rows] for name, values in self.measured.items()}
 
 
 def index_tiles(
@@ -53,7 +74,7 @@ def index_tiles(
     *,
     low: int,
     high: int = NO_LIMIT,
-    counts_edges: bool = True,
+    measures: Sequence[str] = ("edge_sum",),
     threads: int = 4,
     progress: Callable[[int], None] = lambda done: None,
 ) -> TileIndex:
@@ -63,7 +84,8 @@ def index_tiles(
       source: of the tiles.
       image_ids: pictures of the source.
       low, high: the band of edge pixels per tile, both ends kept.
-      counts_edges: False to read headers only and call all edge sums 0, where no one asks.
+      measures: features to measure. Without `edge_sum` all edge sums are called 0, and without
+        any, only headers are read.
       threads: images looked at at once.
       progress: called with the number of images done.
     """
@@ -71,27 +93,35 @@ def index_tiles(
     def measure(image_id):
         try:
             layout = source.layout(image_id)
-            if not counts_edges:
-                return layout, np.zeros(len(layout.grid.origins), np.int64)
-            return layout, edge_sums(source, layout, source.tiles(image_id, layout))
+            measured = {"edge_sum": np.zeros(len(layout.grid.origins), np.int64)}
+            if measures:
+                tiles, masks = source.tiles(image_id, layout), source.pixel_masks(layout)
+                measured |= measure_tiles(measures, tiles, masks)
+            return layout, measured
         except ImageError as error:
             return None, str(error)
 
-    layouts, errors, rows = {}, {}, []
+    layouts, errors, rows, parts = {}, {}, [], []
     with ThreadPoolExecutor(threads) as pool:
-        for done, (image_id, (layout, sums)) in enumerate(
+        for done, (image_id, (layout, found)) in enumerate(
             zip(image_ids, pool.map(measure, image_ids), strict=True), start=1
         ):
             if layout is None:
-                errors[image_id] = sums
+                errors[image_id] = found
             else:
                 layouts[image_id] = layout
+                sums = found["edge_sum"]
                 ids = np.full(len(sums), image_id)
                 rows.append(np.stack([ids, np.arange(len(sums)), sums], axis=1))
+                parts.append(found)
             progress(done)
     table = np.concatenate(rows) if rows else np.zeros((0, 3), np.int64)
     is_kept = within_band(table[:, 2], low, high)
-    return TileIndex(*table[is_kept].T, layouts, table[~is_kept], errors)
+    measured = {"edge_sum": table[is_kept, 2]}
+    for name in parts[0] if parts else ():
+        measured[name] = np.concatenate([part[name] for part in parts])[is_kept]
+    image_ids, numbers = table[is_kept, :2].T
+    return TileIndex(image_ids, numbers, measured, layouts, table[~is_kept], errors)
 
 
 def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -> TileIndex:
@@ -113,7 +143,7 @@ def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -
         index,
         image_id=index.image_id[is_kept],
         number=index.number[is_kept],
-        edge_sum=index.edge_sum[is_kept],
+        measured=index.measured_of(is_kept),
     )
 
 
@@ -121,15 +151,12 @@ def fit_index_features(
     names: Sequence[str], index: TileIndex, images: pd.DataFrame
 ) -> FeatureTable:
     """Fits the scaling of hand-crafted features on the tiles of an index."""
-    raw = [
-        raw_features(
-            names,
-            index.edge_sum[index.image_id == image_id],
-            len(index.layouts[image_id].grid.origins),
-            images.loc[image_id],
-        )
-        for image_id in np.unique(index.image_id)
-    ]
+    raw = []
+    for rows in rows_by_image(index):
+        image_id = index.image_id[rows[0]]
+        tile_count = len(index.layouts[image_id].grid.origins)
+        measured, row = index.measured_of(rows), images.loc[image_id]
+        raw.append(raw_features(names, measured, len(rows), tile_count, row))
     return fit_features(names, np.concatenate(raw))
 
 
@@ -187,8 +214,8 @@ def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarr
 
 
 # (image_id, rows of the index, random numbers) -> the values of these tiles by name, [tile, ...],
-# and their edge sums [tile].
-Reader = Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Any]]
+# and what was measured on them.
+Reader = Callable[[int, np.ndarray, np.random.Generator], tuple[dict[str, np.ndarray], Measured]]
 BagMaker = Callable[[int, np.random.Generator], dict[str, np.ndarray]]
 
 
@@ -223,11 +250,11 @@ def bag_maker(
             rows = np.sort(rng.choice(rows, tiles_per_bag, replace=False))
         image_id = int(index.image_id[rows[0]])
         layout = index.layouts[image_id]
-        values, edges = read(image_id, rows, rng)
+        values, measured = read(image_id, rows, rng)
         tile_count = len(layout.grid.origins)
         values |= {
             "tile_position": layout.grid.positions[index.number[rows]],
-            "features": features(np.asarray(edges), tile_count, images.loc[image_id]),
+            "features": features(measured, len(rows), tile_count, images.loc[image_id]),
         }
         return pad_bag(values, tiles_per_bag) | {
             "grid_shape": np.array(layout.grid.shape, np.int32),
@@ -245,7 +272,7 @@ def bag_batches(
     features: FeatureTable,
     read: Reader,
     *,
-    tiles_per_bag: int,
+    tiles_per_bag: int = 1,
     **order: Any,
 ) -> grain.DatasetIterator:
     """Makes the stream of training batches of bags.
@@ -270,29 +297,39 @@ def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
 
 
 def tile_reader(
-    source: TileSource, index: TileIndex, *, random_tiles: bool, low: int, high: int = NO_LIMIT
+    source: TileSource,
+    index: TileIndex,
+    features: FeatureTable,
+    *,
+    random_tiles: bool,
+    low: int,
+    high: int = NO_LIMIT,
 ) -> Reader:
     """Makes what reads tiles of the index, by the name `tiles`.
 
     Args:
       source: of the tiles.
       index: of the tiles that may be used.
+      features: hand-crafted features that are asked for.
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
     """
+    measures = [name for name in MEASURED if name == "edge_sum" or name in features.names]
 
     def cut_tile(image_id, row, rng):
         layout, number = index.layouts[image_id], int(index.number[row])
         if random_tiles:
             tile, is_inside = source.random_tile(image_id, layout, number, rng)
-            edges = edge_sum(tile, is_inside)
-            if within_band(np.array([edges]), low, high)[0]:
-                return tile, edges
-        return source.tiles(image_id, layout, np.array([number]))[0], index.edge_sum[row]
+            measured = measure_tiles(measures, tile[None], is_inside[None])
+            if within_band(measured["edge_sum"], low, high)[0]:
+                return tile, measured
+        return source.tiles(image_id, layout, np.array([number]))[0], index.measured_of([row])
 
     def read(image_id, rows, rng):
-        tiles, edges = zip(*(cut_tile(image_id, row, rng) for row in rows), strict=True)
-        return {"tiles": np.stack(tiles)}, edges
+        tiles, measured = zip(*(cut_tile(image_id, row, rng) for row in rows), strict=True)
+        return {"tiles": np.stack(tiles)}, {
+            name: np.concatenate([of_tile[name] for of_tile in measured]) for name in measures
+        }
 
     return read
 
@@ -315,13 +352,13 @@ def training_batches(
       index, images, features: as in `bag_maker`.
       **order: as in `bag_batches`.
     """
-    read = tile_reader(source, index, random_tiles=random_tiles, low=low, high=high)
+    read = tile_reader(source, index, features, random_tiles=random_tiles, low=low, high=high)
     return bag_batches(index, images, features, read, **order)
 
 
 @dataclasses.dataclass(frozen=True)
 class Bag:
-    """All tiles of one image, or why there are none.
+    """All tiles of one image, or the next of them, or why there are none.
 
     Attributes:
       image_id: place in the source.
@@ -331,6 +368,7 @@ class Bag:
       error: a sentence, or empty.
       embeddings: [tile, dim], where they are known and `tiles` is empty.
       view: which of the views of its image this is, counted from 0.
+      is_last: False if the next bag goes on with the tiles of this image.
     """
 
     image_id: int
@@ -340,6 +378,7 @@ class Bag:
     error: str = ""
     embeddings: Float32[np.ndarray, "tile dim"] | None = None
     view: int = 0
+    is_last: bool = True
 
 
 def whole_bags(
@@ -353,38 +392,70 @@ def whole_bags(
 ) -> Iterator[Bag]:
     """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
 
+    Images that the source reads by bands come as several bags, one per row of their grid.
+
     Args:
       source: of the tiles.
       image_ids: which pictures.
       features: hand-crafted features to compute.
       images: the manifest's images, if features are columns of it.
-      threads: images decoded ahead.
+      threads: images decoded at once, as far as memory allows.
       views: looks at every image, each a bag of its own, one after the other; a bad image is one
         bag all the same.
     """
     size = source.tiling.size
 
-    def make_bags(image_id):
-        image_id = int(image_id)
+    def lay_out(image_id):
         try:
-            looks = tiles_of_views(source, image_id, views)
+            layout = source.layout(image_id)
+            is_plain = all(view == PLAIN for view in views)
+            return image_id, layout, source.pieces(image_id, layout) if is_plain else [None]
+        except ImageError as error:
+            return image_id, error, [None]
+
+    def make_bags(piece):
+        image_id, layout, chosen, is_last = piece
+        try:
+            if isinstance(layout, ImageError):
+                raise layout
+            if chosen is None:
+                looks = tiles_of_views(source, image_id, layout, views)
+            else:
+                looks = [(source.tiles(image_id, layout, chosen), layout)]
         except ImageError as error:
             nothing = np.zeros((0, size, size, 3), np.uint8)
-            no_features = np.zeros((0, len(features.names)), np.float32)
-            return [Bag(image_id, nothing, no_features, None, str(error))]
+            no_features = np.zeros((0, feature_width(features.names)), np.float32)
+            return [Bag(image_id, nothing, no_features, None, str(error), is_last=is_last)]
         row = images.loc[image_id] if images is not None else {}
         bags = []
         for view, (tiles, layout) in enumerate(looks):
-            needs_edges = "edge_sum" in features.names
-            sums = edge_sums(source, layout, tiles) if needs_edges else np.zeros(len(tiles))
-            values = features(sums, len(tiles), row)
-            bags.append(Bag(image_id, tiles, values, layout, view=view))
+            measured = {}
+            if features.names:
+                masks = source.pixel_masks(layout, chosen)
+                measured = measure_tiles(features.names, tiles, masks)
+            values = features(measured, len(tiles), len(layout.grid.origins), row)
+            bags.append(Bag(image_id, tiles, values, layout, view=view, is_last=is_last))
         return bags
 
-    dataset = grain.MapDataset.source(np.asarray(image_ids)).map(make_bags)
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
-    for bags in dataset.to_iter_dataset(options):
+    def pieces():
+        for image_id, layout, parts in map_ahead(lay_out, map(int, image_ids), threads=threads):
+            for number, chosen in enumerate(parts, start=1):
+                yield image_id, layout, chosen, number == len(parts)
+
+    weigh = partial(_piece_bytes, views=len(views))
+    for bags in map_ahead(make_bags, pieces(), threads=threads, weigh=weigh, most=_AHEAD_BYTES):
         yield from bags
+
+
+def _piece_bytes(
+    piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int
+) -> int:
+    """Estimates the memory that a piece takes: three copies in the decoder, and its tiles."""
+    _, layout, chosen, _ = piece
+    if isinstance(layout, ImageError):
+        return 0
+    share = 1 if chosen is None else len(chosen) / len(layout.grid.origins)
+    return int(3 * layout.height * layout.width * share * (3 + views))
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:

@@ -19,7 +19,7 @@ import pandas as pd
 from jaxtyping import Float32
 
 from input_pipeline.bags import Bag, TileIndex, bag_batches
-from input_pipeline.features import FeatureTable
+from input_pipeline.features import FeatureTable, feature_width
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
 
@@ -83,7 +83,7 @@ def embedding_batches(
     def read_tiles(image_id, rows, rng):
         copies = read(image_id)
         chosen = copies[rng.integers(len(copies)), index.number[rows]]
-        return {"embeddings": np.asarray(chosen)}, index.edge_sum[rows]
+        return {"embeddings": np.asarray(chosen)}, {}
 
     return bag_batches(index, images, features, read_tiles, tiles_per_bag=tiles_per_bag, **order)
 
@@ -110,9 +110,9 @@ def embedded_bags(
             layout = source.layout(image_id)
             embeddings = np.asarray(read(image_id)[0])
         except ImageError as error:
-            no_features = np.zeros((0, len(features.names)), np.float32)
+            no_features = np.zeros((0, feature_width(features.names)), np.float32)
             yield Bag(image_id, nothing, no_features, None, str(error))
             continue
         count = len(embeddings)
-        values = features(np.zeros(count), count, images.loc[image_id])
+        values = features({}, count, count, images.loc[image_id])
         yield Bag(image_id, nothing, values, layout, embeddings=embeddings)

@@ -8,7 +8,7 @@ module's own argument, not a process-wide setting of Pillow's. Colour profiles a
 import glob
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,14 +72,14 @@ def decode(
         ImageError: if the bytes are no image, damaged, too large, or of a kind without a known
             display range (floating point, 32-bit or signed integers).
     """
-    image = _open(io.BytesIO(data), max_pixels=max_pixels, name=name)
+    image = open_header(io.BytesIO(data), max_pixels=max_pixels, name=name)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise ImageError(
             f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, which lets "
             "damaged files pass as grey areas; set it back to False."
         )
     try:
-        if _orientation(image) > 1:
+        if orientation_of(image) > 1:
             image = ImageOps.exif_transpose(image)
         return np.ascontiguousarray(_to_rgb(image))
     except Exception as error:  # Pillow raises a dozen types for damaged files.
@@ -126,56 +126,54 @@ def read_size(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) 
     """
     try:
         with open_file(path) as file:
-            image = _open(file, max_pixels=max_pixels, name=str(path))
+            image = open_header(file, max_pixels=max_pixels, name=str(path))
             width, height = image.size
             # Pillow has already turned the size of a TIFF.
             is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-            is_turned = _orientation(image) >= 5 and not is_tiff
+            is_turned = orientation_of(image) >= 5 and not is_tiff
     except OSError as error:
         raise _unreadable(path, error) from error
     return (width, height) if is_turned else (height, width)
 
 
-def list_images(source: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+def list_images(source: str | os.PathLike) -> Iterator[str]:
     """Lists the image files that a folder, pattern, file or text list stands for.
 
     Args:
         source: a folder (searched with its subfolders for the suffixes in `SUFFIXES`); a pattern
-            such as `photos/**/*.jpg`; one image file; a `.txt` file with one path per line,
-            relative to that file; or any of these in a Python list.
+            such as `photos/**/*.jpg`; one image file; or a `.txt` file with one path per line,
+            relative to that file.
 
-    Returns:
-        The files without repetition, sorted. A file named outright is listed even if it does not
-        exist, so that it becomes an error row and not a gap.
+    Yields:
+        Paths. Folder and pattern: the files, sorted. Text: a file per line. A file named outright
+        is listed even if it does not exist, so that it becomes an error row and not a gap.
 
     Raises:
-        ImageError: if a folder, pattern or list holds no image.
+        ImageError: a folder, pattern or list holds no image.
+        OSError: a folder cannot be read.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        return sorted({path for part in source for path in list_images(part)})
     path = Path(source)
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _is_image_name(file)]
+        found = _walk(str(path))
         hint = f"the folder holds no file ending in {', '.join(SUFFIXES)}"
     elif path.suffix.lower() == ".txt":
-        try:
-            lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ImageError(f"{path}: the list of images cannot be read ({error}).") from error
-        found = [path.parent / line.strip() for line in lines if line.strip()]
+        found = _read_lines(path)
         hint = "the list names no file; write one path per line"
     elif glob.has_magic(str(source)) and not path.exists():
-        found = [Path(file) for file in glob.glob(str(source), recursive=True)]
-        found = [file for file in found if file.is_file()]
+        names = filter(os.path.isfile, glob.iglob(str(source), recursive=True))
+        found = iter(sorted(set(names), key=lambda name: name.split(os.sep)))
         hint = "no file matches the pattern; quote it, and use ** for subfolders"
     else:
-        return [path]
-    if not found:
+        found, hint = iter([str(path)]), ""
+    is_empty = True
+    for name in found:
+        is_empty = False
+        yield name
+    if is_empty:
         raise ImageError(f"{source}: {hint}.")
-    return sorted(set(found))
 
 
-def _open(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
+def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     """Reads the header and refuses what must not or cannot be decoded."""
     start = file.read(16)
     file.seek(0)
@@ -211,7 +209,7 @@ def _open(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     return image
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
+def orientation_of(image: ImageFile.ImageFile) -> int:
     """Returns the EXIF orientation, 1 (upright) to 8; from 5 on, height and width are swapped."""
     # The base class's method, since the one of PNG decodes the pixels to look for EXIF after
     # them; so EXIF there counts neither for the size nor for the picture.
@@ -229,9 +227,29 @@ def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     return np.asarray(image.convert("RGB"))
 
 
-def _is_image_name(path: Path) -> bool:
-    is_hidden = path.name.startswith(".")
-    return path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file()
+def _walk(folder: str) -> Iterator[str]:
+    """Goes through a folder as if all its files were sorted by the parts of their paths."""
+    with os.scandir(folder) as entries:
+        entries = sorted(entries, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path)
+        elif (
+            entry.name.lower().endswith(SUFFIXES)
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        ):
+            yield entry.path
+
+
+def _read_lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line in file:
+                if line.strip():
+                    yield str(path.parent / line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"{path}: the list of images cannot be read ({error}).") from error
 
 
 def _unreadable(path: str | os.PathLike, error: OSError) -> ImageError:

@@ -361,7 +361,7 @@ def name_rows(rows: Iterable[int]) -> str:
 def _list_folder(path: Path) -> pd.DataFrame:
     """Makes the table that a folder of images stands for."""
     try:
-        found = [str(image.relative_to(path)) for image in list_images(path)]
+        found = [os.path.relpath(image, path) for image in list_images(path)]
     except ImageError as error:
         raise ManifestError(path, [str(error)]) from error
     return pd.DataFrame({"path": found}, index=range(1, len(found) + 1), dtype=str)

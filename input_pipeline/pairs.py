@@ -128,7 +128,7 @@ def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -
     )
     label = LabelSpec(kind="pairs")
     digest = digest_of(label, images, None, pairs)
-    return Manifest(path, label, images, None, (), digest, pairs)
+    return Manifest(path, label, images, None, (), digest, pairs=pairs)
 
 
 def _groups(

@@ -99,12 +99,12 @@ def grouped_batches(
       An iterator over batches whose `label` [batch, 2] int32 is the number of the group in the
       batch of all processes, and the grade.
     """
-    process, processes = order.get("process", 0), order.get("processes", 1)
 
     def join(made):
+        first = order.get("process", 0) * len(made)
         bags = [
-            bag | {"label": np.array([number * processes + process, bag["label"]], np.int32)}
-            for number, group in enumerate(made)
+            bag | {"label": np.array([number, bag["label"]], np.int32)}
+            for number, group in enumerate(made, start=first)
             for bag in group
         ]
         return {name: np.stack([bag[name] for bag in bags]) for name in bags[0]}

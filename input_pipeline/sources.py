@@ -14,7 +14,8 @@ from input_pipeline.distortions import distort
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
-from input_pipeline.tiles import Grid, Tiling, cut, grid, pixel_mask, random_origins
+from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask, random_origins
+from input_pipeline.windows import BandReader, open_bands
 
 
 class CutTiles(NamedTuple):
@@ -55,7 +56,8 @@ class Layout(NamedTuple):
     width: int
 
 
-Picture = str | Path | np.ndarray | CutTiles | Version
+# An ImageError says why there is no picture where there should be one.
+Picture = str | Path | np.ndarray | CutTiles | Version | ImageError
 
 
 class TileSource:
@@ -68,14 +70,23 @@ class TileSource:
       tiling: how to cut.
       max_pixels: larger images are refused.
       cache_bytes: decoded images kept, least recently used dropped first.
+      whole_pixels: larger images are read by bands of rows where their format allows it, and then
+        may have more than `max_pixels`; None to read all images whole.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], tiling: Tiling, *, max_pixels: int, cache_bytes: int = 0
+        self,
+        pictures: Sequence[Picture],
+        tiling: Tiling,
+        *,
+        max_pixels: int,
+        cache_bytes: int = 0,
+        whole_pixels: int | None = None,
     ):
         self.tiling = tiling
         self._pictures = pictures
         self._max_pixels = max_pixels
+        self._whole_pixels = whole_pixels
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cached = 0
@@ -105,9 +116,20 @@ class TileSource:
         elif isinstance(picture, Version):
             sides = read_size(picture.path, max_pixels=self._max_pixels)
             height, width = (min(side, picture.crop) for side in sides)
+        elif isinstance(picture, ImageError):
+            raise picture
+        elif bands := self._bands(index):
+            height, width = bands.height, bands.width
         else:
             height, width = read_size(picture, max_pixels=self._max_pixels)
         return Layout(grid(height, width, self.tiling), height, width)
+
+    def pieces(self, index: int, layout: Layout) -> list[Int[np.ndarray, " tile"] | None]:
+        """Says which tiles to cut at a time: those of a row of the grid, or None for all."""
+        if self._bands(index) is None:
+            return [None]
+        numbers = np.arange(len(layout.grid.origins))
+        return np.split(numbers, layout.grid.shape[0])
 
     def tiles(
         self, index: int, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
@@ -126,7 +148,11 @@ class TileSource:
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
             return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
-        return cut(self._pixels(index), layout.grid.origins[chosen], self.tiling.size)
+        origins, size = layout.grid.origins[chosen], self.tiling.size
+        if bands := self._bands(index):
+            top, bottom = needed_rows(layout.height, origins, size)
+            return cut(bands.read(top, bottom), origins - (top, 0), size)
+        return cut(self._pixels(index), origins, size)
 
     def random_tile(
         self, index: int, layout: Layout, number: int, rng: np.random.Generator
@@ -144,9 +170,15 @@ class TileSource:
             tile = cut(self._pixels(index), origins, self.tiling.size)[0]
         return tile, pixel_mask(layout.height, layout.width, origins, self.tiling.size)[0]
 
-    def pixel_masks(self, layout: Layout) -> np.ndarray:
-        """Tells the pixels of each tile that are in the image from padding."""
-        return pixel_mask(layout.height, layout.width, layout.grid.origins, self.tiling.size)
+    def pixel_masks(
+        self, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None
+    ) -> Bool[np.ndarray, "tile size size"]:
+        """Tells the pixels of each tile that are in the image from padding.
+
+        Args: as `tiles`.
+        """
+        origins = layout.grid.origins if chosen is None else layout.grid.origins[chosen]
+        return pixel_mask(layout.height, layout.width, origins, self.tiling.size)
 
     def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
         """Gives a whole picture, put together from its tiles where it is given so."""
@@ -178,7 +210,9 @@ class TileSource:
         for path in paths:
             try:
                 with open_file(path) as file:
-                    digest.update(file.read())
+                    # In pieces: a file may be larger than memory.
+                    while part := file.read(1 << 20):
+                        digest.update(part)
             except OSError as error:
                 raise ImageError(f"{path}: cannot be read: {error.strerror or error}.") from error
         if is_cut:
@@ -193,6 +227,12 @@ class TileSource:
                 f"tiles.size = {size}; set tiles.size to the size of the tile files."
             )
         return cut(tile, np.zeros((1, 2), np.int32), size)[0]
+
+    def _bands(self, index: int) -> BandReader | None:
+        picture = self._pictures[index]
+        if self._whole_pixels is None or not isinstance(picture, (str, Path)):
+            return None
+        return open_bands(picture, self._whole_pixels)
 
     def _pixels(self, index: int) -> np.ndarray:
         picture = self._pictures[index]

@@ -3,7 +3,8 @@
 import csv
 import difflib
 import io
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ from pyarrow import parquet
 from input_pipeline.prepared import PreparedError, find_table
 
 _PROBLEMS_SHOWN = 50
+_ROWS_AT_ONCE = 10_000
+_CSV_ADVICE = "save it as 'CSV UTF-8', or as Parquet with the ending .parquet"
 
 
 class ManifestError(ValueError):
@@ -55,17 +58,138 @@ def read_table(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_columns(path: Path) -> list[str]:
+    """Reads the names of the columns of a table.
+
+    Raises:
+        ManifestError: the file cannot be read.
+    """
+    return next(_stream(path, lambda columns: []))
+
+
+def stream_table(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Reads text cells, stripped, row by row: of a table that need not fit into memory.
+
+    Unlike `read_table` it stops at the first problem.
+
+    Args:
+        path: a `.parquet` file, or text in UTF-8 separated by comma, semicolon or tab.
+        needed: names of the columns to read.
+
+    Yields:
+        The row that a spreadsheet shows, and its cells by column.
+
+    Raises:
+        ManifestError: the file or its columns are not as described, or there are no rows.
+    """
+
+    def find(columns):
+        missing = [name for name in needed if name not in columns]
+        if missing:
+            found = ", ".join(columns)
+            raise ManifestError(
+                path,
+                [
+                    f"there is no column {name!r}; the columns are {found}{suggest(name, columns)}"
+                    for name in missing
+                ],
+            )
+        return [columns.index(name) for name in needed]
+
+    rows = itertools.islice(_stream(path, find), 1, None)
+    is_empty = True
+    for row, cells in rows:
+        is_empty = False
+        yield row, dict(zip(needed, cells, strict=True))
+    if is_empty:
+        raise ManifestError(path, ["the table has no rows below its header"])
+
+
+def _stream(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
+    """Gives the names of the columns, then each row with those of its cells that `find` chose."""
+    stream = _stream_parquet if path.suffix.lower() == ".parquet" else _stream_csv
+    try:
+        yield from stream(path, find)
+    except FileNotFoundError as error:
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise ManifestError(path, [f"no such file{suggest(path.name, near)}"]) from error
+    except OSError as error:
+        raise ManifestError(path, [f"cannot be read: {error.strerror or error}"]) from error
+
+
+def _stream_csv(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
+    row = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            delimiter = find_delimiter(file.readline())
+            file.seek(0)
+            records = csv.reader(file, delimiter=delimiter, strict=True)
+            columns = [cell.strip() for cell in next(records, [])]
+            _check_header(path, columns)
+            yield columns
+            chosen = find(columns)
+            for row, record in enumerate(records, start=2):
+                cells = [cell.strip() for cell in record]
+                # Spreadsheets leave rows of empty cells behind.
+                if not any(cells):
+                    continue
+                if len(cells) != len(columns):
+                    raise ManifestError(path, [_count_problem(row, cells, columns, delimiter)])
+                yield row, [cells[column] for column in chosen]
+    except UnicodeDecodeError as error:
+        problem = f"after row {row}: this is not UTF-8 text; {_CSV_ADVICE}"
+        raise ManifestError(path, [problem]) from error
+    except csv.Error as error:
+        raise ManifestError(path, [f"after row {row}: the quotes do not match: {error}"]) from error
+
+
+def _stream_parquet(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            columns = [name.strip() for name in names]
+            _check_header(path, columns)
+            yield columns
+            chosen = [names[column] for column in find(columns)]
+            row = 2
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=chosen):
+                texts = [batch[name].cast(pa.string()).to_pylist() for name in chosen]
+                for cells in zip(*texts, strict=True):
+                    yield row, ["" if cell is None else cell.strip() for cell in cells]
+                    row += 1
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ManifestError(path, [f"this is not a Parquet file of text: {error}"]) from error
+
+
+def find_delimiter(header_line: str) -> str:
+    """Says which of comma, semicolon and tab parts the cells of a header."""
+    return max(",;\t", key=header_line.count)
+
+
+def _check_header(path: Path, columns: Sequence[str]) -> None:
+    if not any(columns):
+        raise ManifestError(path, ["the file is empty"])
+    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    if twice:
+        raise ManifestError(path, [f"column {name!r} appears twice" for name in twice])
+
+
+def _count_problem(row: int, cells: Sequence, header: Sequence, delimiter: str) -> str:
+    return (
+        f"row {row}: has {count_of(len(cells), 'cell')} where the header has {len(header)}; a "
+        f"path or text that contains {delimiter!r} needs quotes around it"
+    )
+
+
 def _parse_csv(path: Path, data: bytes) -> pd.DataFrame:
-    advice = "save it as 'CSV UTF-8', or as Parquet with the ending .parquet"
     if b"\0" in data:
-        raise ManifestError(path, [f"this is not a text file; {advice}"])
+        raise ManifestError(path, [f"this is not a text file; {_CSV_ADVICE}"])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
-        raise ManifestError(path, [f"row {row}: this is not UTF-8 text; {advice}"]) from error
-    header_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header_line.count)
+        raise ManifestError(path, [f"row {row}: this is not UTF-8 text; {_CSV_ADVICE}"]) from error
+    delimiter = find_delimiter(text.partition("\n")[0])
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
@@ -77,8 +201,7 @@ def _parse_csv(path: Path, data: bytes) -> pd.DataFrame:
     twice = sorted({name for name in header if name and header.count(name) > 1})
     problems = [f"column {name!r} appears twice" for name in twice]
     problems += [
-        f"row {row}: has {count_of(len(record), 'cell')} where the header has {len(header)}; a "
-        f"path or text that contains {delimiter!r} needs quotes around it"
+        _count_problem(row, record, header, delimiter)
         for row, record in enumerate(body, start=2)
         if len(record) != len(header) and any(record)
     ]

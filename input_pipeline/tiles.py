@@ -111,6 +111,24 @@ def cut(
     return tiles
 
 
+def needed_rows(height: int, origins: Int[np.ndarray, "tile 2"], size: int) -> tuple[int, int]:
+    """Gives the rows of an image that some tiles are made of, mirrored ones included.
+
+    A band of these rows can stand for the image in `cut`, once the band's first row is taken off
+    the origins.
+
+    Args:
+        height: of the image, in pixels.
+        origins: top and left of each tile, inside the image.
+        size: side of a tile in pixels.
+
+    Returns:
+        The first row, and the one after the last.
+    """
+    rows = _mirror(np.arange(origins[:, 0].min(), origins[:, 0].max() + size), height)
+    return int(rows.min()), int(rows.max()) + 1
+
+
 def pixel_mask(
     height: int, width: int, origins: Int[np.ndarray, "tile 2"], size: int
 ) -> Bool[np.ndarray, "tile {size} {size}"]:

@@ -99,20 +99,20 @@ def mirror_cut_tiles(
 
 
 def tiles_of_views(
-    source: TileSource, image_id: int, views: Sequence[View]
+    source: TileSource, image_id: int, layout: Layout, views: Sequence[View]
 ) -> list[tuple[UInt8[np.ndarray, "tile size size 3"], Layout]]:
     """Decodes an image once and cuts every view of it.
 
     Args:
       source: of the tiles.
       image_id: which picture.
+      layout: the picture's.
       views: looks at it.
 
     Raises:
       ImageError: it cannot be read, or is given as tiles already cut, which cannot be moved or
         resized.
     """
-    layout = source.layout(image_id)
     if all(view == PLAIN for view in views):
         return [(source.tiles(image_id, layout), layout)] * len(views)
     if source.is_cut(image_id):

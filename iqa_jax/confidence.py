@@ -11,8 +11,6 @@ makes it exact for images exchangeable with those of that split.
 
 import dataclasses
 import json
-import os
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -228,37 +226,18 @@ def write_confidence(
         "ood_limit": confidence.ood_limit,
     }
     arrays = dataclasses.asdict(confidence.domain) if confidence.domain else {}
-    path = workdir.folder / _FILE
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            # Half the size, and far more precise than the distances need.
-            arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
-            np.savez(file, about=json.dumps(about), **arrays)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    workdir.write_arrays(_FILE, about, arrays)
 
 
 def read_confidence(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> Confidence | None:
     """Reads what was fitted; None if it is not there, or for another step or other settings."""
-    try:
-        with np.load(workdir.folder / _FILE) as file:
-            about = json.loads(str(file["about"]))
-            if (about["step"], about["settings"]) != (step, _settings(config)):
-                return None
-            names = [field.name for field in dataclasses.fields(Domain)]
-            domain = None
-            if names[0] in file:
-                domain = Domain(**{name: file[name].astype(np.float64) for name in names})
-    except FileNotFoundError:
+    found = workdir.read_arrays(_FILE, {"step": step, "settings": _settings(config)})
+    if found is None:
         return None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        say(f"{workdir.folder / _FILE} is damaged and left out; --mode=evaluate fits it again")
-        return None
+    about, arrays = found
+    domain = Domain(**arrays) if arrays else None
     return Confidence(about["quantile"], domain, about["ood_limit"])
 
 

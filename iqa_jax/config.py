@@ -10,17 +10,20 @@ import jax
 import ml_collections
 
 from input_pipeline.distortions import DISTORTIONS
+from input_pipeline.features import MEASURED
 from input_pipeline.manifest import PAIR_KINDS
 from input_pipeline.rankings import GROUP_SIZE
 from input_pipeline.views import FLIPS
+from iqa_jax.analysis.anomaly import DETECTORS
 from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS
-from iqa_jax.learning.tasks import REGRESSIONS, TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
 from iqa_jax.setup import (
+    ENCODERS,
     distortions_from_config,
     label_from_config,
     tiling_from_config,
@@ -46,6 +49,7 @@ LOWER_IS_BETTER = (
     "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
 )  # fmt: skip
 LOGISTIC_PARAMETERS = (4, 5)
+_KNN = "knn_"
 
 
 class ConfigError(ValueError):
@@ -63,7 +67,9 @@ def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
 
 def headline_metric(config: ml_collections.ConfigDict) -> str:
     """Names the figure that a run is judged by."""
-    return config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    metric = config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    # Neighbours choose the checkpoint of embeddings, but do not answer.
+    return metric.removeprefix(_KNN)
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
@@ -90,10 +96,13 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         problems.append("data.manifest is empty; give --config.data.manifest=FILE.csv")
     kind = config.data.label_kind
     if choose("data.label_kind", kind, TASKS):
-        choose("early_stopping.metric", config.early_stopping.metric, ("", *METRICS[kind]))
+        loss = config.loss.name or default_loss(kind)
+        metrics = ["", *METRICS[kind]]
+        if loss in CLASS_CONTRASTS:
+            metrics += [_KNN + name for name in METRICS[kind] if name not in LOWER_IS_BETTER]
+        choose("early_stopping.metric", config.early_stopping.metric, metrics)
         fusions = fusions_for(kind, config.model.fusion)
         choose("evaluation.fusion", config.evaluation.fusion, fusions)
-        loss = config.loss.name or default_loss(kind)
         if choose("loss.name", loss, TASKS[kind]):
             problems += _loss_problems(config, loss)
         if kind in SCORE_KINDS and config.balanced_sampling:
@@ -101,6 +110,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         if kind in PAIR_KINDS:
             problems += _pair_problems(config)
     choose("model.fusion", config.model.fusion, FUSIONS)
+    if choose("model.encoder", config.model.encoder, ENCODERS):
+        problems += _encoder_problems(config)
     choose("fusion.positions", config.fusion.positions, POSITIONS)
     choose("fusion.readout", config.fusion.readout, READOUTS)
     choose("model.pooling", config.model.pooling, POOLINGS)
@@ -121,6 +132,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)
     choose("uncertainty.ood", config.uncertainty.ood, ("none", *DISTANCES))
+    if choose("anomaly.kind", config.anomaly.kind, ("none", *DETECTORS)):
+        if config.anomaly.kind != "none" and kind not in ("binary", "ordered"):
+            problems.append("anomaly.kind is fitted on good images, which need a best class: "
+                            "binary or ordered labels")  # fmt: skip
     if choose("tta.flips", config.tta.flips, FLIPS):
         problems += _confidence_problems(config)
     infinite = float("inf")
@@ -157,6 +172,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("loss.gce_q", 1e-4, 1, "more than 0 and at most 1"),
         ("loss.plcc_weight", 0, infinite, "0 or more"),
         ("loss.tile_weight", 0, infinite, "0 or more"),
+        ("loss.projection_dim", 2, infinite, "2 or more"),
+        ("loss.temperature", 1e-3, infinite, "0.001 or more"),
+        ("loss.triplet_margin", 1e-6, 4, "more than 0 and at most 4"),
         ("loss.bins", 2, 1000, "from 2 to 1000"),
         ("loss.margin", 1e-6, 1, "more than 0 and at most 1"),
         ("ranking.crop", 32, infinite, "32 or more"),
@@ -179,6 +197,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("uncertainty.coverage", 0.01, 0.999, "from 0.01 to 0.999"),
         ("uncertainty.ood_quantile", 0.01, 0.999, "from 0.01 to 0.999"),
         ("uncertainty.ood_images", 2, infinite, "2 or more"),
+        ("anomaly.tiles", 2, infinite, "2 or more"),
+        ("anomaly.memory", 1, infinite, "1 or more"),
+        ("anomaly.quantile", 0, 1, "from 0 to 1"),
     ):
         value = config
         for part in key.split("."):
@@ -209,8 +230,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if config.bags.cached and config.bags.tiles_per_pass:
         problems.append("bags.cached encodes nothing in training; set bags.tiles_per_pass=0")
-    if config.bags.cached and "edge_sum" in config.data.features:
-        problems.append('bags.cached never sees pixels; take "edge_sum" out of data.features')
+    for name in MEASURED:
+        if config.bags.cached and name in config.data.features:
+            problems.append(f'bags.cached never sees pixels; take "{name}" out of data.features')
     for build in (label_from_config, tiling_from_config):
         try:
             build(config)
@@ -240,6 +262,26 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         raise ConfigError(problems)
 
 
+def _encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists the keys that the encoder has no use for."""
+    model, problems = config.model, []
+    if model.encoder == "mobilenet_v2":
+        return problems
+    if model.weights == "imagenet":
+        problems.append(
+            f'model.weights is "imagenet", which no {model.encoder} has learnt; give "none", or '
+            "the workdir of a run"
+        )
+    if model.trainable_layers >= 0:
+        problems.append(
+            "model.trainable_layers counts the convolutions of mobilenet_v2; all of "
+            f"{model.encoder} trains: set it to -1"
+        )
+    if model.drop_block_size:
+        problems.append(f"model.drop_block_size: {model.encoder} has no DropBlock; set it to 0")
+    return problems
+
+
 def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
     """Lists the keys that the named loss of the label kind has no use for, or lacks."""
     data, loss = config.data, config.loss
@@ -256,6 +298,13 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         )
     if len(data.count_columns) == 1:
         problems.append("data.count_columns names one column; give one per score")
+    if name in CLASS_CONTRASTS and loss.tile_weight:
+        problems.append(f"loss.tile_weight is {loss.tile_weight}; {name} compares images only")
+    if name in CLASS_CONTRASTS and config.batch_size < 2 * len(data.classes):
+        problems.append(
+            f"batch_size is {config.batch_size}; {name} compares the examples of a batch, which "
+            f"should hold two of each class: give {2 * len(data.classes)} or more"
+        )
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")
     return problems

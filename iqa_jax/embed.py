@@ -1,12 +1,10 @@
 """Embeds images once with a frozen encoder and keeps the result on disk."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 from jaxtyping import Float32
@@ -18,6 +16,7 @@ from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
+from iqa_jax.variables import hash_tree
 
 
 class CachedEmbeddings:
@@ -60,7 +59,7 @@ def cache_embeddings(
     cache = EmbeddingCache(
         Path(os.path.expanduser(config.bags.cache_folder)),
         {
-            "encoder": _hash_tree({kind: variables[kind]["encoder"] for kind in variables}),
+            "encoder": hash_tree({kind: variables[kind]["encoder"] for kind in variables}),
             "pooling": config.model.pooling,
             "dtype": config.model.dtype,
             "tiling": [tiling.size, tiling.stride, tiling.edge],
@@ -98,11 +97,3 @@ def cache_embeddings(
                 parts, done = [], done + 1
                 progress.update(done)
     return CachedEmbeddings(cache, content, errors)
-
-
-def _hash_tree(tree) -> str:
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        digest.update(jax.tree_util.keystr(path).encode())
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()

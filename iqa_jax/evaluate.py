@@ -12,17 +12,21 @@ from typing import Any
 import ml_collections
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 
-from input_pipeline.bags import whole_bags
+from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.embeddings import embedded_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
-from input_pipeline.views import PLAIN
+from input_pipeline.views import PLAIN, View
 from iqa_jax import setup
+from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.analysis.pair_metrics import pair_accuracy
+from iqa_jax.analysis.probe import Probe
+from iqa_jax.anomaly import anomaly_figures, read_detector
 from iqa_jax.confidence import (
     Confidence,
     confidence_metrics,
@@ -30,12 +34,13 @@ from iqa_jax.confidence import (
     read_confidence,
     write_confidence,
 )
-from iqa_jax.config import LOWER_IS_BETTER, headline_metric
+from iqa_jax.config import LOWER_IS_BETTER, METRICS, headline_metric
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
 from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
+from iqa_jax.probe import read_probe
 from iqa_jax.processes import gather_shares, share
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered, scorer_from_config
@@ -88,6 +93,7 @@ class Evaluator:
       is_thorough: answer with the config's views and dropout passes too, which the loop does
         without: they take their time and may change after training.
       is_shared: all processes of the run call together, and each scores its part.
+      detector: of anomalous tiles, if any.
     """
 
     def __init__(
@@ -99,6 +105,7 @@ class Evaluator:
         embeddings: CachedEmbeddings | None = None,
         is_thorough: bool = False,
         is_shared: bool = False,
+        detector: Detector | None = None,
     ):
         if config.data.label_kind == "ranking":
             manifest, source = setup.versions_from_config(config, manifest)
@@ -106,19 +113,27 @@ class Evaluator:
         self._config, self.manifest = config, manifest
         self.source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
-        self._scorer = scorer_from_config(config, config.uncertainty.passes if is_thorough else 0)
+        passes = config.uncertainty.passes if is_thorough else 0
+        self._scorer = scorer_from_config(config, passes, detector)
 
     def answers(
         self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
     ) -> Iterator[Answered]:
         """Answers images in the given order; `is_plain` leaves the views out."""
+        views = (PLAIN,) if is_plain else self._views
+        return self._scorer.score(variables, self._bags(image_ids, views))
+
+    def embed(
+        self, variables: Any, image_ids: Sequence[int]
+    ) -> Iterator[tuple[Bag, Float32[np.ndarray, "tile dim"]]]:
+        """Gives the bags of images in the given order, and the embeddings of their tiles."""
+        return self._scorer.embed(variables, self._bags(image_ids, (PLAIN,)))
+
+    def _bags(self, image_ids: Sequence[int], views: Sequence[View]) -> Iterator[Bag]:
         which = (self.source, image_ids, self._features, self.manifest.images)
         if self._embeddings is not None:
-            bags = embedded_bags(self._embeddings, *which)
-        else:
-            views = (PLAIN,) if is_plain else self._views
-            bags = whole_bags(*which, threads=self._config.data.threads, views=views)
-        return self._scorer.score(variables, bags)
+            return embedded_bags(self._embeddings, *which)
+        return whole_bags(*which, threads=self._config.data.threads, views=views)
 
     def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
         """Scores the images of a split, or so many of them, and computes their metrics."""
@@ -193,6 +208,33 @@ def compute_metrics(
     return class_metrics(values, labels, kind == "ordered")
 
 
+def probe_figures(
+    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | None
+) -> dict[str, float | None]:
+    """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
+
+    Args:
+      config: of the run.
+      evaluation: of a split that the probe was not fitted on.
+      probe: None for a run whose network answers by itself, which has no such figures.
+    """
+    if probe is None or not evaluation.is_answered.any():
+        return {}
+    kind = config.data.label_kind
+    embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
+    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    answers = {
+        "linear_probe": evaluation.values(config.model.fusion),
+        "knn": probe.nearest_labels(np.array(embeddings)),
+    }
+    return {
+        f"{name}_{figure}": value
+        for name, values in answers.items()
+        for figure, value in compute_metrics(kind, values, labels).items()
+        if figure in METRICS[kind]
+    }
+
+
 def evaluate(workdir: Workdir, split: str, manifest_path: str, command: str) -> int:
     """Evaluates a run: `--mode=evaluate`; arguments as in `evaluate_run`; gives exit status 0."""
     evaluate_run(workdir, split=split, manifest_path=manifest_path, command=command)
@@ -222,7 +264,10 @@ def evaluate_run(
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     features = workdir.features()
-    evaluator = Evaluator(config, manifest, source, features, embeddings, is_thorough=True)
+    detector = read_detector(workdir, config, step)
+    evaluator = Evaluator(
+        config, manifest, source, features, embeddings, is_thorough=True, detector=detector
+    )
     manifest, source = evaluator.manifest, evaluator.source
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
@@ -234,7 +279,7 @@ def evaluate_run(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, seen=seen,
     )  # fmt: skip
-    explainer = Explainer(config)
+    explainer = Explainer(config, detector)
     for name in splits:
         if found := localise(config, explainer, variables, manifest, source, features, name):
             metrics[name]["localisation"] = found
@@ -330,6 +375,7 @@ def evaluate_splits(
         say("lower, upper, ood and abstain stay empty: they are fitted where the run's split "
             f"{trusted_on} (uncertainty.split) is evaluated")  # fmt: skip
     confidence = confidence or Confidence()
+    probe = read_probe(workdir, config, step)
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
         evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
@@ -349,6 +395,10 @@ def evaluate_splits(
                 score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
             ),
         }
+        if "train" not in fitted_on:
+            labels = evaluation.images["label"].to_numpy()
+            metrics[name] |= probe_figures(config, evaluation, probe)
+            metrics[name] |= anomaly_figures(config, evaluation.answers, labels)
         if overlap:
             metrics[name]["seen_in_training"] = overlap
             say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "

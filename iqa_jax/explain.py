@@ -17,16 +17,17 @@ from input_pipeline.sources import Picture, TileSource
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS, label_of, written_score
 from iqa_jax.analysis.maps import Maps
+from iqa_jax.anomaly import image_anomaly, read_detector
 from iqa_jax.explainer import Explainer
-from iqa_jax.predict import SOME_FAILED, check_array, open_pictures
+from iqa_jax.predict import SOME_FAILED, check_array, open_listing
 from iqa_jax.progress import meter, say
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
 COLUMNS = {
-    "path": str, "figure": str, "maps": str, "score": float, "label": str, "tiles": int,
-    "error": str,
+    "path": str, "figure": str, "maps": str, "score": float, "label": str, "anomaly": float,
+    "tiles": int, "error": str,
 }  # fmt: skip
 _NAME_LENGTH = 60
 
@@ -40,6 +41,7 @@ class Explanation:
         an error.
       maps: over the image; None with an error.
       explains: what the Grad-CAM shows: `what speaks for "bad"`.
+      anomaly: how unlike good images it is; None with an error or without detector.
       image: RGB; None with an error.
       error: why there is no answer, or empty.
     """
@@ -49,6 +51,7 @@ class Explanation:
     tiles: int
     maps: Maps | None
     explains: str
+    anomaly: float | None
     image: UInt8[np.ndarray, "height width 3"] | None
     error: str = ""
 
@@ -65,7 +68,7 @@ class ImageExplainer:
         self._variables, step = restore_variables(workdir, self.config)
         self._features = workdir.features()
         self._thresholds = workdir.thresholds(step)
-        self._explainer = Explainer(self.config)
+        self._explainer = Explainer(self.config, read_detector(workdir, self.config, step))
 
     def explain(self, picture: Picture, of: str = "") -> Explanation:
         """Explains one picture.
@@ -112,7 +115,7 @@ class ImageExplainer:
                 except ImageError as error:  # It was there a moment ago.
                     answer = dataclasses.replace(answer, error=str(error))
             if answer.error:
-                yield Explanation(None, None, 0, None, explained.explains, None, answer.error)
+                yield Explanation(None, None, 0, None, explained.explains, None, None, answer.error)
                 continue
             values, kind = answer.values[config.evaluation.fusion], config.data.label_kind
             yield Explanation(
@@ -131,6 +134,7 @@ class ImageExplainer:
                 tiles=len(answer.tile_values),
                 maps=explained.maps,
                 explains=explained.explains,
+                anomaly=image_anomaly(config, answer),
                 image=image,
             )
 
@@ -155,7 +159,8 @@ def load_explainer(workdir: str | Path) -> ImageExplainer:
 def explain(workdir: Workdir, images: str, output: str) -> int:
     """Writes a figure and the maps of every image into a folder, and `index.csv` of them.
 
-    `NUMBER_name.png` has the photograph, tile scores, attention and Grad-CAM side by side;
+    `NUMBER_name.png` has the photograph, tile scores, attention and Grad-CAM side by side, and the
+    anomaly where the run has a detector;
     `NUMBER_name.npz` the maps [rows, columns] float32, `step` (pixels per cell), `height`,
     `width` and `score`. `index.csv` has a row per image, those with an error included, and
     appears when all are done.
@@ -177,7 +182,10 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
             f"--output={output}: --mode=explain writes a folder of figures; give --output=FOLDER."
         )
     explainer = load_explainer(workdir.folder)
-    names, pictures, table = open_pictures(explainer.config, images)
+    with open_listing(explainer.config, images) as listing:
+        inputs = list(listing.read())
+    names, pictures = [one.name for one in inputs], [one.picture for one in inputs]
+    table = pd.DataFrame([one.features for one in inputs]) if inputs[0].features else None
     folder.mkdir(parents=True, exist_ok=True)
     part, errors = folder / "index.csv.part", 0
     open_writer = TABLE_WRITERS[".csv"](part, COLUMNS)
@@ -189,7 +197,7 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
                 errors += 1
             else:
                 stem = f"{place:05}_{_safe_name(name)}"
-                row |= {"score": explanation.score, "label": explanation.label}
+                row |= {name: getattr(explanation, name) for name in ("score", "label", "anomaly")}
                 row |= _write_files(folder, stem, name, explanation, explainer.config)
             write([row])
             progress.update(place + 1)
@@ -228,7 +236,7 @@ def _write_files(
     )
     np.savez_compressed(
         folder / files["maps"],
-        **maps._asdict(),
+        **{name: values for name, values in maps._asdict().items() if values is not None},
         height=image.shape[0],
         width=image.shape[1],
         score=explanation.score,

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from input_pipeline.bags import Bag, pad_bag
 from iqa_jax import setup
+from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
@@ -46,11 +47,12 @@ class Explainer:
 
     Args:
       config: of the run.
+      detector: of anomalous tiles, if any.
     """
 
-    def __init__(self, config: ml_collections.ConfigDict):
+    def __init__(self, config: ml_collections.ConfigDict, detector: Detector | None = None):
         self._config = config
-        self._scorer = scorer_from_config(config)
+        self._scorer = scorer_from_config(config, detector=detector)
         model, task = setup.model_from_config(config), setup.task_from_config(config)
         self._encode = jax.jit(
             lambda variables, tiles: model.apply(
@@ -185,4 +187,5 @@ class Explainer:
             self._config.tiles.size,
             layout.height,
             layout.width,
+            anomaly=answer.anomaly,
         )

@@ -132,8 +132,10 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
     trained = f"its last {model.trainable_layers} convolutions were trained"
     if model.trainable_layers <= 0:
         trained = "all of it was trained" if model.trainable_layers else "it was kept as it was"
-    width = model.width_multiplier
-    yield "Encoder", f"MobileNetV2 of width {width:g}, begun with {weights}; {trained}"
+    encoder = model.encoder
+    if encoder == "mobilenet_v2":
+        encoder = f"MobileNetV2 of width {model.width_multiplier:g}"
+    yield "Encoder", f"{encoder}, begun with {weights}; {trained}"
     fusion = f"{heading(config.evaluation.fusion)}; trained with {heading(model.fusion).lower()}"
     if model.weights not in known and model.weights_of == "all":
         fusion += f", which with the head was begun with that of the run {model.weights}"

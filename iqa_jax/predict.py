@@ -1,30 +1,53 @@
 """Scores images that have no label: `--mode=predict`, and `load_scorer` from Python."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+import itertools
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.bags import whole_bags
+from input_pipeline.ahead import map_ahead
+from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.features import COMPUTED, FeatureTable
-from input_pipeline.images import list_images
-from input_pipeline.manifest import Manifest
-from input_pipeline.sources import Picture, TileSource, pictures_of
+from input_pipeline.images import ImageError, list_images
+from input_pipeline.listing import (
+    Input,
+    Listing,
+    inputs_of,
+    is_of_tiles,
+    read_inputs,
+    shard_bounds,
+)
+from input_pipeline.sources import Picture, TileSource
+from input_pipeline.table_files import read_columns
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
+from iqa_jax.config import config_to_json
+from iqa_jax.duplicates import SeenContents
+from iqa_jax.parts import Parts
 from iqa_jax.predictions import answer_row
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
 from iqa_jax.tables import TABLE_WRITERS
-from iqa_jax.variables import restore_variables
+from iqa_jax.variables import hash_tree, restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
 TABLES = (".csv", ".parquet")
-_ROWS_PER_WRITE = 1000
+# Inputs looked at together; images of several blocks still share a call of the encoder.
+_INPUTS_PER_BLOCK = 256
+# Larger images are read by bands where their format allows it.
+_WHOLE_PIXELS = 32_000_000
+# What a bag says whose content has been seen, and stands for the name of a file in its error.
+_KNOWN, _FILE = "scored before", "\0"
 SOME_FAILED = 3
 
 
@@ -84,39 +107,117 @@ class QualityScorer:
             if isinstance(picture, np.ndarray):
                 check_array(picture, place)
         names = ["" if isinstance(picture, np.ndarray) else str(picture) for picture in pictures]
-        return pd.DataFrame(self.rows(names, pictures), columns=list(self.columns))
+        inputs = map(Input, names, pictures)
+        return pd.DataFrame(self.rows(inputs), columns=list(self.columns))
 
     def rows(
-        self,
-        names: Sequence[str],
-        pictures: Sequence[Picture],
-        images: pd.DataFrame | None = None,
+        self, inputs: Iterable[Input], seen: SeenContents | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Scores pictures one after the other; `images` has the features that come with them.
+        """Scores pictures one after the other, in memory that does not grow with their number.
+
+        Args:
+          inputs: of any number.
+          seen: with it, equal files (and features) are scored once; a row then also says its
+            `content`.
 
         Raises:
           WorkdirError: the run needs features that are not there.
         """
-        if self.table_features and images is None:
-            raise WorkdirError(
-                f"this run also needs {', '.join(self.table_features)} for every image: give a "
-                "CSV with the columns path and these."
+        pending: dict[int, _Pending] = {}
+        for answer in self._scorer.score(self._variables, self._bags(inputs, pending, seen)):
+            one, content, is_new = pending.pop(answer.image_id)
+            if is_new:
+                row = answer_row(self.config, answer, self._thresholds, self._confidence)
+                row |= {"path": one.name, "label": row["predicted"]}
+                row = {name: row.get(name) for name in self.columns}
+                if seen is not None and content:
+                    row["content"] = content
+                    # Where an error names the file, its copies name theirs.
+                    seen.finish(row | {"error": row["error"].replace(str(one.picture), _FILE)})
+            else:
+                row = seen.row_of(content) | {"path": one.name}
+                row["error"] = row["error"].replace(_FILE, str(one.picture))
+            yield row
+
+    def _bags(
+        self, inputs: Iterable[Input], pending: dict[int, "_Pending"], seen: SeenContents | None
+    ) -> Iterator[Bag]:
+        """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
+        size, threads, first = self.config.tiles.size, self.config.data.threads, 0
+        nothing = np.zeros((0, size, size, 3), np.uint8)
+        no_features = np.zeros((0, len(self._features.names)), np.float32)
+        inputs = iter(inputs)
+        while block := list(itertools.islice(inputs, _INPUTS_PER_BLOCK)):
+            source = TileSource(
+                [one.picture for one in block],
+                setup.tiling_from_config(self.config),
+                max_pixels=self.config.data.max_pixels,
+                whole_pixels=_WHOLE_PIXELS,
             )
-        source = TileSource(
-            pictures, setup.tiling_from_config(self.config), max_pixels=self.config.data.max_pixels
-        )
-        bags = whole_bags(
-            source,
-            range(len(source)),
-            self._features,
-            images,
-            threads=self.config.data.threads,
-            views=self._views,
-        )
-        for answer in self._scorer.score(self._variables, bags):
-            row = answer_row(self.config, answer, self._thresholds, self._confidence)
-            row |= {"path": names[answer.image_id], "label": row["predicted"]}
-            yield {name: row.get(name) for name in self.columns}
+            contents, is_new = [""] * len(block), [True] * len(block)
+            if seen is not None:
+                hash_one = partial(_content, source, block)
+                contents = list(map_ahead(hash_one, range(len(block)), threads=threads))
+                is_new = [not content or seen.begin(content) for content in contents]
+            for place, one in enumerate(block):
+                pending[first + place] = _Pending(one, contents[place], is_new[place])
+            bags = whole_bags(
+                source,
+                np.flatnonzero(is_new),
+                self._features,
+                self._table_of(block),
+                threads=threads,
+                views=self._views,
+            )
+            place = 0
+            for bag in bags:
+                for skipped in range(place, bag.image_id):
+                    yield Bag(first + skipped, nothing, no_features, None, _KNOWN)
+                place = bag.image_id + 1
+                yield dataclasses.replace(bag, image_id=first + bag.image_id)
+            for skipped in range(place, len(block)):
+                yield Bag(first + skipped, nothing, no_features, None, _KNOWN)
+            first += len(block)
+
+    def _table_of(self, block: Sequence[Input]) -> pd.DataFrame | None:
+        """Lays out the features that came with inputs."""
+        needed = self.table_features
+        if any(name not in one.features for one in block for name in needed):
+            raise WorkdirError(
+                f"this run also needs {', '.join(needed)} for every image: give a CSV with the "
+                "columns path and these."
+            )
+        return pd.DataFrame([one.features for one in block], columns=needed) if needed else None
+
+    def fingerprint(self) -> dict[str, str]:
+        """Tells apart what the answers depend on, besides the pictures."""
+        config = self.config.copy_and_resolve_references()
+        config.data.threads = config.evaluation.chunk_tiles = 0  # These change no answer.
+        fitted = [
+            dataclasses.asdict(self._features),
+            self._thresholds,
+            dataclasses.asdict(self._confidence),
+        ]
+        return {
+            "the checkpoint": hash_tree(self._variables),
+            "the settings of the run": hash_tree([config_to_json(config), *fitted]),
+        }
+
+
+class _Pending(NamedTuple):
+    """An input on its way: its content, if that is asked for, and whether it is scored itself."""
+
+    input: Input
+    content: str
+    is_new: bool
+
+
+def _content(source: TileSource, block: Sequence[Input], place: int) -> str:
+    """Hashes what an answer depends on; empty where the picture cannot be read."""
+    try:
+        return source.content(place) + json.dumps(block[place].features, sort_keys=True)
+    except ImageError:
+        return ""
 
 
 def load_scorer(workdir: str | Path) -> QualityScorer:
@@ -136,14 +237,23 @@ def load_scorer(workdir: str | Path) -> QualityScorer:
     return QualityScorer(Workdir(workdir))
 
 
-def predict(workdir: Workdir, images: str, output: str) -> int:
+def predict(
+    workdir: Workdir, images: str, output: str, shard: str = "", deduplicate: bool = False
+) -> int:
     """Scores the images of a folder, pattern, list or table into a file.
+
+    One row per input, in their order. A start that was stopped, even by a kill, goes on where it
+    was when the same command is started again.
 
     Args:
       workdir: of the run.
       images: a folder, a pattern such as `photos/**/*.jpg`, an image, a `.txt` with a path per
         line, or a CSV or Parquet table with a column `path`.
-      output: `.csv`, `.jsonl` or `.parquet`; appears when it is complete.
+      output: `.csv`, `.jsonl` or `.parquet`; appears when it is complete. Until then its rows are
+        in the folder `<output>.parts`.
+      shard: `i/n`: score only the i-th (from 0) of n equal parts of the inputs, into
+        `<name>-0000i-of-0000n<ending>`.
+      deduplicate: score equal files once; every input has its row all the same.
 
     Returns:
       The exit status: 0, or `SOME_FAILED` if an image has an error instead of a score.
@@ -151,6 +261,7 @@ def predict(workdir: Workdir, images: str, output: str) -> int:
     Raises:
       WorkdirError, CheckpointError, ManifestError, ImageError: with a sentence.
     """
+    number, count = _parse_shard(shard)
     target = Path(output)
     if target.suffix not in TABLE_WRITERS:
         raise WorkdirError(
@@ -158,45 +269,65 @@ def predict(workdir: Workdir, images: str, output: str) -> int:
         )
     if not target.parent.is_dir():
         raise WorkdirError(f"--output={output}: there is no folder {target.parent}.")
+    if shard:
+        target = target.with_stem(f"{target.stem}-{number:05}-of-{count:05}")
     scorer = load_scorer(workdir.folder)
-    names, pictures, table = open_pictures(scorer.config, images)
-    part = target.with_name(target.name + ".part")
-    errors = 0
-    open_writer = TABLE_WRITERS[target.suffix](part, scorer.columns)
-    with meter("scored", len(pictures)) as progress, open_writer as write:
-        rows: list[dict[str, Any]] = []
-        for done, row in enumerate(scorer.rows(names, pictures, table), start=1):
-            rows.append(row)
-            errors += bool(row["error"])
-            if len(rows) == _ROWS_PER_WRITE or done == len(pictures):
-                write(rows)
-                rows = []
-            progress.update(done)
-    part.replace(target)
-    say(f"{len(pictures)} images scored, {errors} with an error instead; see {target}")
+    with open_listing(scorer.config, images, target.parent) as listing, Parts(target) as parts:
+        start, stop = shard_bounds(len(listing), number, count)
+        parts.open(
+            {
+                "the list of images": listing.digest,
+                "--shard": f"{number}/{count}",
+                "--deduplicate": str(deduplicate),
+                **scorer.fingerprint(),
+            }
+        )
+        done, tiles, began = parts.done, 0, time.monotonic()
+        if done:
+            say(f"going on after {done} finished rows in {parts.folder}")
+        seen = SeenContents(parts.read()) if deduplicate else None
+        rows = scorer.rows(listing.read(start + done, stop), seen)
+        with meter("scored", stop - start) as progress:
+            for scored, row in enumerate(rows, start=1):
+                parts.add(row)
+                tiles += row["tiles"]
+                seconds = time.monotonic() - began
+                rate = f"{scored / seconds:.1f} images/s, {tiles / seconds:.0f} tiles/s"
+                progress.update(done + scored, rate)
+        errors = parts.finish(scorer.columns)
+    say(f"{stop - start} images scored, {errors} with an error instead; see {target}")
     return SOME_FAILED if errors else 0
 
 
-def open_pictures(
-    config: ml_collections.ConfigDict, images: str
-) -> tuple[list[str], Sequence[Picture], pd.DataFrame | None]:
+def open_listing(
+    config: ml_collections.ConfigDict, images: str, folder: Path | None = None
+) -> Listing:
     """Finds what `--images` stands for.
 
     Args:
       config: of the run.
       images: as in `predict`.
-
-    Returns:
-      Names, pictures, and the table they come from, if it is one.
+      folder: as in `Listing`.
 
     Raises:
       ManifestError, ImageError: there is nothing, or the table is wrong.
     """
-    if Path(images).suffix.lower() in TABLES:
-        manifest: Manifest = setup.manifest_from_config(config, images, labelled=False)
-        return list(manifest.images["name"]), pictures_of(manifest), manifest.images
-    paths = list_images(images)
-    return [str(path) for path in paths], paths, None
+    path = Path(images)
+    if path.suffix.lower() not in TABLES:
+        inputs = (Input(name, name) for name in list_images(images))
+    elif is_of_tiles(read_columns(path)):
+        inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
+    else:
+        inputs = read_inputs(path, [name for name in config.data.features if name not in COMPUTED])
+    return Listing(inputs, folder)
+
+
+def _parse_shard(shard: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", shard or "0/1")
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if number >= count:
+        raise WorkdirError(f"--shard={shard}: give i/n with 0 <= i < n, such as 0/8 to 7/8.")
+    return number, count
 
 
 def check_array(picture: np.ndarray, place: int) -> None:

@@ -2,6 +2,7 @@
 
 split_<k>/run/, split_<k>/rows.csv    as `study` says
 test_rows.csv                         what is tested, where it is another manifest
+split_<k>/<baseline>/                 as `protocol_baselines` says
 protocol.json  protocol.csv
 """
 
@@ -16,11 +17,13 @@ import ml_collections
 from input_pipeline.manifest import PAIR_KINDS, Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
+from iqa_jax.baselines import BASELINES
 from iqa_jax.config import ConfigError, check_config
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.evaluate import Evaluation, Evaluator, evaluate_splits
 from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.progress import say
+from iqa_jax.protocol_baselines import run_baselines
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
 from iqa_jax.protocol_splits import draw_splits, refuse_leaks
 from iqa_jax.study import Stopped, list_rows, run_study, split_folder
@@ -97,9 +100,16 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
         answers = run_study(
             configs, home, tested or _test_own, tested.manifest.digest if tested else ""
         )
+        baselines = run_baselines(
+            config.protocol.baselines,
+            [members[MEMBER] for members in configs],
+            home,
+            (tested.manifest, tested.source) if tested else None,
+        )
     except Stopped as stopped:
         return 128 + stopped.number
-    write_figures(config, home, [split[MEMBER] for split in answers], splits, command)
+    runs = [split[MEMBER] for split in answers]
+    write_figures(config, home, runs, splits, command, baselines)
     return 0
 
 
@@ -123,6 +133,16 @@ def _check(config: ml_collections.ConfigDict) -> None:
     if config.data.label_kind in PAIR_KINDS:
         problems.append(
             f"a protocol tests labels of images, which {config.data.label_kind} has not"
+        )
+    unknown = [name for name in protocol.baselines if name not in BASELINES]
+    if unknown:
+        problems.append(
+            f'protocol.baselines has "{unknown[0]}"; the choices are {", ".join(BASELINES)}'
+        )
+    if protocol.baselines and config.data.label_kind != "numeric":
+        problems.append(
+            "protocol.baselines predict opinion scores; leave it empty for data.label_kind "
+            f'"{config.data.label_kind}"'
         )
     if config.data.split_rows:
         problems.append("data.split_rows gives one split; a protocol draws its own")

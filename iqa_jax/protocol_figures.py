@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS, draw_split_means, percentile_interval
 from iqa_jax.analysis.late_fusion import three_class
 from iqa_jax.analysis.weighted_metrics import Measure, decision_measures, measures_for
+from iqa_jax.config import LOWER_IS_BETTER
 from iqa_jax.fitted import read_score_maps
 from iqa_jax.progress import meter, say
 from iqa_jax.study import split_folder
@@ -62,8 +63,19 @@ def write_figures(
     runs: Sequence[Mapping[str, Any]],
     splits: Sequence[np.ndarray],
     command: str,
+    baselines: Sequence[Mapping[str, Mapping[str, Any]]] = (),
 ) -> None:
-    """Writes and prints what the answers of all splits come to."""
+    """Writes and prints what the answers of all splits come to.
+
+    Args:
+      config: of the recipe.
+      folder: of the protocol.
+      runs: the recipe's answers, split by split.
+      splits: where each image is.
+      command: how it was started.
+      baselines: for each split, baseline -> its answers; their rows say how they differ from the
+        recipe's headline fusion.
+    """
     kind = config.protocol.kind
     measures = [
         _measures(config, run, Workdir(split_folder(folder, number) / MEMBER))
@@ -83,6 +95,8 @@ def write_figures(
             draws = draw_split_means([[measure] for measure in found], groups, **KINDS[kind])
             rows.append(_row(key, figures, percentile_interval(draws[0])))
             progress.update(done)
+    for name in baselines[0] if baselines else ():
+        rows += _baseline_rows(config, folder, name, runs, [split[name] for split in baselines])
     record = {
         "kind": kind,
         "splits": [
@@ -102,12 +116,96 @@ def write_figures(
     }
     Workdir(folder).write_text("protocol.json", json.dumps(record, indent=2))
     with (folder / "protocol.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [name for name in rows[0] if name != "per_split"],
-                                extrasaction="ignore")  # fmt: skip
+        columns = dict.fromkeys(name for row in rows for name in row if name != "per_split")
+        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
     say(_format(rows, record))
     say(f"protocol.csv, protocol.json and the row lists are in {folder}")
+
+
+def _baseline_rows(
+    config: ml_collections.ConfigDict,
+    folder: Path,
+    name: str,
+    runs: Sequence[Mapping[str, Any]],
+    answers: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Gives a baseline's figures and their paired difference to the recipe's, on the same rows.
+
+    Args:
+      config, folder: of the protocol.
+      name: of the baseline.
+      runs, answers: of the recipe and of the baseline, split by split.
+    """
+    kind, headline = config.data.label_kind, config.evaluation.fusion
+    ours, theirs, groups = [], [], []
+    for number, (run, answer) in enumerate(zip(runs, answers, strict=True)):
+        # What only one of them could read is left out of both.
+        common = set(run["names"]).intersection(answer["names"])
+        run, answer = _restrict(run, common), _restrict(answer, common)
+        workdir = Workdir(split_folder(folder, number) / MEMBER)
+        ours.append(_measures(config, run, workdir))
+        known = {"mapped": np.array(answer["mapped"])}
+        if answer["stds"] is not None:
+            known["std"] = np.array(answer["stds"])
+        values, labels = np.array(answer["values"][name]), np.array(answer["labels"])
+        theirs.append(measures_for(kind, values, labels, **known))
+        groups.append(np.array(answer["groups"]))
+    rows, draws = [], KINDS[config.protocol.kind]
+    for figure in theirs[0]:
+        pairs = [
+            [their[figure], our[headline, figure]]
+            for their, our in zip(theirs, ours, strict=True)
+            if (headline, figure) in our
+        ]
+        if len(pairs) < len(ours):
+            continue
+        found = np.array(
+            [
+                [float(measure(np.ones((len(part), 1)))[0]) for measure in pair]
+                for pair, part in zip(pairs, groups, strict=True)
+            ]
+        )
+        # Alone, so that a split that leaves the recipe's figure undefined counts here.
+        alone = draw_split_means([[their] for their, _ in pairs], groups, **draws)
+        row = _row((name, figure), found[:, 0].tolist(), percentile_interval(alone[0]))
+        sign = -1 if figure in LOWER_IS_BETTER else 1
+        differences = sign * (found[:, 0] - found[:, 1])
+        differences = differences[np.isfinite(differences)]
+        both = draw_split_means(pairs, groups, **draws)
+        interval = percentile_interval(sign * (both[0] - both[1]))
+        low, high = interval or (None, None)
+        row |= {
+            "difference": float(differences.mean()) if len(differences) else None,
+            "difference_low": low,
+            "difference_high": high,
+            "verdict": _verdict(interval),
+        }
+        rows.append(row)
+    return rows
+
+
+def _restrict(answers: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Keeps the answers to the named images."""
+    is_kept = [name in names for name in answers["names"]]
+
+    def keep(values):
+        return values and [value for value, kept in zip(values, is_kept, strict=True) if kept]
+
+    per_image = [key for key in ("names", "labels", "groups", "stds", "mapped") if key in answers]
+    return {
+        **{key: keep(answers[key]) for key in per_image},
+        "values": {fusion: keep(values) for fusion, values in answers["values"].items()},
+    }
+
+
+def _verdict(interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return "no interval"
+    if interval[0] <= 0 <= interval[1]:
+        return "not separated from the recipe"
+    return f"{'better' if interval[0] > 0 else 'worse'} than the recipe"
 
 
 def _row(
@@ -158,6 +256,18 @@ def _format(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> str
             + " ".join(f"{text(row[name]):>7}" for name in columns)
             + (f"  [{low}, {high}]" if row["low"] is not None else "  undefined")
             + (f"  in {row['defined_splits']} splits" if row["defined_splits"] < count else "")
+        )
+    paired = [row for row in rows if row.get("difference") is not None]
+    if paired:
+        lines.append(
+            "baseline less recipe, on the same rows; above 0 where the baseline is better:"
+        )
+    for row in paired:
+        low, high = row["difference_low"], row["difference_high"]
+        interval = "undefined" if low is None else f"{low:+.4f}, {high:+.4f}"
+        lines.append(
+            f"{row['fusion']:34} {row['figure']:18} {row['difference']:+.4f}  [{interval}]  "
+            f"{row['verdict']}"
         )
     lines.append(f"Interval: {record['interval']}")
     if record["test_groups"] < FEW_GROUPS:

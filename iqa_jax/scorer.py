@@ -6,26 +6,36 @@ and an image may have any number of tiles; their embeddings are then fused bag b
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
 
 from input_pipeline.bags import Bag
 from input_pipeline.sources import Layout
 from iqa_jax import setup
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.config import fusions_for
-from iqa_jax.learning.sharding import batch_sharding, make_mesh, replicated_sharding
+from iqa_jax.learning.sharding import (
+    batch_sharding,
+    make_mesh,
+    passes_sharding,
+    replicated_sharding,
+)
 from iqa_jax.learning.steps import encode_step, predict_step, sample_step
 from iqa_jax.learning.tasks import Task
+from iqa_jax.models.fold import fold_batch_norm
 from iqa_jax.models.quality_model import QualityModel
 
 _BAGS_PER_CALL = 16
 _TILES_PER_CALL = 4096
+# A CPU encodes so many tiles at a time: what a layer gives stays in the cache for the next one.
+_TILES_PER_CPU_PASS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Answered:
       samples: [pass, values] of the headline fusion with dropout on; None without passes.
       views: [view, values] of the headline fusion; None with an error. With several views, `values`
         and `samples` are their means and the rest is of the first, the image as it is.
+      anomaly: [tile], how unlike good tiles each is; None without detector.
     """
 
     image_id: int
@@ -54,6 +65,7 @@ class Answered:
     embedding: np.ndarray | None = None
     samples: np.ndarray | None = None
     views: np.ndarray | None = None
+    anomaly: np.ndarray | None = None
 
 
 class Scorer:
@@ -67,6 +79,7 @@ class Scorer:
       chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
       passes: with dropout on, besides the one without.
       seed: of those passes.
+      detector: tells from embeddings [tile, dim] how unlike good tiles each is.
     """
 
     def __init__(
@@ -80,16 +93,22 @@ class Scorer:
         chunk_tiles: int,
         passes: int = 0,
         seed: int = 0,
+        detector: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         mesh = make_mesh(jax.local_devices())
         devices = self._devices = mesh.size
         self._replicated, self._sharded = replicated_sharding(mesh), batch_sharding(mesh)
-        self._chunk = -(-chunk_tiles // devices) * devices
+        self._over_passes = passes_sharding(mesh)
+        is_cpu = jax.default_backend() == "cpu"
+        per_device = min(_TILES_PER_CPU_PASS, chunk_tiles) if is_cpu else chunk_tiles // devices
+        self._per_pass = max(per_device, 1) * devices
+        self._chunk = -(-chunk_tiles // self._per_pass) * self._per_pass
         self._bags = -(-_BAGS_PER_CALL // devices) * devices
-        self._encode = jax.jit(partial(encode_step, model=model))
+        self._encode = jax.jit(partial(_encode_passes, model=model))
         self._predict = jax.jit(partial(predict_step, model=model, task=task))
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
         self._fusion, self._headline = fusion, headline or fusion
+        self._detector = detector
         self._sample = None
         if passes:
             keys = jax.random.split(jax.random.key(seed), passes)
@@ -114,7 +133,7 @@ class Scorer:
 
     def _answer(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[int, Answered]]:
         """Answers bags in their order, each with the number of its view."""
-        variables = jax.device_put(variables, self._replicated)
+        variables = self._place(variables)
         group: list[tuple[Bag, np.ndarray]] = []
         for embedded in self.embed(variables, bags):
             # One huge image must not pad all bags of a group to its length.
@@ -133,17 +152,21 @@ class Scorer:
         """Encodes the tiles of all bags as one stream, cut into chunks.
 
         Yields:
-          Each bag without its tiles, and their embeddings [tile, dim]; in the bags' order.
+          Each bag without its tiles, and their embeddings [tile, dim]; in the bags' order. Bags
+          that share an image come as one.
         """
-        variables = jax.device_put(variables, self._replicated)
+        variables = self._place(variables)
         waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
+        pieces: list[tuple[Bag, np.ndarray]] = []  # Of one image; encoded.
         chunk, filled = None, 0
 
         def encode():
             nonlocal filled
-            chunk[filled:] = 0
-            embeddings = np.asarray(self._encode(variables, jax.device_put(chunk, self._sharded)))
-            embeddings, filled = embeddings[:filled], 0
+            passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
+            passes = jax.device_put(passes, self._over_passes)
+            count = -(-filled // self._per_pass)
+            embeddings = np.asarray(self._encode(variables, passes, count))
+            embeddings, filled = embeddings.reshape(self._chunk, -1)[:filled], 0
             for bag, parts in waiting:
                 missing = len(bag.tiles) - sum(map(len, parts))
                 parts.append(embeddings[:missing])
@@ -155,7 +178,12 @@ class Scorer:
                 # The pixels are done with: a group of bags must not hold them.
                 bare = dataclasses.replace(bag, tiles=bag.tiles[:0].copy())
                 parts = [bag.embeddings] if bag.embeddings is not None else parts
-                yield bare, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+                embeddings = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+                pieces.append((bare, embeddings))
+                if bag.is_last:
+                    joined = _join(pieces)
+                    pieces.clear()
+                    yield joined
 
         for bag in bags:
             waiting.append((bag, []))
@@ -172,6 +200,9 @@ class Scorer:
         if filled:
             encode()
         yield from complete()
+
+    def _place(self, variables: Any) -> Any:
+        return jax.device_put(fold_batch_norm(variables), self._replicated)
 
     def _fuse(
         self, variables: Any, group: list[tuple[Bag, np.ndarray]]
@@ -227,11 +258,39 @@ class Scorer:
                     bag.layout,
                     embedding=answers["embedding"][row],
                     samples=drawn,
+                    anomaly=self._detector(embeddings) if self._detector else None,
                 ),
             )
 
     def _fuse_late(self, name: str, tile_values: np.ndarray) -> np.ndarray:
         return LATE_FUSIONS[name](tile_values, np.ones(tile_values.shape[:-1], bool), self._prior)
+
+
+def _encode_passes(
+    variables: Any,
+    passes: UInt8[Array, "pass n height width 3"],
+    count: Int[Array, ""],
+    *,
+    model: QualityModel,
+) -> Float[Array, "pass n dim"]:
+    """Gives the embeddings of the tiles of the first so many passes, some at a time."""
+    encode = partial(encode_step, variables, model=model)
+    one = jax.eval_shape(encode, passes[0])
+    embeddings = jnp.zeros((len(passes), *one.shape), one.dtype)
+    # A loop and not a `scan`: what a chunk is not filled with costs no time.
+    return jax.lax.fori_loop(
+        0, count, lambda index, done: done.at[index].set(encode(passes[index])), embeddings
+    )
+
+
+def _join(pieces: list[tuple[Bag, np.ndarray]]) -> tuple[Bag, np.ndarray]:
+    """Makes one bag of those of one image; one that has an error stands for all."""
+    bad = next((piece for piece in pieces if piece[0].error), None)
+    if bad or len(pieces) == 1:
+        return bad or pieces[0]
+    bags, embeddings = zip(*pieces, strict=True)
+    features = np.concatenate([bag.features for bag in bags])
+    return dataclasses.replace(bags[-1], features=features), np.concatenate(embeddings)
 
 
 def _merge(views: list[Answered], headline: str) -> Answered:
@@ -251,8 +310,12 @@ def _merge(views: list[Answered], headline: str) -> Answered:
     )
 
 
-def scorer_from_config(config: ml_collections.ConfigDict, passes: int = 0) -> Scorer:
-    """Makes the scorer of a run; `passes` as in `Scorer`."""
+def scorer_from_config(
+    config: ml_collections.ConfigDict,
+    passes: int = 0,
+    detector: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Scorer:
+    """Makes the scorer of a run; `passes` and `detector` as in `Scorer`."""
     return Scorer(
         setup.model_from_config(config),
         setup.task_from_config(config),
@@ -262,4 +325,5 @@ def scorer_from_config(config: ml_collections.ConfigDict, passes: int = 0) -> Sc
         chunk_tiles=config.evaluation.chunk_tiles,
         passes=passes,
         seed=config.seed,
+        detector=detector,
     )

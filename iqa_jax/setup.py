@@ -1,7 +1,7 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from input_pipeline.manifest import (
     read_split_rows,
     with_splits,
 )
-from input_pipeline.features import COMPUTED
+from input_pipeline.features import COMPUTED, feature_width
 from input_pipeline.pairs import read_pairs
 from input_pipeline.rankings import device_kinds, make_versions
 from input_pipeline.sources import Picture, TileSource, pictures_of
@@ -36,11 +36,13 @@ from iqa_jax.learning.state import TrainState, create_state
 from iqa_jax.learning.tasks import TASKS, Task, default_loss
 from iqa_jax.models.embedding_norm import EmbeddingNorm
 from iqa_jax.models.fusions import FUSIONS
-from iqa_jax.models.heads import CoralHead, TwoLayerHead
+from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.mobilenet_v2 import MobileNetV2, is_trainable
 from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.models.shallow_cnn import ShallowCNN
 
 Config = ml_collections.ConfigDict
+ENCODERS = {"mobilenet_v2": MobileNetV2, "shallow_cnn": ShallowCNN}
 
 
 def label_from_config(config: Config) -> LabelSpec:
@@ -179,6 +181,9 @@ def task_from_config(config: Config) -> Task:
         bins=len(data.count_columns) or loss.bins,
         plcc_weight=loss.plcc_weight,
         margin=loss.margin,
+        temperature=loss.temperature,
+        triplet_margin=loss.triplet_margin,
+        projection_dim=loss.projection_dim,
     )
 
 
@@ -188,30 +193,41 @@ def _trainable_layers(config: Config) -> int | None:
 
 
 def _fusion_from_config(config: Config) -> nn.Module:
-    """Makes the fusion from those keys that it has."""
-    fusion = FUSIONS[config.model.fusion]
     keys = {**config.fusion, "dtype": jnp.dtype(config.model.dtype)}
-    fields = {field.name for field in dataclasses.fields(fusion)}
-    return fusion(**{name: value for name, value in keys.items() if name in fields})
+    return _make(FUSIONS[config.model.fusion], keys)
+
+
+def _encoder_from_config(config: Config, axis_name: str | None) -> nn.Module:
+    model = config.model
+    is_dropping = model.drop_block_size > 0
+    keys = {
+        "width_multiplier": model.width_multiplier,
+        "dtype": jnp.dtype(model.dtype),
+        "trainable_layers": _trainable_layers(config),
+        "drop_block_rate": 1 - model.drop_block_keep if is_dropping else 0.0,
+        "drop_block_size": max(model.drop_block_size, 1),
+        "axis_name": axis_name,
+        "pooling": model.pooling,
+        "norm_statistics": model.norm_statistics,
+    }
+    return _make(ENCODERS[model.encoder], keys)
+
+
+def _make(module: type[nn.Module], keys: Mapping[str, Any]) -> nn.Module:
+    """Makes a module from those keys that it has."""
+    fields = {field.name for field in dataclasses.fields(module)}
+    return module(**{name: value for name, value in keys.items() if name in fields})
 
 
 def model_from_config(config: Config, axis_name: str | None = None) -> QualityModel:
     """Makes the network; `axis_name` as in `Placement`."""
     model, dtype = config.model, jnp.dtype(config.model.dtype)
-    is_dropping = model.drop_block_size > 0
     task = task_from_config(config)
     make_head = CoralHead if task.has_shared_weight else TwoLayerHead
+    if task.projection_dim:
+        make_head = partial(ProjectionHead, projection_dim=task.projection_dim)
     return QualityModel(
-        encoder=MobileNetV2(
-            width_multiplier=model.width_multiplier,
-            dtype=dtype,
-            trainable_layers=_trainable_layers(config),
-            drop_block_rate=1 - model.drop_block_keep if is_dropping else 0.0,
-            drop_block_size=max(model.drop_block_size, 1),
-            axis_name=axis_name,
-            pooling=model.pooling,
-            norm_statistics=model.norm_statistics,
-        ),
+        encoder=_encoder_from_config(config, axis_name),
         fusion=_fusion_from_config(config),
         head=make_head(
             hidden_dim=model.hidden_dim,
@@ -237,7 +253,7 @@ def random_variables_from_config(config: Config) -> dict[str, Any]:
         "tile_mask": jnp.ones((1, 1), bool),
         "tile_position": jnp.zeros((1, 1, 2), jnp.int32),
         "grid_shape": jnp.ones((1, 2), jnp.int32),
-        "features": jnp.zeros((1, 1, len(config.data.features))),
+        "features": jnp.zeros((1, 1, feature_width(config.data.features))),
     }
     variables = jax.jit(model.init)(jax.random.key(config.seed), batch)
     return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}

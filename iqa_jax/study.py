@@ -24,7 +24,7 @@ from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 
-_ANSWERS = "tested.json"
+ANSWERS = "tested.json"
 # Sections that say which runs there are, not what one of them is.
 _STUDIES = ("compare", "protocol", "noise")
 
@@ -75,18 +75,18 @@ def run_study(
             workdir = Workdir(home.folder / member)
             manifest = setup.manifest_from_config(config)
             digests = [manifest.digest, tested_digest]
-            if _is_tested(workdir, config, digests):
+            if is_tested(workdir, config, digests):
                 continue
             say(f"split {number + 1} of {len(splits)}, {member}")
-            (workdir.folder / _ANSWERS).unlink(missing_ok=True)
+            (workdir.folder / ANSWERS).unlink(missing_ok=True)
             workdir.open_for_training(config, manifest)
             # Members share what a split trains on, its audit and its embeddings too.
             data = data or prepare_training(config, manifest, home)
             home.write_text("rows.csv", format_rows(manifest))
             record = _train_and_test(config, data, workdir, test)
-            workdir.write_text(_ANSWERS, json.dumps({"digests": digests, **record}))
+            workdir.write_text(ANSWERS, json.dumps({"digests": digests, **record}))
         answers.append(
-            {member: Workdir(home.folder / member).read_json(_ANSWERS) for member in members}
+            {member: Workdir(home.folder / member).read_json(ANSWERS) for member in members}
         )
     return answers
 
@@ -113,12 +113,13 @@ def format_rows(manifest: Manifest) -> str:
     return manifest.images[["name", "group", "split"]].to_csv(index=False)
 
 
-def _is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digests: list[str]) -> bool:
-    if not (workdir.folder / _ANSWERS).exists():
+def is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digests: list[str]) -> bool:
+    """Says whether a member has its answers, by this config on these manifests."""
+    if not (workdir.folder / ANSWERS).exists():
         return False
     return (
         without_studies(workdir.config()) == without_studies(config)
-        and workdir.read_json(_ANSWERS)["digests"] == digests
+        and workdir.read_json(ANSWERS)["digests"] == digests
     )
 
 

@@ -21,15 +21,17 @@ import numpy as np
 from clu import parameter_overview
 
 from iqa_jax import setup
+from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.config import LOWER_IS_BETTER, check_config
-from iqa_jax.evaluate import Evaluator, evaluate_run
+from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
+from iqa_jax.probe import fit_training_probe, with_probe, write_probe
 from iqa_jax.processes import is_first, largest, wait_for_all
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
-from iqa_jax.variables import initial_variables
+from iqa_jax.variables import initial_variables, restore_trained
 from iqa_jax.workdir import Workdir
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
@@ -81,14 +83,34 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
 
 
 def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir) -> int:
-    """Trains in a workdir that is open, or goes on there, without evaluating the outcome.
+    """Trains in a workdir that is open, or goes on there, and fits what answers need on `train`.
 
     Returns:
       The signal that stopped it, or 0.
     """
     workdir.write_features(data.features)
     workdir.write_text("audit.txt", data.audit)
-    return _Loop(config, data, workdir).run()
+    loop = _Loop(config, data, workdir)
+    if stopped_by := loop.run():
+        return stopped_by
+    if is_first():
+        _fit_on_train(config, loop.evaluator, workdir)
+    wait_for_all("fitted")
+    return 0
+
+
+def _fit_on_train(
+    config: ml_collections.ConfigDict, evaluator: Evaluator, workdir: Workdir
+) -> None:
+    """Fits the probe and the detector that the run has, if any, for the checkpoint that answers."""
+    if not setup.task_from_config(config).projection_dim and config.anomaly.kind == "none":
+        return
+    variables, step = restore_trained(workdir, config)
+    if probe := fit_training_probe(config, evaluator, variables):
+        write_probe(workdir, step, probe)
+    images, embed = evaluator.manifest.split("train"), partial(evaluator.embed, variables)
+    if detector := fit_training_detector(config, images, embed):
+        write_detector(workdir, config, step, detector)
 
 
 class _Loop:
@@ -239,7 +261,10 @@ class _Loop:
         config = self.config
         # On the host: what all processes hold together, none can use by itself.
         variables = jax.device_get(self.placement.fetch_state(self.state).variables)
-        figures = self.evaluator(variables, "val").metrics["fusions"][config.evaluation.fusion]
+        probe = fit_training_probe(config, self.evaluator, variables)
+        evaluation = self.evaluator(with_probe(variables, probe), "val")
+        figures = evaluation.metrics["fusions"][config.evaluation.fusion]
+        figures = figures | probe_figures(config, evaluation, probe)
         name = config.early_stopping.metric
         value = figures[name]
         sign = -1 if name in LOWER_IS_BETTER else 1

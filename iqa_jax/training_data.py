@@ -24,7 +24,7 @@ from input_pipeline.bags import (
     without_tiles,
 )
 from input_pipeline.embeddings import embedding_batches
-from input_pipeline.features import FeatureTable
+from input_pipeline.features import MEASURED, FeatureTable
 from input_pipeline.leaks import find_leaks, format_leaks, identify_images
 from input_pipeline.manifest import PAIR_KINDS, Manifest
 from input_pipeline.pairs import pair_batches
@@ -109,7 +109,7 @@ class TrainingData:
                 images,
                 self.features,
                 examples,
-                tile_reader(self.source, self.index, **cut),
+                tile_reader(self.source, self.index, self.features, **cut),
                 tiles_per_bag=tiles_per_bag,
             )
             del order["balanced"]
@@ -265,14 +265,17 @@ def index_images(
 ) -> TileIndex:
     """Lists the tiles of some images that training may use: those inside the edge band."""
     low, high = setup.edge_band_from_config(config)
+    measures = [name for name in config.data.features if name in MEASURED]
+    if low > 0 or high != NO_LIMIT:
+        measures.append("edge_sum")
     with meter("tiles of", len(image_ids)) as progress:
         return index_tiles(
             source,
             image_ids,
             low=low,
             high=high,
-            # Counting edges decodes every image.
-            counts_edges=low > 0 or high != NO_LIMIT or "edge_sum" in config.data.features,
+            # Measuring decodes every image.
+            measures=measures,
             threads=config.data.threads,
             progress=progress.update,
         )

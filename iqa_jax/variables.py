@@ -1,13 +1,16 @@
 """Where parameters come from: random draws, ImageNet, or the checkpoint of a run."""
 
+import hashlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from iqa_jax import setup
 from iqa_jax.models.pretrained import load_pretrained
+from iqa_jax.probe import read_probe, with_probe
 from iqa_jax.workdir import Workdir, WorkdirError
 
 
@@ -32,7 +35,7 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
         }
     else:
         workdir = Workdir(weights)
-        theirs, _ = restore_variables(workdir, workdir.config())
+        theirs, _ = restore_trained(workdir, workdir.config())
     parts = ["encoder"] if config.model.weights_of == "encoder" else None
     for kind, tree in theirs.items():
         for part in parts or {**tree, **variables[kind]}:
@@ -42,6 +45,17 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
+    """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
+
+    Raises:
+      CheckpointError: there is none that can be read.
+      WorkdirError: the run needs a probe, and none is fitted.
+    """
+    variables, step = restore_trained(workdir, config)
+    return with_probe(variables, read_probe(workdir, config, step)), step
+
+
+def restore_trained(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
     """Restores the best parameters of a run, or the last where no evaluation chose any.
 
     Returns:
@@ -53,6 +67,15 @@ def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tu
     checkpoints = workdir.best if workdir.best.steps else workdir.last
     state, _ = checkpoints.restore(setup.abstract_state_from_config(config))
     return state.variables, int(state.step)
+
+
+def hash_tree(tree: Any) -> str:
+    """Hashes the names and values of a tree of variables."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        digest.update(jax.tree_util.keystr(path).encode())
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def _check_shapes(weights: str, part: str, theirs: Any, ours: Any) -> None:

@@ -1,7 +1,7 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
 config.json  manifest.json  versions.json  features.json
-thresholds.json  temperature.json  logistic.json  confidence.npz
+thresholds.json  temperature.json  logistic.json  confidence.npz  probe.npz  anomaly.npz
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
 metrics.json  predictions_<split>.csv  report.html  report.md  model_card.md
 """
@@ -10,29 +10,34 @@ import dataclasses
 import json
 import os
 import platform
+import zipfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import ml_collections
+import numpy as np
 
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from iqa_jax.config import config_from_json, config_to_json, differing_keys
 from iqa_jax.learning.checkpoint import Checkpoints
 from iqa_jax.processes import is_first, wait_for_all
+from iqa_jax.progress import say
 
 # Keys that a later start may change without making another run of it.
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
               "data.threads", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
               "parallel.mode", "prepare.what", "prepare.images_per_shard", "compare.fusions", "compare.splits",
               "compare.fractions", "data.split_rows", "protocol.kind", "protocol.splits",
-              "protocol.fractions", "protocol.test_manifest",
+              "protocol.fractions", "protocol.test_manifest", "protocol.baselines",
               "noise.folds", "noise.filter", "noise.band", "noise.keep_share",
               "tta.flips", "tta.shifts", "tta.scales",
               "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
               "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
-              "uncertainty.ood_images")  # fmt: skip
+              "uncertainty.ood_images",
+              "anomaly.kind", "anomaly.tiles", "anomaly.memory", "anomaly.quantile")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -137,6 +142,48 @@ class Workdir:
             part.unlink(missing_ok=True)
             raise
         return path
+
+    def write_arrays(
+        self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        """Writes an .npz whole or not at all; `about`, for JSON, is what `read_arrays` asks for."""
+        path = self.folder / name
+        part = path.with_name(path.name + ".part")
+        try:
+            with part.open("wb") as file:
+                # Half the size, and far more precise than what is fitted needs.
+                arrays = {
+                    key: np.float32(value) if value.dtype.kind == "f" else value
+                    for key, value in arrays.items()
+                }
+                np.savez(file, about=json.dumps(about), **arrays)
+            os.replace(part, path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+    def read_arrays(
+        self, name: str, wanted: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """Reads what `write_arrays` wrote, about it and floats in double precision.
+
+        None if it is not there, is damaged, or is about something else than wanted.
+        """
+        try:
+            with np.load(self.folder / name) as file:
+                about = json.loads(str(file["about"]))
+                if any(about[key] != value for key, value in wanted.items()):
+                    return None
+                arrays = {key: file[key] for key in file.files if key != "about"}
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            say(f"{self.folder / name} is damaged and left out; it has to be fitted again")
+            return None
+        return about, {
+            key: value.astype(np.float64) if value.dtype.kind == "f" else value
+            for key, value in arrays.items()
+        }
 
     def history(self) -> list[dict[str, Any]]:
         """Reads the curves: one entry per logged step."""

@@ -10,6 +10,7 @@ import pytest
 from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import LabelSpec, read_manifest
+from input_pipeline.nss import nss_features
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling, edge_sum
 
@@ -196,6 +197,32 @@ def test_features_of_a_small_image_are_the_same_in_training_and_evaluation(tmp_p
     batch = next(batches((type("M", (), {"images": images}), source, index), features))
     for image_id, value in zip(batch["image_id"], batch["features"][:, 0, 0], strict=True):
         assert value == evaluated[int(image_id)]
+
+
+def test_statistics_of_a_tile_are_its_own_and_scaled_on_the_training_tiles(data):
+    manifest, source, edges = data
+    ids = sorted(edges.layouts)
+    index = index_tiles(source, ids, low=0, measures=("nss",), threads=2)
+    features = fit_index_features(("n_tiles", "nss"), index, manifest.images)
+    tiles = [source.tiles(image_id, source.layout(image_id)) for image_id in ids]
+    raw = np.array([nss_features(tile) for tile in np.concatenate(tiles)])
+
+    def expected(tiles):
+        scaled = [(nss_features(tile) - raw.mean(axis=0)) / raw.std(axis=0) for tile in tiles]
+        return np.insert(scaled, 0, 0, axis=1)  # All have the same number of tiles.
+
+    # Moved tiles have other statistics than those of the grid.
+    for random_tiles in (False, True):
+        drawn = take(batches((manifest, source, index), features, random_tiles=random_tiles), 2)
+        for batch in drawn:
+            np.testing.assert_allclose(
+                batch["features"][:, 0], expected(batch["tiles"][:, 0]), rtol=1e-4, atol=1e-5
+            )
+    tested = manifest.split("test").index
+    bags = list(whole_bags(source, tested, features, manifest.images, threads=2))
+    assert [bag.image_id for bag in bags] == list(tested)
+    for bag in bags:
+        np.testing.assert_allclose(bag.features, expected(bag.tiles), rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

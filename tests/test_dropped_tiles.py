@@ -29,7 +29,7 @@ def write(folder, rows, columns=("image", "row", "column")):
 def data(tiny_manifest):
     manifest = read_manifest(tiny_manifest, LABEL)
     source = TileSource(pictures_of(manifest), Tiling(32, 32, "shift"), max_pixels=10**6)
-    return manifest, source, index_tiles(source, range(4), low=0, counts_edges=False, threads=1)
+    return manifest, source, index_tiles(source, range(4), low=0, measures=(), threads=1)
 
 
 def seen_places(batches, count):

@@ -271,31 +271,3 @@ def test_no_permission_is_a_sentence(photo, tmp_path):
     path.chmod(0)
     with pytest.raises(images.ImageError, match="secret.png.*permission"):
         images.load(path)
-
-
-def test_list_images_takes_folder_pattern_file_and_text_list(tmp_path):
-    names = ["b.PNG", "a.jpg", "deep/c.webp", "deep/.hidden.jpg", "notes.md"]
-    (tmp_path / "deep").mkdir()
-    for name in names:
-        (tmp_path / name).write_bytes(b"x")
-    expected = [tmp_path / name for name in ("a.jpg", "b.PNG", "deep/c.webp")]
-    assert images.list_images(tmp_path) == expected
-    assert images.list_images(str(tmp_path / "**/*.webp")) == expected[2:]
-    assert images.list_images(tmp_path / "a.jpg") == expected[:1]
-    (tmp_path / "list.txt").write_text("deep/c.webp\n\na.jpg\na.jpg\nmissing.jpg\n")
-    listed = [expected[0], expected[2], tmp_path / "missing.jpg"]
-    assert images.list_images(tmp_path / "list.txt") == listed
-    assert images.list_images([tmp_path / "list.txt", tmp_path]) == sorted({*listed, *expected})
-
-
-def test_list_images_takes_a_file_whose_name_looks_like_a_pattern(tmp_path):
-    path = tmp_path / "holiday [1].jpg"
-    path.write_bytes(b"x")
-    assert images.list_images(path) == [path]
-
-
-@pytest.mark.parametrize("source", ["", "nothing/**/*.jpg", "list.txt", "missing.txt"])
-def test_list_images_says_what_holds_no_image(tmp_path, source):
-    (tmp_path / "list.txt").write_text("\n")
-    with pytest.raises(images.ImageError, match="[.]$"):
-        images.list_images(tmp_path / source)

@@ -8,9 +8,13 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from iqa_jax import setup, study
+from iqa_jax import protocol_baselines, setup, study
 from iqa_jax.analysis import bootstrap
+from iqa_jax.baselines import BASELINES
+from iqa_jax.baselines.rows import Answers
+from iqa_jax.compare_runs import compare_runs
 from iqa_jax.config import ConfigError, config_to_json
 from iqa_jax.protocol import run_protocol
 from iqa_jax.protocol_splits import draw_splits
@@ -154,6 +158,76 @@ def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
     assert figures["srcc"]["mean"] == pytest.approx(run.read_json("metrics.json")["test"]["srcc"])
 
 
+def test_baselines_are_rows_of_the_same_table(config, tmp_path, monkeypatch):
+    # What a trained network would answer is of no account here.
+    untrained = initial_variables(config), 0
+    monkeypatch.setattr(study, "fit", lambda *_: 0)
+    monkeypatch.setattr(study, "restore_variables", lambda *_: untrained)
+
+    def fit_constant(config, train, folder):
+        return lambda rows: Answers(np.full(len(rows.image_ids), 50.0), [""] * len(rows.image_ids))
+
+    def fit_oracle(config, train, folder):
+        return lambda rows: Answers(rows.labels, [""] * len(rows.image_ids))
+
+    monkeypatch.setitem(BASELINES, "constant", fit_constant)
+    monkeypatch.setitem(BASELINES, "oracle", fit_oracle)
+    config.protocol.baselines = ("brisque_svr", "constant", "oracle")
+    # Three groups are tested in each split: few draws have none of them.
+    config.protocol.kind = "k_fold"
+    folder = tmp_path / "protocol"
+    assert run_protocol(config, str(folder), "") == 0
+    figures = Workdir(folder).read_json("protocol.json")["figures"]
+    rows = {(row["fusion"], row["figure"]): row for row in figures}
+    homes = [folder / f"split_{number}" for number in range(2)]
+    tables = [pd.read_csv(home / "brisque_svr" / "predictions_test.csv") for home in homes]
+    for home, table in zip(homes, tables, strict=True):
+        listed = pd.read_csv(home / "rows.csv")
+        assert set(table["path"]) == set(listed["name"][listed["split"] == "test"])
+    for name, sign, expected in (
+        ("srcc", 1, [stats.spearmanr(t["score"], t["label"]).statistic for t in tables]),
+        ("rmse", -1, [np.sqrt(((t["score"] - t["label"]) ** 2).mean()) for t in tables]),
+    ):
+        row, recipe = rows["brisque_svr", name], rows["mean_score", name]
+        assert row["per_split"] == pytest.approx(expected, abs=1e-6)
+        assert row["median"] == pytest.approx(np.median(expected))
+        difference = sign * (np.array(expected) - recipe["per_split"])
+        assert row["difference"] == pytest.approx(difference.mean(), abs=1e-6)
+        # Lower is better for errors, and a difference above 0 is in favour of the baseline.
+        assert row["difference_low"] <= row["difference_high"]
+    for name, figure, verdict in (
+        ("oracle", "rmse", "better than the recipe"),
+        ("oracle", "plcc", "better than the recipe"),
+        ("constant", "srcc", "no interval"),
+    ):
+        assert rows[name, figure]["verdict"] == verdict
+    assert rows["oracle", "srcc"]["per_split"] == pytest.approx([1, 1])
+    assert "difference" not in rows["mean_score", "srcc"]
+    # A constant ranks nothing, and that is no 0.
+    constant = rows["constant", "srcc"]
+    assert constant["per_split"] == [None, None] and constant["median"] is None
+    assert constant["difference"] is None
+    with (folder / "protocol.csv").open(newline="") as file:
+        written = {(row["fusion"], row["figure"]): row for row in csv.DictReader(file)}
+    assert written["brisque_svr", "plcc_mapped"]["verdict"] and set(written) == set(rows)
+    # Its folder pairs with that of the run.
+    run, baseline = (Workdir(homes[0] / name) for name in ("run", "brisque_svr"))
+    assert compare_runs(run, baseline) == 0
+    paired = run.read_json("compared_with_brisque_svr.json")["splits"]["test"]["figures"]["plcc"]
+    assert paired["b"] == pytest.approx(rows["brisque_svr", "plcc"]["per_split"][0])
+
+    # What is finished is not done again.
+    monkeypatch.setattr(protocol_baselines, "BASELINES", {})
+    assert run_protocol(config, str(folder), "") == 0
+    assert Workdir(folder).read_json("protocol.json")["figures"] == figures
+
+
+def test_baselines_of_labels_that_are_no_scores_are_refused(tiny_config, tmp_path):
+    tiny_config.protocol.baselines = ("ridge",)
+    with pytest.raises(ConfigError, match="predict opinion scores; leave it empty for .*binary"):
+        run_protocol(tiny_config, str(tmp_path / "protocol"), "")
+
+
 def draw(config):
     images = setup.manifest_from_config(config, whole="all").images
     return images["group"].to_numpy(), list(draw_splits(config, images))
@@ -188,6 +262,7 @@ def test_a_wrong_protocol_is_refused_with_every_reason(config, tmp_path):
     config.protocol.kind, config.protocol.splits = "kfold", 0
     config.protocol.fractions = (0.8, 0.0, 0.2)
     config.protocol.test_manifest, config.data.split_rows = "other.csv", "rows.csv"
+    config.protocol.baselines = ("ridge", "brisk")
     with pytest.raises(ConfigError) as refused:
         run_protocol(config, str(tmp_path / "protocol"), "")
     problems = "\n".join(refused.value.problems)
@@ -197,6 +272,7 @@ def test_a_wrong_protocol_is_refused_with_every_reason(config, tmp_path):
         "nothing for val",
         "protocol.test_manifest goes with",
         "data.split_rows gives one split",
+        'protocol.baselines has "brisk"; the choices are ridge',
     ):
         assert part in problems
     assert not (tmp_path / "protocol").exists()

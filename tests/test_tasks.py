@@ -16,7 +16,7 @@ from iqa_jax.analysis.answers import SCORE_KINDS, written_score
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
-from iqa_jax.learning.tasks import TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.models.heads import CoralHead
 
@@ -36,6 +36,9 @@ def _task(kind, name, **changes):
         "bins": 9,
         "plcc_weight": 0.0,
         "margin": 0.1,
+        "temperature": 0.1,
+        "triplet_margin": 0.2,
+        "projection_dim": 8,
     }
     return TASKS[kind][name](**arguments | changes)
 
@@ -91,7 +94,7 @@ def test_corn_answers_with_the_chain_of_its_conditional_probabilities():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", TASKS["ordered"])
+@pytest.mark.parametrize("name", [n for n in TASKS["ordered"] if n not in CLASS_CONTRASTS])
 def test_learning_one_grade_leads_to_that_grade(name):
     task, label = _task("ordered", name), jnp.array([0, 2, 4])
 
@@ -243,6 +246,8 @@ def _update(task, batch, placement, distortions=()):
         ("numeric", "l2", {"plcc_weight": 0.7}),
         ("ranking", "hinge", {}),
         ("pairs", "probit", {}),
+        ("binary", "supcon", {}),
+        ("ordered", "triplet", {"triplet_margin": 2.0}),
     ],
 )
 def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes):
@@ -309,6 +314,12 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
     if name == "coral":
         assert head["output"]["kernel"].shape == (128, 1)
         assert head["bias"].shape == (2,)
+    elif name in CLASS_CONTRASTS:
+        classes = len(config.data.classes)
+        assert head["output"]["kernel"].shape == (128, config.loss.projection_dim)
+        assert head["probe_kernel"].shape == (config.loss.projection_dim, classes)
+        assert task.outputs == config.loss.projection_dim + classes
+        return
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)
     width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))

@@ -22,12 +22,14 @@ class Maps(NamedTuple):
         every tile counts the same.
       grad_cam: relevance, 0 or more; only its proportions within one image mean something.
       step: pixels of the image per cell of a map, along each side.
+      anomaly: how unlike good tiles those around a pixel are; None without detector.
     """
 
     tile_scores: Float32[np.ndarray, "rows columns"]
     attention: Float32[np.ndarray, "rows columns"]
     grad_cam: Float32[np.ndarray, "rows columns"]
     step: int
+    anomaly: Float32[np.ndarray, "rows columns"] | None = None
 
     def relevance(self) -> dict[str, Float32[np.ndarray, "rows columns"]]:
         """Gives each map so that higher means: this is what makes the image bad."""
@@ -35,7 +37,7 @@ class Maps(NamedTuple):
             "grad_cam": self.grad_cam,
             "attention": self.attention,
             "tile_scores": -self.tile_scores,
-        }
+        } | ({} if self.anomaly is None else {"anomaly": self.anomaly})
 
 
 def make_maps(
@@ -46,6 +48,7 @@ def make_maps(
     tile_size: int,
     height: int,
     width: int,
+    anomaly: Float[np.ndarray, " tile"] | None = None,
 ) -> Maps:
     """Stitches the maps of one image.
 
@@ -56,6 +59,7 @@ def make_maps(
       origins: top and left pixel of each tile.
       tile_size: side of a tile in pixels.
       height, width: of the image in pixels.
+      anomaly: of each tile, where a detector is fitted.
     """
     step = -(-max(height, width) // LONGEST_SIDE)
 
@@ -67,6 +71,7 @@ def make_maps(
         attention=over_image(np.asarray(attention)[:, None, None] * len(origins)),
         grad_cam=over_image(grad_cam),
         step=step,
+        anomaly=None if anomaly is None else over_image(np.asarray(anomaly)[:, None, None]),
     )
 
 

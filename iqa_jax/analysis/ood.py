@@ -11,11 +11,11 @@ NEIGHBOURS = 10
 
 
 @dataclass(frozen=True)
-class Domain:
-    """The embeddings of training images, and a Gaussian around them.
+class Gaussian:
+    """A Gaussian around embeddings.
 
     The covariance is shrunk towards a multiple of the identity, because there are seldom more
-    images than dimensions: (1 − a) S + a · trace(S)/dim · I with Ledoit and Wolf's a. Only its
+    embeddings than dimensions: (1 − a) S + a · trace(S)/dim · I with Ledoit and Wolf's a. Only its
     first axes have a variance of their own; the others share `rest`.
 
     Attributes:
@@ -23,17 +23,15 @@ class Domain:
       axes: orthonormal directions in which the embeddings vary.
       variances: of the shrunk covariance along each of them.
       rest: of the shrunk covariance in every other direction.
-      units: the embeddings at length 1.
 
     Source: Lee et al. 2018 (Mahalanobis distance, here with one mean: labels may be numbers);
-      Sun et al. 2022 (nearest neighbours at length 1); Ledoit, Wolf 2004.
+      Ledoit, Wolf 2004.
     """
 
     mean: Float[np.ndarray, " dim"]
     axes: Float[np.ndarray, "axis dim"]
     variances: Float[np.ndarray, " axis"]
     rest: Float[np.ndarray, ""]
-    units: Float[np.ndarray, "image dim"]
 
     def mahalanobis(self, embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, " n"]:
         """Gives the distance from the mean in standard deviations."""
@@ -42,12 +40,32 @@ class Domain:
         beside = np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0)
         return np.sqrt((along**2 / self.variances).sum(axis=1) + beside / self.rest)
 
-    def nearest(self, embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, " n"]:
-        """Gives the distance to the tenth nearest training image (or the last), at length 1."""
-        cosine = _unit(np.asarray(embeddings, np.float64)) @ self.units.T
-        rank = min(NEIGHBOURS, cosine.shape[1])
+
+@dataclass(frozen=True)
+class Memory:
+    """Embeddings that new ones are compared with.
+
+    Attributes:
+      units: the embeddings at length 1.
+
+    Source: Sun et al. 2022 (nearest neighbours at length 1).
+    """
+
+    units: Float[np.ndarray, "row dim"]
+
+    def nearest(
+        self, embeddings: Float[np.ndarray, "n dim"], neighbours: int = NEIGHBOURS
+    ) -> Float[np.ndarray, " n"]:
+        """Gives the distance to the tenth nearest in memory, or another, at most the last."""
+        cosine = to_units(embeddings) @ self.units.T
+        rank = min(neighbours, cosine.shape[1])
         nearest = -np.partition(-cosine, rank - 1, axis=1)[:, rank - 1]
         return np.sqrt(np.maximum(2 - 2 * nearest, 0))
+
+
+@dataclass(frozen=True)
+class Domain(Memory, Gaussian):
+    """What images a run was trained on: a Gaussian around their embeddings, and these."""
 
 
 DISTANCES = {"nearest": Domain.nearest, "mahalanobis": Domain.mahalanobis}
@@ -58,6 +76,16 @@ def fit_domain(embeddings: Float[np.ndarray, "image dim"]) -> Domain:
 
     Args:
       embeddings: of training images.
+
+    Raises:
+      ValueError: there are fewer than two different ones.
+    """
+    gaussian = fit_gaussian(embeddings)
+    return Domain(**vars(gaussian), units=to_units(embeddings))
+
+
+def fit_gaussian(embeddings: Float[np.ndarray, "row dim"]) -> Gaussian:
+    """Fits the Gaussian around embeddings.
 
     Raises:
       ValueError: there are fewer than two different ones.
@@ -75,7 +103,14 @@ def fit_domain(embeddings: Float[np.ndarray, "image dim"]) -> Domain:
     variances = (1 - shrinkage) * lengths[is_real] ** 2 / len(centred) + shrinkage * average
     # Without shrinkage a direction never seen has no scale; the smallest seen stands in.
     rest = shrinkage * average if shrinkage > 0 else variances.min()
-    return Domain(mean, axes[is_real], variances, np.float64(rest), _unit(embeddings))
+    return Gaussian(mean, axes[is_real], variances, np.float64(rest))
+
+
+def to_units(embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+    """Brings embeddings to length 1, in double precision; one of length 0 stays."""
+    embeddings = np.asarray(embeddings, np.float64)
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.where(length > 0, length, 1)
 
 
 def max_softmax(probabilities: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
@@ -93,7 +128,3 @@ def energy(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
     """
     return -logsumexp(logits, axis=1)
 
-
-def _unit(embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.where(length > 0, length, 1)

@@ -1,4 +1,4 @@
-"""An image beside its maps: tile scores, attention and Grad-CAM, each with its colour bar."""
+"""An image beside its maps, each with its colour bar."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def draw_overlays(
     explains: str,
     score_range: tuple[float, float],
 ) -> None:
-    """Writes a PNG of the photograph and the three maps laid over it.
+    """Writes a PNG of the photograph and the maps laid over it.
 
     Args:
       path: the file.
@@ -44,7 +44,8 @@ def draw_overlays(
     """
     # Very long photographs are drawn in a panel that a page can still show.
     photo_height = _PANEL * min(max(size[0] / size[1], 0.2), 2.0)
-    page = (4 * (_PANEL + _GAP) + _GAP, photo_height + _ABOVE + _BELOW)
+    panels = 4 if maps.anomaly is None else 5
+    page = (panels * (_PANEL + _GAP) + _GAP, photo_height + _ABOVE + _BELOW)
     figure = Figure(figsize=page, dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
 
@@ -94,6 +95,9 @@ def draw_overlays(
     # Where nothing is relevant the photograph shows through.
     alpha = 0.1 + 0.7 * np.nan_to_num(maps.grad_cam) / norm.vmax
     lay(3, maps.grad_cam, f"Grad-CAM: {heading}", "relevance", "inferno", norm, alpha)
+    if maps.anomaly is not None:
+        norm = Normalize(0, float(np.nanmax(maps.anomaly)))
+        lay(4, maps.anomaly, "anomaly", "distance from good tiles", "viridis", norm, 0.6)
     figure.savefig(path, metadata={"Software": None})
 
 

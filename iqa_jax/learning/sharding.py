@@ -57,6 +57,11 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
+def passes_sharding(mesh: Mesh) -> NamedSharding:
+    """Says that the devices of the mesh share the second axis, pass by pass of the first."""
+    return NamedSharding(mesh, PartitionSpec(None, AXIS))
+
+
 def jit_placement(devices: Sequence[jax.Device]) -> Placement:
     """Places one global array per value; works over many processes."""
     mesh = make_mesh(devices)

@@ -142,14 +142,15 @@ def predict_step(
     Returns:
       `fused` [batch, values]: probabilities per class, or one score; `tiles`
       [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
-      `embedding` [batch, dim], fused.
+      `embedding` [batch, dim]: what the run has learnt to embed images by, or the fused one.
     """
     answer = model.apply(variables, bags, method="answer")
+    dim = task.projection_dim
     return {
         "fused": task.predict(answer.logits),
         "tiles": task.predict(answer.tile_logits),
         "attention": answer.attention,
-        "embedding": answer.embedding,
+        "embedding": answer.logits[:, :dim] if dim else answer.embedding,
     }
 
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from iqa_jax.models.batch_norm import move_statistics, normalise, normalise_batch
+from iqa_jax.models.batch_norm import move_statistics, normalise, normalise_batch, relu6
 from iqa_jax.models.depthwise import depthwise_convolution
 
 
@@ -13,7 +13,8 @@ class ConvolutionNorm(nn.Module):
     """A convolution without bias, then BatchNorm, then ReLU6 if asked.
 
     Parameters `kernel` [height, width, in, out], `scale`, `bias` [out]; batch statistics `mean`,
-    `var` [out]; all float32. Padding is symmetric, as in PyTorch.
+    `var` [out]; all float32. Padding is symmetric, as in PyTorch. Without `scale` and statistics,
+    as `fold_batch_norm` leaves it, the layer adds its bias and is for prediction only.
 
     Attributes:
         channels: of the output.
@@ -57,8 +58,11 @@ class ConvolutionNorm(nn.Module):
                 self.channels,
             ),
         )
-        scale = self.param("scale", nn.initializers.ones, (self.channels,))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        if not self.is_initializing() and not self.has_variable("params", "scale"):
+            x = self._convolve(inputs.astype(self.dtype), kernel.astype(self.dtype)) + bias
+            return (relu6(x) if self.is_cut else x).astype(self.dtype)
+        scale = self.param("scale", nn.initializers.ones, (self.channels,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (self.channels,))
         var = self.variable("batch_stats", "var", jnp.ones, (self.channels,))
 

@@ -51,3 +51,31 @@ class CoralHead(TwoLayerHead):
             "bias", lambda _: jnp.arange(self.outputs, 0, -1, jnp.float32) / self.outputs
         )
         return score + bias
+
+
+class ProjectionHead(TwoLayerHead):
+    """Two layers onto the unit sphere, and a linear probe of where on it an embedding lies.
+
+    The outputs are the projection, then the probe's logits. The probe is fitted to training images
+    rather than trained: until then it is 0, and answers that all classes are alike.
+
+    Attributes:
+      projection_dim: so many of the outputs are the projection.
+
+    Source: Khosla et al. 2020, section 3.1; what is probed here is the projection itself, the one
+      layer that learns even on a frozen encoder.
+    """
+
+    projection_dim: int = 0
+
+    def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
+        projection = nn.Dense(self.projection_dim, dtype=self.dtype, name="output")(hidden)
+        projection = projection.astype(jnp.float32)
+        # The bound keeps the gradient finite where nothing is projected.
+        length = jnp.sqrt((projection**2).sum(axis=-1, keepdims=True) + 1e-12)
+        projection = projection / length
+        classes = self.outputs - self.projection_dim
+        zeros = nn.initializers.zeros
+        kernel = self.param("probe_kernel", zeros, (self.projection_dim, classes))
+        bias = self.param("probe_bias", zeros, (classes,))
+        return jnp.concatenate([projection, projection @ kernel + bias], axis=-1)

@@ -1,0 +1,32 @@
+"""Opinion scores from a shallow network on 32² tiles, learnt from scratch: a baseline.
+
+    python main.py --config=configs/shallow_cnn.py --config.data.manifest=live/manifest.csv \
+        --workdir=runs/shallow_cnn
+
+What deeper and pretrained encoders are worth shows against it: `--mode=protocol` with the same seed
+and fractions draws the same splits for both.
+"""
+
+import ml_collections
+
+from configs import default
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = default.get_config()
+    config.data.label_kind, config.data.label_column = "numeric", "mos"
+    config.balanced_sampling = False
+    config.model.encoder, config.model.weights = "shallow_cnn", "none"
+    config.model.pooling = "stages"
+    config.tiles.size = config.tiles.stride = 32
+    # An image is an example: its tiles are averaged before the head.
+    config.bags.tiles, config.batch_size = 64, 16
+    config.model.fusion = config.evaluation.fusion = "mean_embedding"
+    config.evaluation.chunk_tiles = 1024
+    # Contrast is looked at in luma alone.
+    config.augment.hue_jitter = config.augment.saturation_jitter = 0.0
+    config.loss.plcc_weight = 0.3
+    config.optimizer.learning_rate, config.epochs = 1e-3, 30
+    config.optimizer.decay = "cosine"
+    config.early_stopping.metric = ""
+    return config

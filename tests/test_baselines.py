@@ -1,0 +1,176 @@
+"""Baselines: chosen on whole groups, fitted on no tested row, right where the truth is planted."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import skimage.data
+from scipy import stats
+
+from conftest import make_tiny_config
+from input_pipeline.leaks import find_leaks, identify_images
+from input_pipeline.manifest import LabelSpec, read_manifest
+from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.tiles import Tiling
+from iqa_jax.baselines import BASELINES, deep_biq
+from iqa_jax.baselines.deep_biq import CLASSES, grade
+from iqa_jax.baselines.pictures import PictureFeatures
+from iqa_jax.baselines.regression import RIDGE, choose
+from iqa_jax.baselines.rows import Rows
+from iqa_jax.training_data import TrainingError, images_of_the_encoder
+
+LABEL = LabelSpec("numeric", minimum=0.0, maximum=100.0)
+STRENGTHS = np.linspace(0, 2.5, 10)
+
+
+@pytest.fixture(scope="module")
+def blurred(tmp_path_factory):
+    """A manifest of crops of five photos, each blurred by ten degrees; less blur is better."""
+    folder = tmp_path_factory.mktemp("blurred")
+    photos = ["astronaut", "chelsea", "coffee", "rocket", "camera"]
+    rows = []
+    for number, name in enumerate(photos):
+        photo = np.atleast_3d(getattr(skimage.data, name)())[100:228, 100:228]
+        for strength in STRENGTHS:
+            image = cv2.GaussianBlur(photo, (0, 0), 0.1 + strength)
+            path = f"{name}_{strength:.2f}.png"
+            cv2.imwrite(str(folder / path), image)
+            split = "test" if number == 4 else "train"
+            rows.append((path, 90 - 30 * strength, name, split))
+    manifest = folder / "manifest.csv"
+    pd.DataFrame(rows, columns=["path", "label", "group", "split"]).to_csv(manifest, index=False)
+    return manifest
+
+
+def open_rows(path):
+    """Gives the rows to fit on and those to test on."""
+    manifest = read_manifest(path, LABEL)
+    source = TileSource(pictures_of(manifest), Tiling(32, 32), max_pixels=10**6)
+    is_test = (manifest.images["split"] == "test").to_numpy()
+    return [Rows(manifest, source, np.flatnonzero(part)) for part in (~is_test, is_test)]
+
+
+def test_parameters_are_chosen_on_groups_that_were_not_fitted_on():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 8)
+    features = np.eye(20)[groups] + 0.1 * rng.normal(size=(160, 20))
+    labels = rng.normal(size=20)[groups]
+    strengths = RIDGE.grid(20)["alpha"]
+
+    def chosen(groups):
+        return choose(RIDGE, features, labels, groups).regressor_[-1].alpha
+
+    # To know the group is to know the label, but only of groups that were seen.
+    assert chosen(groups) == strengths[-1]
+    assert chosen(np.arange(160)) < strengths[3]
+    with pytest.raises(TrainingError, match="all images to fit on are of one group"):
+        chosen(np.zeros(160))
+
+
+@pytest.fixture(scope="module")
+def fitted(blurred, tiny_manifest):
+    """The BRISQUE baseline, and what it answers."""
+    train, test = open_rows(blurred)
+    predict = BASELINES["brisque_svr"](make_tiny_config(tiny_manifest), train, blurred.parent)
+    return predict, test, predict(test)
+
+
+def test_blur_of_an_unseen_photo_is_ranked(fitted):
+    predict, test, answers = fitted
+    assert list(answers.errors) == [""] * 10
+    assert stats.spearmanr(answers.scores, test.labels).statistic > 0.9
+    # Each answer is its image's own.
+    alone = predict(Rows(test.manifest, test.source, test.image_ids[3:4]))
+    np.testing.assert_allclose(alone.scores, answers.scores[3:4])
+
+
+def test_what_is_tested_has_no_part_in_the_fit(fitted, blurred, tiny_config, tmp_path):
+    table = pd.read_csv(blurred)
+    table["path"] = [str(blurred.parent / path) for path in table["path"]]
+    is_test = table["split"] == "test"
+    table.loc[is_test, "label"] = table["label"][is_test].to_numpy()[::-1]
+    other = tmp_path / "other.csv"
+    table.to_csv(other, index=False)
+    train, test = open_rows(other)
+    found = BASELINES["brisque_svr"](tiny_config, train, tmp_path)
+    np.testing.assert_array_equal(found(test).scores, fitted[2].scores)
+
+
+def test_a_bad_image_has_an_error_and_leaves_the_others_alone(
+    fitted, blurred, tiny_config, tmp_path
+):
+    table = pd.read_csv(blurred)
+    table["path"] = [str(blurred.parent / path) for path in table["path"]]
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    extra = pd.DataFrame({"path": str(bad), "label": 1, "group": "x", "split": ["train"]})
+    broken = tmp_path / "broken.csv"
+    pd.concat([table, extra]).to_csv(broken, index=False)
+    train, test = open_rows(broken)
+    predict = BASELINES["brisque_svr"](tiny_config, train, tmp_path)
+    found = predict(Rows(test.manifest, test.source, np.append(test.image_ids, 50)))
+    np.testing.assert_allclose(found.scores[:-1], fitted[2].scores)
+    assert np.isnan(found.scores[-1]) and "bad.png" in found.errors[-1]
+
+
+def test_a_picture_is_described_once(blurred):
+    train, test = open_rows(blurred)
+    seen = []
+
+    def compute(image):
+        seen.append(image.mean())
+        return np.array([image.mean()])
+
+    describe = PictureFeatures("", compute)
+    everything = Rows(train.manifest, train.source, np.arange(50))
+    first, _ = describe(everything, 2)
+    again, _ = describe(Rows(train.manifest, train.source, train.image_ids[::-1]), 2)
+    assert len(seen) == 50
+    np.testing.assert_array_equal(again, first[train.image_ids[::-1]])
+
+
+def test_frozen_features_tell_blur_too(blurred, tiny_config, tmp_path):
+    train, test = open_rows(blurred)
+    answers = BASELINES["ridge"](tiny_config, train, tmp_path)(test)
+    assert stats.spearmanr(answers.scores, test.labels).statistic > 0.9
+
+
+def test_grades_have_equal_widths():
+    labels = np.array([1.0, 1.79, 1.81, 2.7, 4.0, 4.3, 5.0])
+    np.testing.assert_array_equal(grade(labels, 1, 5), [0, 0, 1, 2, 3, 4, 4])
+
+
+@pytest.fixture
+def crops_config(tiny_config, blurred):
+    config = tiny_config
+    config.data.manifest, config.data.label_kind = str(blurred), "numeric"
+    config.data.features = ("edge_sum",)
+    config.early_stopping.metric, config.balanced_sampling = "srcc", False
+    config.bags.tiles, config.model.pooling = 4, "stages"
+    config.model.encoder = "shallow_cnn"  # It compiles in seconds.
+    return config
+
+
+@pytest.mark.usefixtures("one_device")
+def test_deep_biq_learns_from_rows_to_fit_on_alone(crops_config, blurred, tmp_path, monkeypatch):
+    monkeypatch.setattr(deep_biq, "_EPOCHS", 1)
+    train, test = open_rows(blurred)
+    answers = BASELINES["deep_biq"](crops_config, train, tmp_path)(test)
+    assert np.isfinite(answers.scores).all() and len(set(answers.scores)) == 10
+    learnt = pd.read_csv(tmp_path / "crops.csv")
+    images = train.manifest.images
+    assert learnt["path"].tolist() == images["path"][train.image_ids].tolist()
+    assert learnt["label"].tolist() == [CLASSES[g] for g in grade(train.labels, 0, 100)]
+    # Its encoder is known to have seen them, and them alone.
+    crops_config.model.weights = str(tmp_path / "encoder")
+    seen = images_of_the_encoder(crops_config)
+    known = identify_images(train.manifest, train.source)
+    assert not find_leaks(seen, known.loc[test.image_ids])
+    assert find_leaks(seen, known.loc[train.image_ids])
+
+
+def test_deep_biq_needs_two_classes(crops_config, blurred, tmp_path):
+    crops_config.data.maximum = 10_000.0
+    train, _ = open_rows(blurred)
+    with pytest.raises(TrainingError, match="are bad: it has nothing to tell apart"):
+        BASELINES["deep_biq"](crops_config, train, tmp_path)
