@@ -59,6 +59,7 @@ def batches_of(config, count):
     features = fit_index_features(config.data.features, index, manifest.images)
     stream = training_batches(
         source, index, manifest.images, features, random_tiles=config.tiles.random, low=0,
+        tiles_per_bag=1,
         batch_size=8, balanced=True, seed=3, threads=2,
     )  # fmt: skip
     return [next(stream) for _ in range(count)], features
