@@ -34,8 +34,9 @@ def degrade(
 ) -> UInt8[Array, "batch tile height width 3"]:
     """Degrades each example by the change and strength that it names.
 
-    Every change is computed for every example and one is kept: they cost little beside the
-    network, and so no example waits for the branch of another.
+    On an accelerator every change is computed for every example and one is kept: they cost little
+    beside the network, and no example waits for the branch of another. A CPU takes one example after
+    the other and computes what it asks for.
 
     Args:
       tiles: RGB.
@@ -58,4 +59,7 @@ def degrade(
         keys = jax.random.split(jax.random.key(seed), len(bag))
         return jax.vmap(change_one, (0, None, None, 0))(bag, number, strength, keys)
 
+    if jax.default_backend() == "cpu":
+        examples = (tiles, distortion, strength, chance)
+        return jax.lax.map(lambda example: change_bag(*example), examples)
     return jax.vmap(change_bag)(tiles, distortion, strength, chance)
