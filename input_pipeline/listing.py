@@ -70,7 +70,7 @@ class Listing:
         self._file.close()
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Input]:
-        """Gives the inputs from `start` to `stop`, which is not among them; one reader at a time."""
+        """Gives the inputs from `start` to `stop`, not among them; one reader at a time."""
         self._file.seek(0)
         for number in range(self._length if stop is None else stop):
             line = self._file.readline()

@@ -11,8 +11,8 @@ Columns:
 * `image`, `row`, `column`: the file is a tile, found at that place of that image's grid;
 * numeric features, by the names that the caller asks for.
 
-Where no labels are needed, a folder of images stands for a manifest of their paths alone. Pairs of images that people have
-compared are another table: see `pairs`.
+Where no labels are needed, a folder of images stands for a manifest of their paths alone. Pairs of
+images that people have compared are another table: see `pairs`.
 
 All problems of a table are collected and raised together, each with the row that a spreadsheet
 shows (the header is row 1). What only the files behind the paths can tell is in `audit`.

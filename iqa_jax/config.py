@@ -21,7 +21,7 @@ from iqa_jax.learning.sharding import PLACEMENTS
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
-from iqa_jax.models.mobilenet_v2 import NORM_STATISTICS, POOLINGS
+from iqa_jax.models.encoder import NORM_STATISTICS, POOLINGS
 from iqa_jax.setup import (
     ENCODERS,
     distortions_from_config,

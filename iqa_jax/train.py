@@ -196,7 +196,8 @@ class _Loop:
                     logged_at, tiles, waited = now, 0, 0.0
                     values["learning_rate"] = float(self.schedule(self.step - 1))
                     values["tiles_per_second"] = rate
-                    values["waiting_for_data"] = waiting  # Share of the time, updates in flight too.
+                    # Share of the time, while updates are in flight too.
+                    values["waiting_for_data"] = waiting
                     writer.write(
                         self.step, {f"train/{name}": value for name, value in values.items()}
                     )

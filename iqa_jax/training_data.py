@@ -193,8 +193,8 @@ def _refuse_seen(config: ml_collections.ConfigDict, manifest: Manifest, source: 
     if leaks:
         raise TrainingError(
             f"{config.model.weights}, whose encoder is taken, has seen what is tested here:\n"
-            f"{format_leaks(leaks)}\nDraw both runs' splits by the same seed and data.fractions, or train on all images "
-            'of both: data.fractions="(1.0, 0.0, 0.0)".'
+            f"{format_leaks(leaks)}\nDraw both runs' splits by the same seed and data.fractions, "
+            'or train on all images of both: data.fractions="(1.0, 0.0, 0.0)".'
         )
 
 

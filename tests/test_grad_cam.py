@@ -10,7 +10,7 @@ import pytest
 
 from iqa_jax.analysis.grad_cam import embedding_gradient, evidence, grad_cam
 from iqa_jax.models.fusions import FUSIONS
-from iqa_jax.models.mobilenet_v2 import POOLINGS, pool_last_again
+from iqa_jax.models.encoder import POOLINGS, pool_last_again
 from iqa_jax.models.quality_model import QualityModel
 
 BAD = jnp.array([1.0, 0.0])

@@ -152,7 +152,7 @@ def test_a_missing_or_unreadable_manifest_is_named(tmp_path):
     write(tmp_path, "path,label\n", "manifest.csv")
     with pytest.raises(ManifestError, match="no such file; did you mean 'manifest.csv'"):
         read_manifest(tmp_path / "manifets.csv", QUALITY)
-    with pytest.raises(ManifestError, match="this folder is no data set that --mode=prepare has written"):
+    with pytest.raises(ManifestError, match="this folder is no data set that --mode=prepare"):
         read_manifest(tmp_path, QUALITY)
     with pytest.raises(ManifestError, match="not a Parquet file"):
         read_manifest(write(tmp_path, "path,label\n", "m.parquet"), QUALITY)

@@ -8,9 +8,12 @@ import skimage.data
 
 from input_pipeline import nss
 from iqa_jax.config import ConfigError, check_config
-from iqa_jax.models.mobilenet_v2 import pool_last_again
+from iqa_jax.models.encoder import pool_last_again
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
 from iqa_jax.models.shallow_cnn import CHANNELS, ShallowCNN, normalise_contrast
+
+# The pooling that its recipe has.
+STAGES = ShallowCNN(pooling="stages")
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +39,11 @@ def test_a_flat_tile_has_a_finite_gradient():
 
 @pytest.fixture(scope="module")
 def variables(photo):
-    return jax.jit(ShallowCNN().init)(jax.random.key(0), photo)
+    return jax.jit(STAGES.init)(jax.random.key(0), photo)
 
 
 def test_brightness_is_not_seen_and_contrast_is(photo, variables):
-    encode = jax.jit(ShallowCNN().apply)
+    encode = jax.jit(STAGES.apply)
     plain, brighter = encode(variables, photo), encode(variables, photo + 0.3)
     assert plain.shape == (4, 2 * sum(CHANNELS))
     # The shift is the same luma everywhere.
@@ -51,7 +54,7 @@ def test_brightness_is_not_seen_and_contrast_is(photo, variables):
 
 def test_padding_has_no_part_in_the_statistics(photo, variables):
     def train(images, mask):
-        return ShallowCNN().apply(
+        return STAGES.apply(
             variables, images, jnp.array(mask), train=True, mutable=["batch_stats"]
         )
 
@@ -59,13 +62,13 @@ def test_padding_has_no_part_in_the_statistics(photo, variables):
     padded, state_padded = train(photo, [True, True, False, False])
     np.testing.assert_allclose(padded[:2], plain, atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state, state_padded)
-    frozen = ShallowCNN(norm_statistics="running")
+    frozen = ShallowCNN(pooling="stages", norm_statistics="running")
     _, kept = frozen.apply(variables, photo, train=True, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, kept["batch_stats"], variables["batch_stats"])
 
 
 def test_the_last_map_is_what_the_embedding_was_pooled_from(photo, variables):
-    embedding, last = ShallowCNN().apply(variables, photo, method="encode_with_map")
+    embedding, last = STAGES.apply(variables, photo, method="encode_with_map")
     again = pool_last_again(embedding, last, "stages")
     np.testing.assert_allclose(again, embedding, atol=1e-6)
     changed = pool_last_again(embedding, 2 * last, "stages")

@@ -14,7 +14,8 @@ from input_pipeline.images import ImageError
 from input_pipeline.nss import nss_features
 from input_pipeline.sources import TileSource
 from iqa_jax.baselines.rows import Rows
-from iqa_jax.models.mobilenet_v2 import MobileNetV2, pool_stages
+from iqa_jax.models.encoder import pool_stages
+from iqa_jax.models.mobilenet_v2 import MobileNetV2
 from iqa_jax.models.pretrained import load_pretrained
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
 from iqa_jax.progress import meter

@@ -35,8 +35,8 @@ def degrade(
     """Degrades each example by the change and strength that it names.
 
     On an accelerator every change is computed for every example and one is kept: they cost little
-    beside the network, and no example waits for the branch of another. A CPU takes one example after
-    the other and computes what it asks for.
+    beside the network, and no example waits for the branch of another. A CPU takes one example
+    after the other and computes what it asks for.
 
     Args:
       tiles: RGB.

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from iqa_jax.models.convolution import ConvolutionNorm
-from iqa_jax.models.mobilenet_v2 import POOLINGS
+from iqa_jax.models.encoder import Encoder
 
 CHANNELS = (32, 64)
 # RGB in units of its ImageNet deviation -> luma from 0 to 255, but for a constant.
@@ -57,20 +57,8 @@ def _blur(luma: Float[Array, "n height width"]) -> Float[Array, "n height width"
     return luma
 
 
-class ShallowCNN(nn.Module):
-    """Encodes small tiles as embeddings; all of it trains.
-
-    Variables are named as those of `MobileNetV2`, whose contract this keeps.
-
-    Attributes:
-        dtype: of the computation; contrast is normalised in float32.
-        axis_name, pooling, norm_statistics: as in `MobileNetV2`.
-    """
-
-    dtype: jnp.dtype = jnp.float32
-    axis_name: str | None = None
-    pooling: str = "stages"
-    norm_statistics: str = "batch"
+class ShallowCNN(Encoder):
+    """Encodes small tiles as embeddings; all of it trains, and contrast is measured in float32."""
 
     @nn.compact
     def feature_maps(
@@ -78,10 +66,11 @@ class ShallowCNN(nn.Module):
         images: Float[Array, "n height width 3"],
         mask: Bool[Array, " n"] | None = None,
         train: bool = False,
+        drop_progress: float | Float[Array, ""] = 1.0,
     ) -> list[Float[Array, "n rows columns channels"]]:
         """Gives the outputs of both convolutions, at 1/2 and 1/4 of the image's side.
 
-        Args: as `MobileNetV2`.
+        Args: as `Encoder`; there is no DropBlock.
         """
         mask = jnp.ones(len(images), bool) if mask is None else mask
         x, maps = normalise_contrast(images).astype(self.dtype), []
@@ -97,20 +86,3 @@ class ShallowCNN(nn.Module):
             x = layer(x, mask, train and self.norm_statistics == "batch")
             maps.append(x)
         return maps
-
-    def encode_with_map(
-        self, images: Float[Array, "n height width 3"]
-    ) -> tuple[Float[Array, "n dim"], Float[Array, "n rows columns channels"]]:
-        """Gives embeddings, and the last feature map that they were pooled from."""
-        maps = self.feature_maps(images)
-        return POOLINGS[self.pooling](maps), maps[-1]
-
-    def __call__(
-        self,
-        images: Float[Array, "n height width 3"],
-        mask: Bool[Array, " n"] | None = None,
-        train: bool = False,
-        drop_progress: float | Float[Array, ""] = 1.0,
-    ) -> Float[Array, "n dim"]:
-        """Encodes images as `pooling` says; arguments as for `MobileNetV2`, without DropBlock."""
-        return POOLINGS[self.pooling](self.feature_maps(images, mask, train))
