@@ -17,13 +17,10 @@ from iqa_jax.train import train
 from iqa_jax.workdir import Workdir
 from test_train import last_checkpoint, wait_for_step
 
-# On embeddings the training step compiles in seconds.
-ON_EMBEDDINGS = TINY | {
-    "data.features": (),
-    "model.width_multiplier": 1.0,
-    "model.weights": "imagenet",
-    "model.trainable_layers": 0,
-    "bags.cached": True,
+# A network of two layers: what counts here is who computes which part of it.
+SHALLOW = TINY | {
+    "model.encoder": "shallow_cnn",
+    "model.pooling": "stages",
     "bags.tiles": 4,
     "epochs": 4,
     "evaluate_every_epochs": 2.0,
@@ -33,7 +30,7 @@ ON_EMBEDDINGS = TINY | {
 
 
 @pytest.fixture
-def start_two(tiny_manifest, tmp_path):
+def start_two(tiny_manifest):
     """Starts a run in two processes; gives them, and the folder of the run."""
     started = []
 
@@ -41,10 +38,7 @@ def start_two(tiny_manifest, tmp_path):
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
-        keys = ON_EMBEDDINGS | {
-            "data.manifest": tiny_manifest,
-            "bags.cache_folder": tmp_path / "embeddings",
-        }
+        keys = SHALLOW | {"data.manifest": tiny_manifest}
         two = [
             subprocess.Popen(
                 [
@@ -93,8 +87,7 @@ def test_two_processes_that_are_killed_and_go_on_are_as_good_as_one(
         range(1, 13)
     )
 
-    tiny_config.update_from_flattened_dict(ON_EMBEDDINGS)
-    tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
+    tiny_config.update_from_flattened_dict(SHALLOW)
     # The other half of the killed run, and a whole one, by one process with all the devices.
     for folder in ("killed", "one"):
         assert train(tiny_config, str(tmp_path / folder), "") == 0

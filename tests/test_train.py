@@ -102,6 +102,7 @@ def test_metrics_are_those_of_the_predictions(tiny_run):
     assert "three_class" in metrics["test"] and "three_class" not in metrics["val"]
 
 
+@pytest.mark.usefixtures("one_device")
 def test_a_loss_that_explodes_stops_and_keeps_the_last_good_state(
     tiny_config, tiny_manifest, tmp_path
 ):
@@ -122,6 +123,7 @@ def test_a_loss_that_explodes_stops_and_keeps_the_last_good_state(
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
+@pytest.mark.usefixtures("one_device")
 def test_early_stopping_stops_and_stays_stopped(tiny_config, tmp_path, capsys):
     # Nothing changes, so nothing becomes better.
     tiny_config.model.trainable_layers = 0
