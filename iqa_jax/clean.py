@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.dropped_tiles import PLACE
-from input_pipeline.manifest import Manifest, with_splits
+from input_pipeline.manifest import Manifest
 from input_pipeline.splits import assign_splits
 from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
@@ -106,8 +106,7 @@ def judge_tiles(config: ml_collections.ConfigDict, manifest: Manifest, home: Pat
     refuse_leaks(config, manifest, splits, None)
     for number, split in enumerate(splits):
         run = _copy(config)
-        named = with_splits(manifest, dict(zip(manifest.images["name"], split, strict=True)))
-        run.data.split_rows = str(list_rows(split_folder(folder, number), named))
+        run.data.split_rows = str(list_rows(split_folder(folder, number), manifest, split))
         configs.append({_MEMBER: run})
     run_study(configs, folder, _judge)
     parts = []

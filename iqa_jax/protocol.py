@@ -89,8 +89,7 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
     for number, split in enumerate(splits):
         run = ml_collections.ConfigDict(config.to_dict())
         run.seed = config.seed + number
-        named = with_splits(whole, dict(zip(whole.images["name"], split, strict=True)))
-        run.data.split_rows = str(list_rows(split_folder(home, number), named))
+        run.data.split_rows = str(list_rows(split_folder(home, number), whole, split))
         configs.append({MEMBER: run})
     if tested:
         tested.manifest.images[["name", "group", "split"]].to_csv(

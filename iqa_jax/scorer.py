@@ -135,7 +135,7 @@ class Scorer:
         """Answers bags in their order, each with the number of its view."""
         variables = self._place(variables)
         group: list[tuple[Bag, np.ndarray]] = []
-        for embedded in self.embed(variables, bags):
+        for embedded in self._embed(variables, bags):
             # One huge image must not pad all bags of a group to its length.
             longest = max(len(embeddings) for _, embeddings in [*group, embedded])
             if group and longest * (len(group) + 1) > _TILES_PER_CALL:
@@ -151,11 +151,14 @@ class Scorer:
     def embed(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[Bag, np.ndarray]]:
         """Encodes the tiles of all bags as one stream, cut into chunks.
 
-        Yields:
+        Returns:
           Each bag without its tiles, and their embeddings [tile, dim]; in the bags' order. Bags
           that share an image come as one.
         """
-        variables = self._place(variables)
+        return self._embed(self._place(variables), bags)
+
+    def _embed(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[Bag, np.ndarray]]:
+        """Encodes by parameters that are placed."""
         waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
         pieces: list[tuple[Bag, np.ndarray]] = []  # Of one image; encoded.
         chunk, filled = None, 0

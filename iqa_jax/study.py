@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import ml_collections
+import numpy as np
 
-from input_pipeline.manifest import Manifest
+from input_pipeline.manifest import Manifest, with_splits
 from iqa_jax import setup
 from iqa_jax.config import fusions_for
 from iqa_jax.evaluate import Evaluation
@@ -91,20 +92,26 @@ def run_study(
     return answers
 
 
-def list_rows(folder: Path, manifest: Manifest) -> Path:
+def list_rows(folder: Path, manifest: Manifest, split: np.ndarray) -> Path:
     """Writes which image is in which split into the folder of a split, unless that is written.
+
+    Args:
+      folder: of the split.
+      manifest: of the images.
+      split: [image] name of each one's split.
 
     Raises:
       WorkdirError: another list is there.
     """
-    path = folder / "rows.csv"
-    if path.exists() and path.read_text() != format_rows(manifest):
+    named = with_splits(manifest, dict(zip(manifest.images["name"], split, strict=True)))
+    path, rows = folder / "rows.csv", format_rows(named)
+    if path.exists() and path.read_text() != rows:
         raise WorkdirError(
             f"{path} lists other splits than are drawn now: the manifest, the seed or what says "
             "how to draw was another. Give another --workdir."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    Workdir(folder).write_text(path.name, format_rows(manifest))
+    Workdir(folder).write_text(path.name, rows)
     return path.absolute()
 
 

@@ -54,15 +54,13 @@ class Checkpoints:
             active_processes={number},
             barrier_sync_key_prefix=f"process_{number}",
         )
-        options = ocp.CheckpointManagerOptions(
-            create=False, multiprocessing_options=alone
-        )
+        options = ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone)
         return ocp.CheckpointManager(self.folder, options=options)
 
     @property
     def steps(self) -> list[int]:
         """Steps of the complete checkpoints, in order."""
-        return sorted(self._reader.all_steps()) if self.folder.is_dir() else []
+        return sorted(ocp.utils.checkpoint_steps(self.folder)) if self.folder.is_dir() else []
 
     def save(self, step: int, state: Any, record: dict[str, Any]) -> None:
         """Saves state and record.

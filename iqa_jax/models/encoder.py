@@ -49,7 +49,10 @@ def pool_last_again(
 
 
 class Encoder(nn.Module):
-    """Encodes tiles as embeddings.
+    """Encodes tiles as embeddings, pooled from the maps that a subclass gives.
+
+    A subclass has `feature_maps(images, mask, train, drop_progress)`, arguments as `__call__`,
+    which gives maps [n, rows, columns, channels], the last one last.
 
     Variables are `params/layer_NN/{kernel, scale, bias}` and `batch_stats/layer_NN/{mean, var}`,
     NN the number of the convolution in forward order, always float32.
@@ -68,16 +71,6 @@ class Encoder(nn.Module):
     axis_name: str | None = None
     pooling: str = "mean"
     norm_statistics: str = "batch"
-
-    def feature_maps(
-        self,
-        images: Float[Array, "n height width 3"],
-        mask: Bool[Array, " n"] | None = None,
-        train: bool = False,
-        drop_progress: float | Float[Array, ""] = 1.0,
-    ) -> list[Float[Array, "n rows columns channels"]]:
-        """Gives the maps to pool, the last one last; arguments as `__call__`."""
-        raise NotImplementedError
 
     def encode_with_map(
         self, images: Float[Array, "n height width 3"]
