@@ -74,9 +74,7 @@ def find_judged(
         if splits[image_id] == "train":
             continue
         layout = data.source.layout(image_id)
-        region = load_region(
-            path, layout.height, layout.width, max_pixels=config.data.max_pixels
-        )
+        region = load_region(path, layout.height, layout.width, max_pixels=config.data.max_pixels)
         found = judge_tiles(layout.grid.origins, region, config.tiles.size)
         judged |= {image_id: found} if found else {}
     return judged

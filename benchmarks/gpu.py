@@ -11,11 +11,10 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import sys
 import time
-from importlib.metadata import version
 
+from benchmarks.machine import describe_machine
 from benchmarks.mobilenet_sides import Work, compare_sides
 from benchmarks.roofline import least_seconds
 
@@ -56,6 +55,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
     arguments = parser.parse_args()
     work = Work(arguments.batch, arguments.size, arguments.platform, "bfloat16")
+    machine = describe_machine(("jax", "flax", *(("torch",) if arguments.peers else ())))
 
     spawn = multiprocessing.get_context("spawn")
     pipe, end = spawn.Pipe()
@@ -90,8 +90,7 @@ def main() -> None:
                     "gigabytes_per_second": round(bandwidth / 1e9, 1),
                 },
                 **result,
-                "python": platform.python_version(),
-                "versions": {name: version(name) for name in ("jax", "flax", "torch")},
+                **machine,
             },
             indent=1,
         )

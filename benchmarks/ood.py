@@ -22,8 +22,8 @@ from input_pipeline.sources import Picture, TileSource, pictures_of
 from iqa_jax import setup
 from iqa_jax.analysis.ood import energy, max_softmax
 from iqa_jax.confidence import read_confidence
-from iqa_jax.variables import restore_variables
 from iqa_jax.scorer import Answered, scorer_from_config
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir
 
 # Kind -> files of skimage/data.

@@ -13,20 +13,19 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.machine import describe_machine
 from input_pipeline.tiles import Tiling, cut, grid
 
-SIDES = ("iqa_jax", "pytorch", "pytorch_kept_memory")
+PEERS = ("pytorch", "pytorch_kept_memory")
 TILING = Tiling(256, 256)
 PEER_BATCH = 16
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -136,31 +135,37 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=1536)
     parser.add_argument("--width", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
     arguments = parser.parse_args()
 
-    cores = len(os.sched_getaffinity(0))
+    sides = ("iqa_jax", *arguments.peers)
+    machine = describe_machine(("jax", "pillow", *(("torch",) if arguments.peers else ())))
     spawn, pipes, seconds, answers = multiprocessing.get_context("spawn"), {}, [], {}
     tiles = arguments.photos * len(grid(arguments.height, arguments.width, TILING).origins)
-    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         paths = write_photos(Path(folder), arguments.photos, arguments.height, arguments.width)
-        for side in SIDES:
+        for side in sides:
             pipes[side], end = spawn.Pipe()
-            spawn.Process(target=serve, args=(side, paths, cores, end), daemon=True).start()
+            spawn.Process(
+                target=serve, args=(side, paths, machine["cores"], end), daemon=True
+            ).start()
         for number in range(arguments.rounds + 1):
             times = {}
-            for side in SIDES:
+            for side in sides:
                 pipes[side].send(True)
                 times[side], answers[side] = pipes[side].recv()
             seconds += [times] if number else []  # The first is for warming up.
         for pipe in pipes.values():
             pipe.send(False)
-    speeds = {side: tiles / statistics.median(times[side] for times in seconds) for side in SIDES}
+    speeds = {side: tiles / statistics.median(times[side] for times in seconds) for side in sides}
     ratios = {
         peer: statistics.median(times[peer] / times["iqa_jax"] for times in seconds)
-        for peer in SIDES[1:]
+        for peer in arguments.peers
     }
-    difference = np.abs(answers["iqa_jax"] - answers["pytorch"]).max()
+    differences = {
+        peer: float(f"{np.abs(answers['iqa_jax'] - answers[peer]).max():.2g}")
+        for peer in arguments.peers
+    }
     print(
         json.dumps(
             {
@@ -170,12 +175,8 @@ def main() -> None:
                 "rounds": arguments.rounds,
                 "tiles_per_second": {side: round(speed, 1) for side, speed in speeds.items()},
                 "ratio": {peer: round(ratio, 3) for peer, ratio in ratios.items()},
-                "largest_difference": float(f"{difference:.2g}"),
-                "machine": platform.processor() or platform.machine(),
-                "cores": cores,
-                "load_average_before": round(load_before, 2),
-                "python": platform.python_version(),
-                "versions": {name: version(name) for name in ("jax", "torch", "pillow")},
+                "largest_difference": differences,
+                **machine,
             },
             indent=1,
         )

@@ -23,6 +23,8 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from benchmarks.machine import describe_machine
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -89,7 +91,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="of the list")
     arguments = parser.parse_args()
 
-    results = {}
+    machine, results = describe_machine(("jax", "pillow", "tifffile")), {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # In a process of its own: what this one holds is counted for those it starts.
@@ -125,7 +127,7 @@ def main() -> None:
                 "photos": arguments.photos,
                 "list_rows": arguments.rows,
                 **results,
-                "cores": len(os.sched_getaffinity(0)),
+                **machine,
             },
             indent=1,
         )

@@ -30,9 +30,7 @@ def list_layers(size: int) -> list[Layer]:
         side = -(-side // stride)
         per_output = kernel * kernel * (1 if is_depthwise else channels)
         channels = outputs
-        layers.append(
-            Layer(side * side * outputs * per_output, inputs, side * side * outputs)
-        )
+        layers.append(Layer(side * side * outputs * per_output, inputs, side * side * outputs))
 
     add(32, 3, 2)
     for expansion, outputs, blocks, first_stride in STAGES:

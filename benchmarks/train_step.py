@@ -8,11 +8,11 @@ PyTorch runs channels-last, once as it comes and once with the memory setting th
 
 import argparse
 import json
-import os
-import platform
-from importlib.metadata import version
 
+from benchmarks.machine import describe_machine
 from benchmarks.mobilenet_sides import Work, compare_sides
+
+PEERS = ("pytorch", "pytorch_kept_memory")
 
 
 def main() -> None:
@@ -21,12 +21,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=256, help="side of a tile in pixels")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
     arguments = parser.parse_args()
-    load_before = os.getloadavg()[0]
+    machine = describe_machine(("jax", "flax", *(("torch",) if arguments.peers else ())))
     work = Work(arguments.batch, arguments.size)
-    result = compare_sides(
-        work, ("pytorch", "pytorch_kept_memory"), {"train": 2, "inference": 5}, arguments.rounds
-    )
+    result = compare_sides(work, arguments.peers, {"train": 2, "inference": 5}, arguments.rounds)
     print(
         json.dumps(
             {
@@ -34,11 +33,7 @@ def main() -> None:
                 "tiles": [work.batch, work.size, work.size, 3],
                 "rounds": arguments.rounds,
                 **result,
-                "machine": platform.processor() or platform.machine(),
-                "cores": os.cpu_count(),
-                "load_average_before": round(load_before, 2),
-                "python": platform.python_version(),
-                "versions": {name: version(name) for name in ("jax", "flax", "torch")},
+                **machine,
             },
             indent=1,
         )
