@@ -127,13 +127,13 @@ def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_main():
-    """Starts `python main.py` with the devices that tests have; gives the process."""
+    """Starts `python main.py`, on the devices that tests have or fewer; gives the process."""
 
-    def start(*arguments: str) -> subprocess.Popen:
+    def start(*arguments: str, devices: int = 8) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, str(ROOT / "main.py"), *arguments],
             cwd=ROOT,
-            env={**os.environ, "JAX_NUM_CPU_DEVICES": "8"},
+            env={**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import time
 
 import jax
 import numpy as np
@@ -120,6 +121,32 @@ def test_a_stopped_start_scores_the_rest_alone(tiny_run, photos, encoded, monkey
     assert list(again["error"]) == list(whole["error"])
     for ours, theirs in zip(again["score"], whole["score"], strict=True):
         assert ours == theirs or float(ours) == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_a_killed_process_goes_on_where_it_was(tiny_run, photos, start_main):
+    lines, target = photos.read_text().split(), photos.parents[1] / "scores.csv"
+    # A part is a thousand rows; those of missing files are there soon, the rest takes a while.
+    names = [f"missing/{number}.png" for number in range(1000)] + lines * 40
+    photos.write_text("\n".join(names))
+    arguments = ("--mode=predict", f"--workdir={tiny_run}", f"--images={photos}",
+                 f"--output={target}")  # fmt: skip
+    process, parts = start_main(*arguments, devices=1), target.with_name("scores.csv.parts")
+    while not list(parts.glob("rows-*.jsonl")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert not target.exists()
+
+    process = start_main(*arguments, devices=1)
+    output, errors = process.communicate()
+    assert process.returncode == SOME_FAILED, errors
+    assert "going on after 1000 finished rows" in output
+    table = read(target)
+    assert list(table["path"]) == [str(photos.parent / name) for name in names]
+    assert list(table["error"] == "") == [(photos.parent / name).exists() and "bad" not in name
+                                          and "worse" not in name for name in names]  # fmt: skip
+    assert table[table["error"] == ""].groupby("path")["score"].nunique().max() == 1
 
 
 def test_a_changed_list_or_checkpoint_is_refused(tiny_run, photos, monkeypatch, scorer):

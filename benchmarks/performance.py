@@ -1,0 +1,171 @@
+"""Runs the speed benchmarks and writes the README's performance table from what they print.
+
+    python -m benchmarks.performance                     # all that this machine can run
+    python -m benchmarks.performance --only=predict      # one; the other rows stay
+    python -m benchmarks.performance --only              # none: only writes the table again
+
+What each printed is kept in `benchmarks/results/`, with machine, versions and date, so that a row
+measured on a GPU and one measured on a CPU stand in one table.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
+
+PEERS = {
+    "pytorch": "PyTorch",
+    "pytorch_kept_memory": "PyTorch with our memory setting",
+    "pytorch_compiled": "PyTorch, compiled",
+}
+
+
+class Row(NamedTuple):
+    """A line of the table.
+
+    Attributes:
+      what: was measured.
+      ours: what iqa_jax reaches, with its unit.
+      peer: whom it is set against, and what that reaches.
+      ratio: how many times better we are; None where nobody is compared.
+    """
+
+    what: str
+    ours: str
+    peer: str
+    ratio: float | None
+
+
+def _against_peers(what: str, result: dict[str, Any]) -> list[Row]:
+    """Makes a row per peer from `tiles_per_second` and `ratio`."""
+    rates = result["tiles_per_second"]
+    return [
+        Row(what, f"{rates['iqa_jax']} tiles/s", f"{PEERS[peer]}: {rates[peer]} tiles/s", ratio)
+        for peer, ratio in result["ratio"].items()
+    ]
+
+
+def _train_step(result: dict[str, Any]) -> list[Row]:
+    batch, size = result["tiles"][:2]
+    sizes = f"MobileNetV2, {batch} × {size}² tiles, float32"
+    return [
+        *_against_peers(f"training step, {sizes}", result["train"]),
+        *_against_peers(f"inference, {sizes}", result["inference"]),
+    ]
+
+
+def _gpu(result: dict[str, Any]) -> list[Row]:
+    rows = []
+    for name, what in (("train", "training step"), ("inference", "inference")):
+        share = result[name]["roofline"]["iqa_jax"]
+        work = result["work"]
+        sizes = f"{work['batch']} × {work['size']}² tiles, bfloat16"
+        rows += _against_peers(
+            f"{what}, MobileNetV2, {sizes} ({share:.0%} of the roofline)", result[name]
+        )
+    return rows
+
+
+def _predict(result: dict[str, Any]) -> list[Row]:
+    count, height, width = result["photos"]
+    return _against_peers(f"scoring files, {count} JPEGs of {width} × {height} pixels", result)
+
+
+def _predict_memory(result: dict[str, Any]) -> list[Row]:
+    cases = {
+        "small_photo": "one small photograph",
+        "folder_of_20_megapixels": f"{result['photos']} JPEGs of 20 megapixels",
+        "list": f"a list of {result['list_rows']:,} missing files",
+        "huge_tiff": f"a TIFF of {result['side']:,}² pixels",
+    }
+    nothing = result["nothing"]["megabytes"]
+    return [
+        Row(f"memory of `predict`, {what}", f"{result[case]['megabytes']:,} MB",
+            f"Python with JAX alone: {nothing} MB", None)
+        for case, what in cases.items()
+    ]  # fmt: skip
+
+
+# Module -> its rows; in the order of the table.
+CLAIMS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
+    "train_step": _train_step,
+    "gpu": _gpu,
+    "predict": _predict,
+    "predict_memory": _predict_memory,
+}
+
+
+def run(module: str) -> None:
+    """Runs a benchmark and keeps what it printed."""
+    print(f"python -m benchmarks.{module}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", f"benchmarks.{module}"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{module}.json").write_text(json.dumps(json.loads(done.stdout), indent=1) + "\n")
+
+
+def make_table(results: dict[str, dict[str, Any]]) -> str:
+    """Gives the table in Markdown, and below it what each benchmark ran on.
+
+    Args:
+      results: what the benchmarks of `CLAIMS` printed, by name; those that never ran have no rows.
+    """
+    lines = ["| | iqa_jax | peer in the same run | ratio |", "|---|---|---|---|"]
+    for module, rows_of in CLAIMS.items():
+        for row in rows_of(results[module]) if module in results else ():
+            ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+            lines.append(f"| {row.what} | {row.ours} | {row.peer} | {ratio} |")
+    lines.append("")
+    lines += (f"- `{module}`: {_conditions(results[module])}"
+              for module in CLAIMS if module in results)  # fmt: skip
+    return "\n".join(lines)
+
+
+def _conditions(result: dict[str, Any]) -> str:
+    versions = (f"{name} {number}" for name, number in result["versions"].items())
+    return ", ".join(
+        (
+            result["date"],
+            result.get("device", result["machine"]),
+            f"{result['cores']} cores",
+            f"Python {result['python']}",
+            *versions,
+        )
+    )
+
+
+def put_into(text: str, table: str) -> str:
+    """Gives a text whose table is replaced, between the two marks."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+
+
+def write_readme(modules: Iterable[str], readme: Path) -> None:
+    """Writes the table of all kept results."""
+    results = {
+        module: json.loads((RESULTS / f"{module}.json").read_text())
+        for module in modules
+        if (RESULTS / f"{module}.json").exists()
+    }
+    readme.write_text(put_into(readme.read_text(), make_table(results)))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs what is asked for and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    on_cpu = [module for module in CLAIMS if module != "gpu"]
+    parser.add_argument("--only", nargs="*", default=on_cpu, choices=CLAIMS)
+    for module in parser.parse_args(arguments).only:
+        run(module)
+    write_readme(CLAIMS, ROOT / "README.md")
+
+
+if __name__ == "__main__":
+    main()
