@@ -80,7 +80,7 @@ def decode(
         name: what to call the image in an error.
 
     Returns:
-        [height, width, 3] uint8 in RGB order, after EXIF orientation; contiguous.
+        [height, width, 3] uint8 in RGB order, after EXIF orientation; contiguous, read-only.
 
     Raises:
         ImageError: if the bytes are no image, damaged, too large, or of a kind without a known
@@ -94,15 +94,18 @@ def decode(
         )
     try:
         orientation = orientation_of(image)
-        if image.format == "JPEG" and (pixels := _decode_jpeg(data, image)) is not None:
-            return _TURNS[orientation](pixels) if orientation > 1 else pixels
-        if orientation > 1:
-            image = ImageOps.exif_transpose(image)
-        return np.ascontiguousarray(_to_rgb(image))
+        pixels = _decode_jpeg(data, image) if image.format == "JPEG" else None
+        if pixels is None:
+            upright = ImageOps.exif_transpose(image) if orientation > 1 else image
+            pixels = np.ascontiguousarray(_to_rgb(upright))
+        elif orientation > 1:
+            pixels = _TURNS[orientation](pixels)
     except Exception as error:  # Pillow raises a dozen types for damaged files.
         raise ImageError(
             f"{name}: the file is damaged or cut short ({error}); copy or export it again."
         ) from error
+    pixels.flags.writeable = False  # Caches share it.
+    return pixels
 
 
 def load(

@@ -51,7 +51,7 @@ def encode_png(samples, color_type):
 
 def decode(data):
     image = images.decode(data, max_pixels=LIMIT)
-    assert image.dtype == np.uint8 and image.flags.c_contiguous
+    assert image.dtype == np.uint8 and image.flags.c_contiguous and not image.flags.writeable
     return image
 
 
