@@ -46,6 +46,8 @@ OURS = ("same_work", "cached", "prepared")
 PEERS = ("pytorch", "pytorch_more_workers", "pytorch_kept_memory")
 # At most so many batches are under way at once, on either side.
 SETTLING = 8
+# Opens a stream of batches, and closes it.
+Stream = Callable[[], contextlib.AbstractContextManager[Iterator[Any]]]
 
 
 class Work(NamedTuple):
@@ -145,7 +147,7 @@ def cut_tile(pixels: np.ndarray, origin: np.ndarray, size: int) -> np.ndarray:
     return pixels[top : top + size, left : left + size]
 
 
-def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Callable[[], Any]:
+def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
     """Gives what opens our stream of batches."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     from iqa_jax.host_memory import keep_freed_memory
@@ -167,7 +169,7 @@ def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Callable[[], An
 
 def build_pytorch(
     work: Work, paths: Sequence[str], origins: Sequence[np.ndarray], workers: int
-) -> Callable[[], Any]:
+) -> Stream:
     """Gives what opens the peer's stream of batches."""
     from torch.utils.data import DataLoader, RandomSampler
 
@@ -183,9 +185,8 @@ def build_pytorch(
             persistent_workers=True,
             worker_init_fn=_use_one_thread,
         )
-        batches = iter(loader)
-        yield batches
-        del batches, loader
+        # Its workers end with the last reference to it.
+        yield iter(loader)
 
     return stream
 
@@ -194,14 +195,15 @@ def _use_one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def time_batches(batches: Iterator[Any], settling: int, count: int) -> float:
-    """Gives the seconds of some batches, once others have been taken."""
-    for _ in range(settling):
-        next(batches)
-    start = time.perf_counter()
-    for _ in range(count):
-        next(batches)
-    return time.perf_counter() - start
+def take_turn(stream: Stream, count: int) -> float:
+    """Opens the stream, and gives the seconds of some batches once others have been taken."""
+    with stream() as batches:
+        for _ in range(SETTLING):
+            next(batches)
+        start = time.perf_counter()
+        for _ in range(count):
+            next(batches)
+        return time.perf_counter() - start
 
 
 def megabytes(whose: int) -> int:
@@ -209,7 +211,7 @@ def megabytes(whose: int) -> int:
     return round(resource.getrusage(whose).ru_maxrss / 1024)  # Linux counts in KiB.
 
 
-def serve(pipe, build: Callable[..., Callable[[], Any]], arguments: tuple, keeps: bool) -> None:
+def serve(pipe, build: Callable[..., Stream], arguments: tuple, keeps: bool) -> None:
     """Runs one side: for each number of batches it sends their seconds, at last its memory."""
     if keeps:
         from iqa_jax.host_memory import keep_freed_memory
@@ -219,9 +221,7 @@ def serve(pipe, build: Callable[..., Callable[[], Any]], arguments: tuple, keeps
         stream = build(*arguments)
     before = megabytes(resource.RUSAGE_SELF)
     while count := pipe.recv():
-        with stream() as batches:
-            seconds = time_batches(batches, SETTLING, count)
-        pipe.send(seconds)
+        pipe.send(take_turn(stream, count))
     pipe.send(
         {
             "before": before,
