@@ -27,7 +27,7 @@ from input_pipeline.features import (
 )
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Layout, TileSource
-from input_pipeline.tiles import within_band
+from input_pipeline.tiles import cut, pixel_mask, random_origins, within_band
 from input_pipeline.views import PLAIN, View, tiles_of_views
 
 NO_LIMIT = np.iinfo(np.int64).max
@@ -314,22 +314,30 @@ def tile_reader(
       random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
       low, high: the band of edge pixels.
     """
-    measures = [name for name in MEASURED if name == "edge_sum" or name in features.names]
-
-    def cut_tile(image_id, row, rng):
-        layout, number = index.layouts[image_id], int(index.number[row])
-        if random_tiles:
-            tile, is_inside = source.random_tile(image_id, layout, number, rng)
-            measured = measure_tiles(measures, tile[None], is_inside[None])
-            if within_band(measured["edge_sum"], low, high)[0]:
-                return tile, measured
-        return source.tiles(image_id, layout, np.array([number]))[0], index.measured_of([row])
+    is_banded = low > 0 or high != NO_LIMIT
+    measures = [name for name in features.names if name in MEASURED]
+    if is_banded and "edge_sum" not in measures:
+        measures.append("edge_sum")
 
     def read(image_id, rows, rng):
-        tiles, measured = zip(*(cut_tile(image_id, row, rng) for row in rows), strict=True)
-        return {"tiles": np.stack(tiles)}, {
-            name: np.concatenate([of_tile[name] for of_tile in measured]) for name in measures
-        }
+        layout, numbers = index.layouts[image_id], index.number[rows]
+        measured = index.measured_of(rows)
+        if not random_tiles or source.is_cut(image_id):
+            return {"tiles": source.tiles(image_id, layout, numbers)}, measured
+        size, still = source.tiling.size, layout.grid.origins[numbers]
+        origins = random_origins(layout.height, layout.width, still, source.tiling, rng)
+        image = source.image(image_id)
+        tiles = cut(image, origins, size)
+        if not measures:
+            return {"tiles": tiles}, measured
+        masks = pixel_mask(layout.height, layout.width, origins, size)
+        moved = measure_tiles(measures, tiles, masks)
+        if is_banded:
+            is_out = ~within_band(moved["edge_sum"], low, high)
+            tiles[is_out] = cut(image, still[is_out], size)
+            for name in measures:
+                moved[name][is_out] = measured[name][is_out]
+        return {"tiles": tiles}, moved
 
     return read
 
@@ -460,6 +468,9 @@ def _piece_bytes(
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:
     """Gives a bag's image again, its tiles moved at random and mirrored alike."""
-    count = len(bag.tiles)
-    tiles = [source.random_tile(bag.image_id, bag.layout, n, rng)[0] for n in range(count)]
-    return dataclasses.replace(bag, tiles=np.stack(tiles)[:, :, :: -1 if rng.random() < 0.5 else 1])
+    tiles, layout = bag.tiles, bag.layout
+    if not source.is_cut(bag.image_id):
+        sides = (layout.height, layout.width)
+        origins = random_origins(*sides, layout.grid.origins, source.tiling, rng)
+        tiles = cut(source.image(bag.image_id), origins, source.tiling.size)
+    return dataclasses.replace(bag, tiles=tiles[:, :, :: -1 if rng.random() < 0.5 else 1])

@@ -1,8 +1,10 @@
 """Image files in, uint8 RGB arrays out: every format, mode and orientation ends in the same form.
 
-One decoder (Pillow) reads every format. Its format classes are called directly and not through
-`Image.open`, so that only the formats named here are ever tried and the pixel limit is this
-module's own argument, not a process-wide setting of Pillow's. Colour profiles are not applied.
+Pillow reads every format, but the pixels of an ordinary JPEG come from OpenCV: both have them from
+libjpeg-turbo, so they are the same, but OpenCV writes them straight into the array. Pillow's format
+classes are called directly and not through `Image.open`, so that only the formats named here are
+ever tried and the pixel limit is this module's own argument, not a process-wide setting of
+Pillow's. Colour profiles are not applied.
 """
 
 import glob
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import (
@@ -41,6 +44,17 @@ _SIGNATURES = (
     (b"MM\x00+", TiffImagePlugin.TiffImageFile),
 )
 _ORIENTATION_TAG = 0x0112
+_JPEG_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+# EXIF orientation -> what turns the stored picture upright.
+_TURNS = {
+    2: lambda pixels: cv2.flip(pixels, 1),
+    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
+    4: lambda pixels: cv2.flip(pixels, 0),
+    5: cv2.transpose,
+    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda pixels: cv2.transpose(cv2.rotate(pixels, cv2.ROTATE_180)),
+    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
 _PHOTOMETRIC_TAG = 262
 _WHITE_IS_ZERO = 0
 
@@ -66,7 +80,7 @@ def decode(
         name: what to call the image in an error.
 
     Returns:
-        [height, width, 3] uint8 in RGB order, after EXIF orientation; contiguous.
+        [height, width, 3] uint8 in RGB order, after EXIF orientation; contiguous, read-only.
 
     Raises:
         ImageError: if the bytes are no image, damaged, too large, or of a kind without a known
@@ -79,13 +93,19 @@ def decode(
             "damaged files pass as grey areas; set it back to False."
         )
     try:
-        if orientation_of(image) > 1:
-            image = ImageOps.exif_transpose(image)
-        return np.ascontiguousarray(_to_rgb(image))
+        orientation = orientation_of(image)
+        pixels = _decode_jpeg(data, image) if image.format == "JPEG" else None
+        if pixels is None:
+            upright = ImageOps.exif_transpose(image) if orientation > 1 else image
+            pixels = np.ascontiguousarray(_to_rgb(upright))
+        elif orientation > 1:
+            pixels = _TURNS[orientation](pixels)
     except Exception as error:  # Pillow raises a dozen types for damaged files.
         raise ImageError(
             f"{name}: the file is damaged or cut short ({error}); copy or export it again."
         ) from error
+    pixels.flags.writeable = False  # Caches share it.
+    return pixels
 
 
 def load(
@@ -217,6 +237,19 @@ def orientation_of(image: ImageFile.ImageFile) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
+def _decode_jpeg(
+    data: bytes, image: ImageFile.ImageFile
+) -> UInt8[np.ndarray, "height width 3"] | None:
+    """Decodes a grey or colour JPEG as it is stored; None leaves it, or its error, to Pillow."""
+    if image.mode not in ("L", "RGB"):
+        return None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _JPEG_FLAGS)
+    except cv2.error:  # More pixels than OpenCV's own limit.
+        return None
+    return pixels if pixels is not None and pixels.shape[1::-1] == image.size else None
+
+
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     if image.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255 instead of scaling.
@@ -224,7 +257,7 @@ def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from input_pipeline.distortions import distort
 from input_pipeline.images import ImageError, load, read_size
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
-from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask, random_origins
+from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask
 from input_pipeline.windows import BandReader, open_bands
 
 
@@ -153,22 +153,6 @@ class TileSource:
             top, bottom = needed_rows(layout.height, origins, size)
             return cut(bands.read(top, bottom), origins - (top, 0), size)
         return cut(self._pixels(index), origins, size)
-
-    def random_tile(
-        self, index: int, layout: Layout, number: int, rng: np.random.Generator
-    ) -> tuple[UInt8[np.ndarray, "size size 3"], Bool[np.ndarray, "size size"]]:
-        """Cuts a tile of the grid after moving it at random; tiles already cut stay.
-
-        Returns:
-          The tile, and which of its pixels are in the image.
-        """
-        origins = layout.grid.origins[[number]]
-        if isinstance(self._pictures[index], CutTiles):
-            tile = self.tiles(index, layout, np.array([number]))[0]
-        else:
-            origins = random_origins(layout.height, layout.width, origins, self.tiling, rng)
-            tile = cut(self._pixels(index), origins, self.tiling.size)[0]
-        return tile, pixel_mask(layout.height, layout.width, origins, self.tiling.size)[0]
 
     def pixel_masks(
         self, layout: Layout, chosen: Int[np.ndarray, " tile"] | None = None

@@ -7,8 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
+from input_pipeline.bags import (
+    fit_index_features,
+    index_tiles,
+    tile_reader,
+    training_batches,
+    whole_bags,
+)
 from input_pipeline.features import FeatureTable
+from input_pipeline.images import load
 from input_pipeline.manifest import LabelSpec, read_manifest
 from input_pipeline.nss import nss_features
 from input_pipeline.sources import TileSource, pictures_of
@@ -108,7 +115,7 @@ def test_balance(data):
     rare = type(index)(
         index.image_id[is_kept],
         index.number[is_kept],
-        index.edge_sum[is_kept],
+        index.measured_of(is_kept),
         index.layouts,
         index.dropped,
         index.errors,
@@ -152,6 +159,24 @@ def test_random_tiles_move_but_stay_in_the_edge_band(data):
     assert any(
         not np.array_equal(a["tiles"], b["tiles"]) for a, b in zip(fixed, moved, strict=True)
     )
+
+
+def test_an_image_is_decoded_once_for_all_tiles_of_a_bag(data, monkeypatch):
+    manifest, _, index = data
+    decoded = []
+
+    def count(path, **arguments):
+        decoded.append(path)
+        return load(path, **arguments)
+
+    monkeypatch.setattr("input_pipeline.sources.load", count)
+    source = TileSource(pictures_of(manifest), TILING, max_pixels=MAX_PIXELS)
+    rows = np.flatnonzero(index.image_id == 0)
+    # No moved tile is in the band, so that each is cut a second time.
+    read_bag = tile_reader(source, index, NO_FEATURES, random_tiles=True, low=10**6)
+    tiles = read_bag(0, rows, np.random.default_rng(0))[0]["tiles"]
+    assert decoded == [manifest.images["path"][0]]
+    np.testing.assert_array_equal(tiles, source.tiles(0, index.layouts[0]))
 
 
 def test_two_processes_share_what_one_would_read(data):

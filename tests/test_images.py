@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from input_pipeline import images
 
@@ -51,7 +51,7 @@ def encode_png(samples, color_type):
 
 def decode(data):
     image = images.decode(data, max_pixels=LIMIT)
-    assert image.dtype == np.uint8 and image.flags.c_contiguous
+    assert image.dtype == np.uint8 and image.flags.c_contiguous and not image.flags.writeable
     return image
 
 
@@ -170,6 +170,32 @@ def test_exif_orientation_turns_picture_and_size(tmp_path, kind, orientation):
     decoded = images.load(path)
     assert images.read_size(path) == decoded.shape[:2] == (32, 48)
     assert np.abs(decoded[8::16, 8::16].astype(int) - upright[8::16, 8::16]).max() < 10
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"subsampling": 0, "quality": 98},
+        {"subsampling": 1, "restart_marker_rows": 1},
+        {"keep_rgb": True},
+        {"mode": "L"},
+        {"mode": "CMYK"},
+    ],
+)
+def test_jpeg_pixels_are_those_of_pillow(photo, options):
+    options = dict(options)
+    picture = Image.fromarray(photo[:111, :157]).convert(options.pop("mode", "RGB"))
+    for orientation in (1, 3, 6, 7):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = encode(picture, "JPEG", exif=exif, **options)
+        pillows = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        np.testing.assert_array_equal(decode(data), np.asarray(pillows))
+    for missing in (1, 2, 3, 40):
+        with pytest.raises(images.ImageError, match="cut short"):
+            decode(data[:-missing])
 
 
 def test_size_is_read_without_decoding(photo, tmp_path):
