@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iqa_jax.progress import say
+from iqa_jax.progress import note
 
 # What a batch is of; its other values follow in shape.
 _CONTENTS = ("tiles", "embeddings")
@@ -26,7 +26,7 @@ def announce(name: str, compiled: Callable) -> Callable:
             content = next(kind for kind in _CONTENTS if kind in values)
             value = values[content]
             shape = ",".join(map(str, value.shape))
-            say(f"compiling {name} for {content} {value.dtype}[{shape}]")
+            note(f"compiling {name} for {content} {value.dtype}[{shape}]")
         return compiled(variables, batch, *rest)
 
     return call
