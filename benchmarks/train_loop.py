@@ -76,18 +76,21 @@ class BareStep:
         from iqa_jax.variables import initial_variables
         from iqa_jax.workdir import Workdir
 
+        folder.mkdir()
+        manifest = setup.manifest_from_config(config)
+        data = prepare_training(config, manifest, Workdir(folder))
         placement = PLACEMENTS[config.parallel.mode](jax.devices())
-        optimizer, _ = setup.optimizer_from_config(config, steps_per_epoch=batches)
-        self._step = compile_update(config, placement, optimizer, total_steps=batches)
+        # Those of the loop, so that both sides run one program.
+        steps = data.examples(config) // config.batch_size
+        optimizer, _ = setup.optimizer_from_config(config, steps)
+        self._step = compile_update(config, placement, optimizer, steps)
         is_trainable = setup.is_trainable_from_config(config)
         state = create_state(initial_variables(config), optimizer, is_trainable)
         self._state = placement.place_state(state)
-        folder.mkdir()
-        manifest = setup.manifest_from_config(config)
-        data = prepare_training(config, manifest, Workdir(folder)).batches(config)
         self._batches, self._tiles = [], 0
+        stream = data.batches(config)
         for _ in range(batches):
-            batch = next(data)
+            batch = next(stream)
             self._tiles += int(batch["tile_mask"].sum())
             self._batches.append(placement.place_batch(batch))
         self._run(1)
