@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import jax
 
@@ -57,7 +58,7 @@ class Profiler:
         self._turns = 0
         self._first_step: int | None = None  # While a trace is on.
 
-    def __enter__(self) -> "Profiler":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:
@@ -108,11 +109,9 @@ def summarise(spent: Mapping[str, float], first: int, steps: int) -> list[str]:
       first: number of the first step.
       steps: how many there were.
     """
-    shares = {name: spent[name] / spent["all"] for name in ("data", "device")}
-    shares["host"] = 1 - sum(shares.values())
+    data, device = (spent[name] / spent["all"] for name in ("data", "device"))
+    last, each, host = first + steps - 1, 1e3 * spent["all"] / steps, 1 - data - device
     return [
-        f"profile of steps {first} to {first + steps - 1}: {1e3 * spent['all'] / steps:.1f} ms "
-        "per step",
-        f"  waiting for data {shares['data']:.1%}, host work {shares['host']:.1%}, waiting for "
-        f"the device {shares['device']:.1%}",
+        f"profile of steps {first} to {last}: {each:.1f} ms per step",
+        f"  waiting for data {data:.1%}, host work {host:.1%}, waiting for the device {device:.1%}",
     ]
