@@ -13,16 +13,16 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import ml_collections
 from PIL import Image
+
+from benchmarks.machine import describe_machine
 
 BAR = 0.95
 
@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     if not jax.config.jax_compilation_cache_dir:  # As main.py: every round compiles.
         folder = os.path.expanduser("~/.cache/iqa_jax/compiled")
         jax.config.update("jax_compilation_cache_dir", folder)
-    load_before = os.getloadavg()[0]
+    machine = describe_machine(("jax", "flax", "grain"))
     config = default.get_config()
     config.batch_size = arguments.batch
     config.tiles.size = config.tiles.stride = arguments.tile
@@ -176,10 +176,7 @@ def main(argv: list[str] | None = None) -> None:
                     statistics.median(r["waiting_for_data"] for r in rounds), 4
                 ),
                 "device": jax.devices()[0].device_kind,
-                "cores": len(os.sched_getaffinity(0)),
-                "load_average_before": round(load_before, 2),
-                "python": platform.python_version(),
-                "versions": {name: version(name) for name in ("jax", "flax", "grain")},
+                **machine,
             },
             indent=1,
         )
