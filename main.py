@@ -25,7 +25,7 @@ from ml_collections import config_flags
 _MODES = {
     "check": ("check", ["config"], []),
     "prepare": ("prepare", ["config", "output"], ["beam_options"]),
-    "train": ("train", ["config", "workdir"], ["distributed"]),
+    "train": ("train", ["config", "workdir"], ["distributed", "profile"]),
     "compare": ("compare", ["config", "workdir"], []),
     "protocol": ("run_protocol", ["config", "workdir"], []),
     "clean": ("clean", ["config", "workdir"], []),
@@ -41,6 +41,9 @@ _SPLIT = flags.DEFINE_string("split", "", "evaluate: only this split; default: a
 _MANIFEST = flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
 _DISTRIBUTED = flags.DEFINE_string(
     "distributed", "", "train, in several processes: auto or HOST:PORT,PROCESSES,NUMBER."
+)
+_PROFILE = flags.DEFINE_bool(
+    "profile", False, "train: trace a few steps, and say where their time goes."
 )
 _OTHER = flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
 _IMAGES = flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
@@ -100,7 +103,9 @@ def _run() -> int:
         return run(_CONFIG.value)
     if mode == "prepare":
         return run(_CONFIG.value, _OUTPUT.value, _BEAM_OPTIONS.value)
-    if mode in ("train", "compare", "protocol", "clean"):
+    if mode == "train":
+        return run(_CONFIG.value, _WORKDIR.value, command, _PROFILE.value)
+    if mode in ("compare", "protocol", "clean"):
         return run(_CONFIG.value, _WORKDIR.value, command)
     workdir = Workdir(_WORKDIR.value)
     if mode == "evaluate":

@@ -61,6 +61,7 @@ def get_config() -> ml_collections.ConfigDict:
     bags.cache_folder = "~/.cache/iqa_jax/embeddings"
 
     config.batch_size = 32  # Examples per update, over all devices.
+    config.passes_per_update = 1  # Parts in which the batch goes through the network: less memory.
     config.balanced_sampling = True  # Every class as often as the others.
     config.epochs = 20
 

@@ -233,7 +233,9 @@ def _copy(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 def _check(config: ml_collections.ConfigDict) -> None:
     noise, problems = config.noise, []
     check_config(config)
-    check_batch_size(config.batch_size, jax.device_count(), jax.process_count())
+    check_batch_size(
+        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
+    )
     if config.data.label_kind == "numeric":
         problems.append("--mode=clean needs classes: an opinion score is not right or wrong")
     if noise.filter not in FILTERS:

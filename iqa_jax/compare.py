@@ -77,7 +77,9 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
     """Makes the config of every run: for each split, fusion -> config."""
     compare = config.compare
     check_config(config)
-    check_batch_size(config.batch_size, jax.device_count(), jax.process_count())
+    check_batch_size(
+        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
+    )
     problems = []
     if REFERENCE not in compare.fusions:
         problems.append(f"compare.fusions lacks {REFERENCE}, which the others are compared with")

@@ -26,6 +26,7 @@ from iqa_jax.setup import (
     ENCODERS,
     distortions_from_config,
     label_from_config,
+    task_from_config,
     tiling_from_config,
     views_from_config,
 )
@@ -141,6 +142,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     infinite = float("inf")
     for key, low, high, what in (
         ("batch_size", 1, infinite, "1 or more"),
+        ("passes_per_update", 1, infinite, "1 or more"),
         ("epochs", 1, infinite, "1 or more"),
         ("evaluate_every_epochs", 1e-6, infinite, "more than 0"),
         ("checkpoint_every_steps", 1, infinite, "1 or more"),
@@ -304,6 +306,12 @@ def _loss_problems(config: ml_collections.ConfigDict, name: str) -> list[str]:
         problems.append(
             f"batch_size is {config.batch_size}; {name} compares the examples of a batch, which "
             f"should hold two of each class: give {2 * len(data.classes)} or more"
+        )
+    if config.passes_per_update > 1 and task_from_config(config).batch_loss:
+        term = "loss.plcc_weight" if name in REGRESSIONS else name
+        problems.append(
+            f"passes_per_update is {config.passes_per_update}, but {term} compares the examples of "
+            "a batch, which must be together: set passes_per_update to 1"
         )
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")

@@ -24,6 +24,12 @@ def say(line: str = "") -> None:
         print(line, flush=True)
 
 
+def note(line: str) -> None:
+    """Prints a line that is no part of the answer, beside it: on the error stream."""
+    if not _is_silent:
+        print(line, file=sys.stderr, flush=True)
+
+
 class Meter:
     """Counts work that is done; made by `meter`."""
 

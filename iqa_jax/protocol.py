@@ -115,7 +115,9 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
 def _check(config: ml_collections.ConfigDict) -> None:
     protocol, problems = config.protocol, []
     check_config(config)
-    check_batch_size(config.batch_size, jax.device_count(), jax.process_count())
+    check_batch_size(
+        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
+    )
     if protocol.kind not in KINDS:
         problems.append(f'protocol.kind is "{protocol.kind}"; the choices are {", ".join(KINDS)}')
     if protocol.splits < (2 if protocol.kind == "k_fold" else 1):

@@ -20,6 +20,7 @@ from input_pipeline.bags import Bag
 from input_pipeline.sources import Layout
 from iqa_jax import setup
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
+from iqa_jax.compiling import announce
 from iqa_jax.config import fusions_for
 from iqa_jax.learning.sharding import (
     batch_sharding,
@@ -104,8 +105,9 @@ class Scorer:
         self._per_pass = max(per_device, 1) * devices
         self._chunk = -(-chunk_tiles // self._per_pass) * self._per_pass
         self._bags = -(-_BAGS_PER_CALL // devices) * devices
-        self._encode = jax.jit(partial(_encode_passes, model=model))
-        self._predict = jax.jit(partial(predict_step, model=model, task=task))
+        self._encode = announce("encode", jax.jit(partial(_encode_passes, model=model)))
+        predict = partial(predict_step, model=model, task=task)
+        self._predict = announce("predict", jax.jit(predict))
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
         self._fusion, self._headline = fusion, headline or fusion
         self._detector = detector
@@ -114,7 +116,7 @@ class Scorer:
             keys = jax.random.split(jax.random.key(seed), passes)
             is_per_tile = self._headline in LATE_FUSIONS
             sample = partial(sample_step, model=model, task=task, is_per_tile=is_per_tile)
-            self._sample = jax.jit(partial(sample, keys=keys))
+            self._sample = announce("sample", jax.jit(partial(sample, keys=keys)))
         self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
 
     def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:

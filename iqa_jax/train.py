@@ -10,25 +10,28 @@ import math
 import os
 import signal
 import sys
-import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cached_property, partial
 
 import jax
 import ml_collections
 import numpy as np
+import optax
 from clu import parameter_overview
 
 from iqa_jax import setup
 from iqa_jax.anomaly import fit_training_detector, write_detector
+from iqa_jax.compiling import announce
 from iqa_jax.config import LOWER_IS_BETTER, check_config
 from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
-from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
+from iqa_jax.learning.sharding import PLACEMENTS, Placement, check_batch_size
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.probe import fit_training_probe, with_probe, write_probe
 from iqa_jax.processes import is_first, largest, wait_for_all
+from iqa_jax.profiling import Clock, Profiler
 from iqa_jax.progress import meter, say
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.variables import initial_variables, restore_trained
@@ -54,13 +57,16 @@ class Best:
     evaluations_since: int = 0
 
 
-def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
+def train(
+    config: ml_collections.ConfigDict, folder: str, command: str, is_profiled: bool = False
+) -> int:
     """Trains a run, or goes on with it, then evaluates its best checkpoint.
 
     Args:
       config: of the run.
       folder: its workdir.
       command: how it was started, for the report.
+      is_profiled: trace a few steps, into `profile` there, and say where their time went.
 
     Returns:
       The exit status: 0, or 128 + the signal that stopped it.
@@ -69,11 +75,13 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     check_config(config)
-    check_batch_size(config.batch_size, jax.device_count(), jax.process_count())
+    check_batch_size(
+        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
+    )
     manifest = setup.manifest_from_config(config)
     workdir = Workdir(folder)
     workdir.open_for_training(config, manifest)
-    stopped_by = fit(config, prepare_training(config, manifest, workdir), workdir)
+    stopped_by = fit(config, prepare_training(config, manifest, workdir), workdir, is_profiled)
     if stopped_by:
         return 128 + stopped_by
     if is_first():
@@ -82,8 +90,15 @@ def train(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     return 0
 
 
-def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir) -> int:
+def fit(
+    config: ml_collections.ConfigDict,
+    data: TrainingData,
+    workdir: Workdir,
+    is_profiled: bool = False,
+) -> int:
     """Trains in a workdir that is open, or goes on there, and fits what answers need on `train`.
+
+    Args: as `train`.
 
     Returns:
       The signal that stopped it, or 0.
@@ -91,7 +106,7 @@ def fit(config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir)
     workdir.write_features(data.features)
     workdir.write_text("audit.txt", data.audit)
     loop = _Loop(config, data, workdir)
-    if stopped_by := loop.run():
+    if stopped_by := loop.run(is_profiled):
         return stopped_by
     if is_first():
         _fit_on_train(config, loop.evaluator, workdir)
@@ -113,6 +128,31 @@ def _fit_on_train(
         write_detector(workdir, config, step, detector)
 
 
+def compile_update(
+    config: ml_collections.ConfigDict,
+    placement: Placement,
+    optimizer: optax.GradientTransformation,
+    total_steps: int,
+) -> Callable:
+    """Makes the compiled `(state, batch) -> (state, metrics)` of a run of so many steps."""
+    step = partial(
+        train_step,
+        model=setup.model_from_config(config, placement.axis_name),
+        task=setup.task_from_config(config),
+        optimizer=optimizer,
+        is_trainable=setup.is_trainable_from_config(config),
+        augmentation=setup.augmentation_from_config(config),
+        key=jax.random.key(config.seed),
+        total_steps=total_steps,
+        tile_weight=config.loss.tile_weight,
+        distortions=setup.changes_from_config(config),
+        axis_name=placement.axis_name,
+        passes=config.passes_per_update,
+        split_batch=placement.split_batch,
+    )
+    return announce("train step", placement.compile_step(step))
+
+
 class _Loop:
     """The state of a run while it trains, and its turns."""
 
@@ -128,22 +168,9 @@ class _Loop:
         self.data = data.batches(config)
         self.placement = PLACEMENTS[config.parallel.mode](jax.devices())
         optimizer, self.schedule = setup.optimizer_from_config(config, self.steps_per_epoch)
+        self.update = compile_update(config, self.placement, optimizer, self.total_steps)
+        self.clock = Clock()
         is_trainable = setup.is_trainable_from_config(config)
-        self.update = self.placement.compile_step(
-            partial(
-                train_step,
-                model=setup.model_from_config(config, self.placement.axis_name),
-                task=setup.task_from_config(config),
-                optimizer=optimizer,
-                is_trainable=is_trainable,
-                augmentation=setup.augmentation_from_config(config),
-                key=jax.random.key(config.seed),
-                total_steps=self.total_steps,
-                tile_weight=config.loss.tile_weight,
-                distortions=setup.changes_from_config(config),
-                axis_name=self.placement.axis_name,
-            )
-        )
         state = create_state(
             initial_variables(config), optimizer, is_trainable, config.optimizer.ema_decay
         )
@@ -157,8 +184,10 @@ class _Loop:
         workdir.cut_history(self.step)
         self.state = self.placement.place_state(state)
 
-    def run(self) -> int:
+    def run(self, is_profiled: bool) -> int:
         """Trains to the end, or until the metric stops improving or a signal comes.
+
+        Args: as `train`.
 
         Returns:
           The signal that ended it, or 0.
@@ -167,13 +196,14 @@ class _Loop:
         evaluate_every = max(1, round(config.evaluate_every_epochs * self.steps_per_epoch))
         has_metric = bool(config.early_stopping.metric)
         in_flight: deque = deque()
-        logged_at, tiles, waited = time.monotonic(), 0, 0.0
-        first_step = self.step + 1
-        with _signals() as received, meter("step", self.total_steps) as progress:
+        clock, tiles, first_step = self.clock, 0, self.step + 1
+        reading = clock.read()
+        traced = self.workdir.folder / "profile" if is_profiled and is_first() else None
+        profiler = Profiler(traced, clock)
+        with _signals() as received, meter("step", self.total_steps) as progress, profiler:
             while self.step < self.total_steps and not self._is_stale():
-                asked_at = time.monotonic()
-                batch = next(self.data)
-                waited += time.monotonic() - asked_at
+                with clock.spent_on("data"):
+                    batch = next(self.data)
                 image_id = batch["image_id"]
                 batch |= {name: values[image_id] for name, values in self.targets.items()}
                 self.state, metrics = self.update(self.state, self.placement.place_batch(batch))
@@ -184,20 +214,19 @@ class _Loop:
                 if self.step == first_step:
                     # It compiled: it says nothing about the rate.
                     jax.block_until_ready(metrics)
-                    logged_at, tiles, waited = time.monotonic(), 0, 0.0
+                    reading, tiles = clock.read(), 0
                 is_last = self.step == self.total_steps
                 stopped_by = self._agree(received, is_last)
 
                 if self.step % config.log_every_steps == 0 or is_last:
                     values = self._settle(in_flight)
-                    now = time.monotonic()
-                    took = max(now - logged_at, 1e-9)
-                    rate, waiting = tiles / took, waited / took
-                    logged_at, tiles, waited = now, 0, 0.0
+                    spent = clock.since(reading)
+                    rate = tiles / spent["all"]
+                    reading, tiles = clock.read(), 0
                     values["learning_rate"] = float(self.schedule(self.step - 1))
                     values["tiles_per_second"] = rate
                     # Share of the time, while updates are in flight too.
-                    values["waiting_for_data"] = waiting
+                    values["waiting_for_data"] = spent["data"] / spent["all"]
                     writer.write(
                         self.step, {f"train/{name}": value for name, value in values.items()}
                     )
@@ -205,9 +234,8 @@ class _Loop:
 
                 if has_metric and (self.step % evaluate_every == 0 or is_last):
                     self._settle(in_flight)
-                    paused = time.monotonic()
-                    writer.write(self.step, self._evaluate())
-                    logged_at += time.monotonic() - paused
+                    with clock.spent_on("pause"):
+                        writer.write(self.step, self._evaluate())
 
                 if (
                     stopped_by
@@ -217,6 +245,7 @@ class _Loop:
                 ):
                     self._settle(in_flight)
                     self._save(self.workdir.last)
+                profiler.turn(self.step)
                 if stopped_by:
                     say(f"stopped by signal {stopped_by} after step {self.step}; everything is "
                         "saved, and the same command goes on from here")  # fmt: skip
@@ -240,7 +269,8 @@ class _Loop:
         values: dict[str, float] = {}
         while len(in_flight) > keep:
             step, image_id, metrics = in_flight.popleft()
-            values = {name: float(value) for name, value in metrics.items()}
+            with self.clock.spent_on("device"):
+                values = {name: float(value) for name, value in metrics.items()}
             if all(map(math.isfinite, values.values())):
                 continue
             names = self.manifest.images["name"].iloc[np.unique(image_id)]

@@ -12,7 +12,13 @@ from ml_collections import ConfigDict
 from configs import default
 from conftest import ROOT
 from iqa_jax import train as train_module
-from iqa_jax.config import config_from_json, config_to_json, differing_keys
+from iqa_jax.config import (
+    ConfigError,
+    check_config,
+    config_from_json,
+    config_to_json,
+    differing_keys,
+)
 from iqa_jax.learning.augment import augment
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.workdir import Workdir
@@ -115,3 +121,29 @@ def test_a_config_survives_json(name):
     back = config_from_json(config_to_json(config))
     assert back.to_dict() == config.to_dict()
     assert differing_keys(config, back) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "plcc_weight", "what"),
+    [
+        ("binary", "supcon", 0.0, "supcon"),
+        ("ordered", "triplet", 0.0, "triplet"),
+        ("numeric", "huber", 0.5, "loss.plcc_weight"),
+        ("ranking", "hinge", 0.0, "hinge"),
+        ("pairs", "", 0.0, "logistic"),
+    ],
+)
+def test_a_loss_over_the_whole_batch_is_refused_in_parts(kind, loss, plcc_weight, what):
+    config = default.get_config()
+    config.data.manifest, config.data.label_kind = "manifest.csv", kind
+    config.loss.name, config.loss.plcc_weight = loss, plcc_weight
+    config.passes_per_update = 4
+    sentence = f"passes_per_update is 4, but {what} compares the examples of a batch"
+    with pytest.raises(ConfigError, match=sentence):
+        check_config(config)
+
+
+def test_a_loss_per_example_is_accepted_in_parts():
+    config = default.get_config()
+    config.data.manifest, config.passes_per_update = "manifest.csv", 4
+    check_config(config)

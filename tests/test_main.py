@@ -46,6 +46,7 @@ def test_help_costs_nothing():
         (["--mode=trian"], "train"),
         (["a_word"], "I do not know what to do with a_word"),
         ([], "needs --workdir"),
+        (["--mode=check", "--profile"], "--mode=check has no use for --profile"),
     ],
 )
 def test_a_wrong_argument_is_refused_in_a_sentence(run_main, arguments, sentence):

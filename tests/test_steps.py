@@ -231,3 +231,48 @@ def test_passes_move_the_statistics_one_after_the_other(task):
         state, _ = step(state, batch | {key: batch[key][:, part] for key in keys})
     for path, value in flat(after.batch_stats).items():
         np.testing.assert_allclose(value, flat(state.batch_stats)[path], rtol=1e-5, err_msg=path)
+
+
+def test_a_batch_in_parts_is_the_same_update_in_less_memory(task):
+    batch = make_batch(8, tiles=2)
+    batch["mask"][:3] = False
+    batch["weight"] = np.linspace(0.5, 2, 8, dtype=np.float32)
+    batch["tiles"] = np.tile(batch["tiles"], (1, 1, 2, 2, 1))
+    outcomes, memory = [], []
+    for passes in (1, 4):
+        model = make_model(encoder_norm="running")
+        optimizer = optax.sgd(LEARNING_RATE)
+        changes = {"passes": passes, "tile_weight": 0.5}
+        state, step = make_stepper(model, make_variables(), optimizer, task, **changes)
+        outcomes.append(step(state, batch))
+        memory.append(step.lower(state, batch).compile().memory_analysis().temp_size_in_bytes)
+    assert_close(*outcomes)
+    assert memory[1] < 0.6 * memory[0]
+
+
+def test_parts_move_the_statistics_one_after_the_other(task):
+    batch = make_batch(4)
+    batch["tiles"][2:] //= 2
+    step_of = partial(make_stepper, optimizer=optax.sgd(0.0), task=task)
+    state, step = step_of(make_model(), make_variables(), passes=2)
+    after, _ = step(state, batch)
+    state, step = step_of(make_model(), make_variables())
+    for part in (slice(0, 2), slice(2, 4)):
+        state, _ = step(state, {key: value[part] for key, value in batch.items()})
+    for path, value in flat(after.batch_stats).items():
+        np.testing.assert_allclose(value, flat(state.batch_stats)[path], rtol=1e-5, err_msg=path)
+
+
+def test_every_part_drops_other_units(task):
+    half = make_batch(4)
+    batch = {key: np.concatenate([value, value]) for key, value in half.items()}
+    model = make_model(encoder_norm="running", dropout=0.5)
+    losses = []
+    for passes in (1, 2):
+        optimizer = optax.sgd(LEARNING_RATE)
+        state, step = make_stepper(model, make_variables(), optimizer, task, passes=passes)
+        for alone in (slice(0, 4), slice(4, 8)):
+            mask = np.zeros(8, bool)
+            mask[alone] = True
+            losses.append(float(step(state, batch | {"mask": mask})[1]["loss"]))
+    assert len(set(losses)) == 4

@@ -49,12 +49,12 @@ def augment(
     flip_vertical: bool,
     hue_jitter: float,
     saturation_jitter: float,
-    first_example: int | Array = 0,
+    place: Int[Array, " batch"] | None = None,
 ) -> Float[Array, "batch tile height width 3"]:
     """Changes each example at random; all tiles of a bag alike, as one photograph would be.
 
     Each example has a key of its own, made from its place in the global batch: the result does
-    not depend on how many devices share the batch.
+    not depend on how many devices share the batch, or in how many passes it is worked on.
 
     Args:
       tiles: RGB.
@@ -63,12 +63,12 @@ def augment(
       flip_vertical: mirror top-bottom with probability ½.
       hue_jitter: largest turn of the hue, parts of the circle, both ways.
       saturation_jitter: saturation is multiplied by a factor from 1 ± this.
-      first_example: place of the first example in the global batch.
+      place: of each example in the global batch; None if these are all of it.
 
     Returns:
       RGB in [0, 1].
     """
-    draws = _draw(key, len(tiles), first_example)
+    draws = _draw(key, len(tiles), place)
     images = to_unit(tiles)
     pick = (slice(None), None, None, None, None)
     if flip_horizontal:
@@ -98,23 +98,26 @@ def mirror_positions(
     *,
     flip_horizontal: bool,
     flip_vertical: bool,
-    first_example: int | Array = 0,
+    place: Int[Array, " batch"] | None = None,
 ) -> Int[Array, "batch tile 2"]:
     """Moves tiles to where they lie in the photograph that `augment` mirrors by the same key.
 
     Args:
       tile_position: row and column.
       grid_shape: rows and columns.
-      key, flip_horizontal, flip_vertical, first_example: as given to `augment`.
+      key, flip_horizontal, flip_vertical, place: as given to `augment`.
     """
-    draws = _draw(key, len(tile_position), first_example)
+    draws = _draw(key, len(tile_position), place)
     asked = jnp.array([flip_vertical, flip_horizontal])
     is_mirrored = (draws[:, 1::-1] < 0.5) & asked
     mirrored = grid_shape[:, None] - 1 - tile_position
     return jnp.where(is_mirrored[:, None], mirrored, tile_position)
 
 
-def _draw(key: Key[Array, ""], batch: int, first_example: int | Array) -> Float[Array, "batch 4"]:
+def _draw(
+    key: Key[Array, ""], batch: int, place: Int[Array, " batch"] | None
+) -> Float[Array, "batch 4"]:
     """Draws each example's numbers by its place in the global batch."""
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first_example + jnp.arange(batch))
+    place = jnp.arange(batch) if place is None else place
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(place)
     return jax.vmap(lambda k: jax.random.uniform(k, (4,)))(keys)

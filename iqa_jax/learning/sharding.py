@@ -29,6 +29,8 @@ class Placement:
       place_state: host or single-device tree -> tree on all devices.
       fetch_state: the reverse, to a tree whose arrays are addressed as one array each.
       place_batch: this process's share of a batch, NumPy -> device arrays.
+      split_batch: (batch as a compiled step sees it, number of passes) -> [pass, batch, ...], each
+        pass shared by the devices as the batch was.
       compile_step: `(state, batch) -> (state, metrics)` -> the same, over all devices; the state
         given to it is used up.
     """
@@ -37,6 +39,7 @@ class Placement:
     place_state: Callable[[Any], Any]
     fetch_state: Callable[[Any], Any]
     place_batch: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]]
+    split_batch: Callable[[Mapping[str, jax.Array], int], dict[str, jax.Array]]
     compile_step: Callable[[Callable], Callable]
 
 
@@ -62,10 +65,27 @@ def passes_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(None, AXIS))
 
 
+def split_shares(
+    batch: Mapping[str, jax.Array], passes: int, devices: int = 1
+) -> dict[str, jax.Array]:
+    """Cuts a batch into passes, [pass, batch, ...], of an equal part of every device's share.
+
+    A pass is not a run of neighbours: those lie on one device, and would have to travel.
+    """
+
+    def split(values):
+        part, *rest = values.shape[0] // passes, *values.shape[1:]
+        shares = values.reshape(devices, passes, part // devices, *rest)
+        return shares.swapaxes(0, 1).reshape(passes, part, *rest)
+
+    return {name: split(values) for name, values in batch.items()}
+
+
 def jit_placement(devices: Sequence[jax.Device]) -> Placement:
     """Places one global array per value; works over many processes."""
     mesh = make_mesh(devices)
     replicated, sharded = replicated_sharding(mesh), batch_sharding(mesh)
+    over_passes = passes_sharding(mesh)
     return Placement(
         axis_name=None,
         # From the host: what is on a device of one process cannot go to those of another.
@@ -75,6 +95,9 @@ def jit_placement(devices: Sequence[jax.Device]) -> Placement:
             key: jax.make_array_from_process_local_data(sharded, value)
             for key, value in batch.items()
         },
+        split_batch=lambda batch, passes: jax.lax.with_sharding_constraint(
+            split_shares(batch, passes, mesh.size), over_passes
+        ),
         compile_step=lambda step: jax.jit(
             step,
             donate_argnums=0,
@@ -114,6 +137,7 @@ def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
             key: value.reshape(count, value.shape[0] // count, *value.shape[1:])
             for key, value in batch.items()
         },
+        split_batch=split_shares,
         compile_step=compile_step,
     )
 
@@ -121,17 +145,18 @@ def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
 PLACEMENTS = {"jit": jit_placement, "pmap": pmap_placement}
 
 
-def check_batch_size(batch_size: int, devices: int, processes: int) -> None:
-    """Refuses a batch that the devices cannot share equally.
+def check_batch_size(batch_size: int, devices: int, processes: int, passes: int = 1) -> None:
+    """Refuses a batch that the devices cannot share equally in every pass.
 
     Raises:
       PlacementError: names the nearest sizes that divide.
     """
-    shares = devices if devices % processes == 0 else devices * processes
+    shares = passes * (devices if devices % processes == 0 else devices * processes)
     if batch_size % shares:
         below = batch_size // shares * shares
         nearest = f"{below} or {below + shares}" if below else f"{shares}"
+        each = f", each taking its share in {passes} passes (passes_per_update)"
         raise PlacementError(
-            f"batch_size {batch_size} does not divide over {devices} devices; "
-            f"the nearest sizes that do: {nearest}."
+            f"batch_size {batch_size} does not divide over {devices} devices"
+            f"{each if passes > 1 else ''}; the nearest sizes that do: {nearest}."
         )

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key, UInt8
 
 from iqa_jax.learning.augment import augment, mirror_positions, to_unit
 from iqa_jax.learning.degrade import Change, degrade
+from iqa_jax.learning.sharding import split_shares
 from iqa_jax.learning.state import Path, TrainState, merge, partition
 from iqa_jax.learning.tasks import Task
 from iqa_jax.models.quality_model import QualityModel
@@ -32,6 +33,8 @@ def train_step(
     tile_weight: float = 0.0,
     distortions: Sequence[Change] = (),
     axis_name: str | None = None,
+    passes: int = 1,
+    split_batch: Callable[[Batch, int], Batch] = split_shares,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Makes one update from one batch of bags of tiles.
 
@@ -51,32 +54,20 @@ def train_step(
       distortions: that a batch may ask for.
       axis_name: the mapped axis when each device runs this on its share (pmap); None when the
         batch is global (jit).
+      passes: equal parts of the batch that go through the network one after the other, so that
+        memory is that of a part. The update is the whole batch's, but BatchNorm takes its
+        statistics part by part. Not for a task with a `batch_loss`.
+      split_batch: as in `Placement`.
 
     Returns:
       The state after the update, and `loss` and `gradient_norm` over the global batch.
     """
     augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
-    first_example = 0
+    place = jnp.arange(batch["mask"].shape[0])
     if axis_name:
-        first_example = jax.lax.axis_index(axis_name) * batch["mask"].shape[0]
+        place += jax.lax.axis_index(axis_name) * len(place)
         dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
     over_devices = partial(jax.lax.psum, axis_name=axis_name) if axis_name else lambda value: value
-
-    if "tiles" in batch:
-        tiles = batch["tiles"]
-        if "distortion" in batch:
-            how = (batch["distortion"], batch["strength"], batch["chance"])
-            tiles = degrade(tiles, *how, distortions)
-        tiles = augment(tiles, augment_key, **augmentation, first_example=first_example)
-        position = mirror_positions(
-            batch["tile_position"],
-            batch["grid_shape"],
-            augment_key,
-            flip_horizontal=augmentation["flip_horizontal"],
-            flip_vertical=augmentation["flip_vertical"],
-            first_example=first_example,
-        )
-        batch = {**batch, "tiles": tiles, "tile_position": position}
     trainable, frozen = partition(state.params, is_trainable)
     weight = jnp.where(batch["mask"], batch.get("weight", 1.0), 0.0)
     terms = jnp.where(batch["mask"], task.terms(batch["label"]), 0).sum()
@@ -90,33 +81,48 @@ def train_step(
         whole = task.batch_loss(gather(logits), gather(batch["label"]), gather(weight))
         return whole / jax.lax.axis_size(axis_name)
 
-    def tile_losses(tile_logits):
-        tiles = tile_logits.shape[1]
-        labels = jnp.repeat(batch["label"], tiles, axis=0)
-        losses = task.loss(tile_logits.reshape(-1, task.outputs), labels).reshape(-1, tiles)
-        losses = jnp.where(batch["tile_mask"], losses, 0).sum(axis=1)
-        return losses / jnp.maximum(batch["tile_mask"].sum(axis=1), 1)
+    def differentiate(batch_stats, batch, dropout_key):
+        """Gives the statistics after a part of the batch, its part of the loss, and gradients."""
+        if "tiles" in batch:
+            batch = _change_tiles(batch, augment_key, augmentation, distortions)
 
-    def loss_of(trainable):
-        answer, changed = model.apply(
-            {"params": merge(trainable, frozen), "batch_stats": state.batch_stats},
-            {**batch, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
-            train=True,
-            progress=state.step / total_steps,
-            with_tiles=tile_weight > 0,
-            mutable=["batch_stats"],
-            rngs={"dropout": dropout_key},
-        )
-        losses = task.loss(answer.logits, batch["label"])
-        if tile_weight:
-            losses += tile_weight * tile_losses(answer.tile_logits)
-        losses = jnp.where(batch["mask"], losses, 0)
-        loss = (weight * losses).sum() / terms
-        if task.batch_loss:
-            loss += batch_loss(answer.logits)
-        return loss, changed["batch_stats"]
+        def loss_of(trainable):
+            answer, changed = model.apply(
+                {"params": merge(trainable, frozen), "batch_stats": batch_stats},
+                {**batch, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
+                train=True,
+                progress=state.step / total_steps,
+                with_tiles=tile_weight > 0,
+                mutable=["batch_stats"],
+                rngs={"dropout": dropout_key},
+            )
+            losses = task.loss(answer.logits, batch["label"])
+            if tile_weight:
+                losses += tile_weight * _tile_losses(answer.tile_logits, batch, task)
+            losses = jnp.where(batch["mask"], losses, 0)
+            loss = (batch["weight"] * losses).sum() / terms
+            if task.batch_loss:
+                loss += batch_loss(answer.logits)
+            return loss, changed["batch_stats"]
 
-    (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        return batch_stats, loss, gradients
+
+    whole = {**batch, "weight": weight, "place": place}
+    if passes == 1:
+        batch_stats, loss, gradients = differentiate(state.batch_stats, whole, dropout_key)
+    else:
+
+        def add_part(sums, part):
+            batch_stats, *sums = sums
+            number, part = part
+            key = jax.random.fold_in(dropout_key, number)
+            batch_stats, *more = differentiate(batch_stats, part, key)
+            return (batch_stats, *jax.tree.map(jnp.add, sums, more)), None
+
+        nothing = (state.batch_stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, trainable))
+        parts = (jnp.arange(passes), split_batch(whole, passes))
+        (batch_stats, loss, gradients), _ = jax.lax.scan(add_part, nothing, parts)
     gradients = jax.tree.map(over_devices, gradients)
     updates, opt_state = optimizer.update(gradients, state.opt_state, trainable)
     state = state.advance(
@@ -125,6 +131,40 @@ def train_step(
         opt_state=opt_state,
     )
     return state, {"loss": over_devices(loss), "gradient_norm": optax.tree.norm(gradients)}
+
+
+def _change_tiles(
+    batch: Batch,
+    key: Key[Array, ""],
+    augmentation: Mapping[str, Any],
+    distortions: Sequence[Change],
+) -> dict[str, Array]:
+    """Degrades and augments the tiles of a batch, and moves them to where they then lie."""
+    tiles, place = batch["tiles"], batch["place"]
+    if "distortion" in batch:
+        how = (batch["distortion"], batch["strength"], batch["chance"])
+        tiles = degrade(tiles, *how, distortions)
+    position = mirror_positions(
+        batch["tile_position"],
+        batch["grid_shape"],
+        key,
+        flip_horizontal=augmentation["flip_horizontal"],
+        flip_vertical=augmentation["flip_vertical"],
+        place=place,
+    )
+    tiles = augment(tiles, key, **augmentation, place=place)
+    return {**batch, "tiles": tiles, "tile_position": position}
+
+
+def _tile_losses(
+    tile_logits: Float[Array, "batch tile outputs"], batch: Batch, task: Task
+) -> Float[Array, " batch"]:
+    """Gives the mean loss of an image's tiles, each alone given the image's label."""
+    tiles = tile_logits.shape[1]
+    labels = jnp.repeat(batch["label"], tiles, axis=0)
+    losses = task.loss(tile_logits.reshape(-1, task.outputs), labels).reshape(-1, tiles)
+    losses = jnp.where(batch["tile_mask"], losses, 0).sum(axis=1)
+    return losses / jnp.maximum(batch["tile_mask"].sum(axis=1), 1)
 
 
 def encode_step(
