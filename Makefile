@@ -14,7 +14,7 @@ quickstart: data/sample_photos/manifest.csv
 	@echo "Look at runs/quickstart/report.html"
 
 test: $(VENV)/.installed
-	$(RUN) -m pytest -q tests
+	$(RUN) -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile tests
 
 data/sample_photos/manifest.csv: $(VENV)/.installed
 	$(RUN) -m input_pipeline.sample_photos --output=data/sample_photos

@@ -255,7 +255,9 @@ def random_variables_from_config(config: Config) -> dict[str, Any]:
         "grid_shape": jnp.ones((1, 2), jnp.int32),
         "features": jnp.zeros((1, 1, feature_width(config.data.features))),
     }
-    variables = jax.jit(model.init)(jax.random.key(config.seed), batch)
+    # It runs once: on a CPU, optimising it takes longer than all the draws.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    variables = jax.jit(model.init, compiler_options=options)(jax.random.key(config.seed), batch)
     return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}
 
 

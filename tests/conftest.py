@@ -8,6 +8,8 @@ from pathlib import Path
 
 # The devices are virtual ones of the CPU, here and in the processes that tests start.
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Tests compile far longer than they compute: no optimisation halves their time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import cv2
 import jax
