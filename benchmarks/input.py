@@ -25,14 +25,12 @@ import csv
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +38,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.machine import describe_machine
 from benchmarks.predict import write_photos
 
 OURS = ("same_work", "cached", "prepared")
@@ -261,7 +260,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
-    cores, load_before = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    machine = describe_machine(("grain", "torch", "pillow", "opencv-python-headless"))
+    cores = machine["cores"]
     work = Work(arguments.tiles, arguments.batch, low=9000, high=20000)
     spawn, pipes, seconds = multiprocessing.get_context("spawn"), {}, []
     with tempfile.TemporaryDirectory() as name:
@@ -316,14 +316,7 @@ def main() -> None:
                 },
                 "megabytes": memory,
                 "workers": {"pytorch": cores, "pytorch_more_workers": 2 * cores},
-                "machine": platform.processor() or platform.machine(),
-                "cores": cores,
-                "load_average_before": round(load_before, 2),
-                "python": platform.python_version(),
-                "versions": {
-                    name: version(name)
-                    for name in ("grain", "torch", "pillow", "opencv-python-headless")
-                },
+                **machine,
             },
             indent=1,
         )

@@ -24,6 +24,13 @@ PEERS = {
     "pytorch": "PyTorch",
     "pytorch_kept_memory": "PyTorch with our memory setting",
     "pytorch_compiled": "PyTorch, compiled",
+    "pytorch_more_workers": "PyTorch, two workers per core",
+}
+# What each of our ways to read does, beside a peer that decodes every image each time.
+INPUTS = {
+    "same_work": "the same work",
+    "cached": "decoded images cached: from the second epoch on, while they fit",
+    "prepared": "from what `--mode=prepare` wrote",
 }
 
 
@@ -43,13 +50,19 @@ class Row(NamedTuple):
     ratio: float | None
 
 
+def _rows(
+    what: str, rates: dict[str, float], ratios: dict[str, float], ours: str, unit: str
+) -> list[Row]:
+    """Makes a row per peer."""
+    return [
+        Row(what, f"{rates[ours]} {unit}", f"{PEERS[peer]}: {rates[peer]} {unit}", ratio)
+        for peer, ratio in ratios.items()
+    ]
+
+
 def _against_peers(what: str, result: dict[str, Any]) -> list[Row]:
     """Makes a row per peer from `tiles_per_second` and `ratio`."""
-    rates = result["tiles_per_second"]
-    return [
-        Row(what, f"{rates['iqa_jax']} tiles/s", f"{PEERS[peer]}: {rates[peer]} tiles/s", ratio)
-        for peer, ratio in result["ratio"].items()
-    ]
+    return _rows(what, result["tiles_per_second"], result["ratio"], "iqa_jax", "tiles/s")
 
 
 def _train_step(result: dict[str, Any]) -> list[Row]:
@@ -70,6 +83,31 @@ def _gpu(result: dict[str, Any]) -> list[Row]:
         rows += _against_peers(
             f"{what}, MobileNetV2, {sizes} ({share:.0%} of the roofline)", result[name]
         )
+    return rows
+
+
+def _train_loop(result: dict[str, Any]) -> list[Row]:
+    batch, size = result["tiles"][:2]
+    rates = result["tiles_per_second"]
+    return [
+        Row(
+            f"training end to end, {batch} × {size}² tiles, from files",
+            f"{rates['loop']} tiles/s",
+            f"its bare step, data at hand: {rates['bare_step']} tiles/s",
+            result["ratio"],
+        )
+    ]
+
+
+def _input(result: dict[str, Any]) -> list[Row]:
+    _, height, width = result["photos"]
+    work = result["work"]
+    rows = []
+    for ours, what in INPUTS.items():
+        rows += _rows(
+            f"input, {work['tiles']} tiles of {width} × {height} JPEGs, {what}",
+            result["images_per_second"], result["ratio"][ours], ours, "images/s",
+        )  # fmt: skip
     return rows
 
 
@@ -96,7 +134,9 @@ def _predict_memory(result: dict[str, Any]) -> list[Row]:
 # Module -> its rows; in the order of the table.
 CLAIMS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
     "train_step": _train_step,
+    "train_loop": _train_loop,
     "gpu": _gpu,
+    "input": _input,
     "predict": _predict,
     "predict_memory": _predict_memory,
 }
