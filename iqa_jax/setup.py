@@ -247,6 +247,12 @@ def is_trainable_from_config(config: Config) -> Callable[[ParameterPath], bool]:
 
 def random_variables_from_config(config: Config) -> dict[str, Any]:
     """Draws the parameters of the whole network, and its first statistics."""
+    # It runs once: on a CPU, optimising it takes longer than all the draws.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    return jax.jit(partial(_draw_variables, config), compiler_options=options)()
+
+
+def _draw_variables(config: Config) -> dict[str, Any]:
     model, size = model_from_config(config), config.tiles.size
     batch = {
         "tiles": jnp.zeros((1, 1, size, size, 3)),
@@ -255,9 +261,7 @@ def random_variables_from_config(config: Config) -> dict[str, Any]:
         "grid_shape": jnp.ones((1, 2), jnp.int32),
         "features": jnp.zeros((1, 1, feature_width(config.data.features))),
     }
-    # It runs once: on a CPU, optimising it takes longer than all the draws.
-    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    variables = jax.jit(model.init, compiler_options=options)(jax.random.key(config.seed), batch)
+    variables = model.init(jax.random.key(config.seed), batch)
     return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}
 
 
@@ -266,7 +270,7 @@ def abstract_state_from_config(config: Config) -> TrainState:
     optimizer, _ = optimizer_from_config(config, steps_per_epoch=1)
     state = jax.eval_shape(
         lambda: create_state(
-            random_variables_from_config(config),
+            _draw_variables(config),
             optimizer,
             is_trainable_from_config(config),
             config.optimizer.ema_decay,

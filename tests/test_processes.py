@@ -77,7 +77,7 @@ def test_two_processes_that_are_killed_and_go_on_are_as_good_as_one(
     shutil.copytree(run, tmp_path / "killed")
 
     two = start_two(run)
-    outputs = [process.communicate(timeout=300)[0] for process in two]
+    outputs = [process.communicate(timeout=900)[0] for process in two]
     assert [process.returncode for process in two] == [0, 0], outputs
     # One speaks for both, and one file holds what they did.
     for line in (f"going on after step {saved}", "loss"):

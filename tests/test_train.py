@@ -26,7 +26,7 @@ def last_checkpoint(folder):
 
 def wait_for_step(process: subprocess.Popen, folder, step: int) -> None:
     """Waits until a run has logged a step."""
-    end = time.monotonic() + 300
+    end = time.monotonic() + 900
     while time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         if any(entry["step"] >= step for entry in Workdir(folder).history()):
