@@ -116,6 +116,7 @@ def config(unsplit_config):
     return unsplit_config
 
 
+@pytest.mark.usefixtures("one_device")
 def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "compared"
     monkeypatch.setattr(bootstrap, "DRAWS", 50)

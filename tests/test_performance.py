@@ -7,7 +7,9 @@ from conftest import ROOT
 
 
 def test_the_readme_shows_the_kept_results():
-    results = {path.stem: json.loads(path.read_text()) for path in performance.RESULTS.glob("*.json")}
+    results = {
+        path.stem: json.loads(path.read_text()) for path in performance.RESULTS.glob("*.json")
+    }
     assert set(results) <= set(performance.CLAIMS)
     readme = (ROOT / "README.md").read_text()
     assert performance.put_into(readme, performance.make_table(results)) == readme

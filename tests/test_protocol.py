@@ -48,6 +48,7 @@ def config(unsplit_config, monkeypatch):
     return config
 
 
+@pytest.mark.usefixtures("one_device")
 def test_two_random_splits_end_to_end(config, tmp_path, monkeypatch, capsys):
     folder, trained, real_fit = tmp_path / "protocol", [], study.fit
 
