@@ -83,6 +83,7 @@ def _run() -> int:
     mode, command = _MODE.value, shlex.join(["python", *sys.argv])
     import jax
 
+    from input_pipeline.ahead import keep_opencv_to_one_thread
     from iqa_jax.host_memory import keep_freed_memory
     from iqa_jax.workdir import Workdir
 
@@ -92,6 +93,7 @@ def _run() -> int:
         join_processes(_DISTRIBUTED.value)
     if jax.default_backend() == "cpu":
         keep_freed_memory()
+    keep_opencv_to_one_thread()
     # Compiled programs are kept between starts: on a CPU they take longer than a small training.
     if not jax.config.jax_compilation_cache_dir:
         jax.config.update(

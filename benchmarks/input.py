@@ -149,9 +149,11 @@ def cut_tile(pixels: np.ndarray, origin: np.ndarray, size: int) -> np.ndarray:
 def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
     """Gives what opens our stream of batches."""
     os.environ["JAX_PLATFORMS"] = "cpu"
+    from input_pipeline.ahead import keep_opencv_to_one_thread
     from iqa_jax.host_memory import keep_freed_memory
 
-    keep_freed_memory()
+    keep_freed_memory()  # As main.py does, both.
+    keep_opencv_to_one_thread()
     config, data = open_training(work, manifest, is_cached=is_cached)
     if is_cached:
         for image_id in data.manifest.images.index:

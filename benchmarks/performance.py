@@ -104,9 +104,13 @@ def _input(result: dict[str, Any]) -> list[Row]:
     work = result["work"]
     rows = []
     for ours, what in INPUTS.items():
+        ratios = result["ratio"][ours]
+        if ours != "same_work":
+            # One peer tells what other work is worth.
+            ratios = {"pytorch": ratios["pytorch"]}
         rows += _rows(
             f"input, {work['tiles']} tiles of {width} × {height} JPEGs, {what}",
-            result["images_per_second"], result["ratio"][ours], ours, "images/s",
+            result["images_per_second"], ratios, ours, "images/s",
         )  # fmt: skip
     return rows
 
@@ -170,10 +174,11 @@ def make_table(results: dict[str, dict[str, Any]]) -> str:
 
 def _conditions(result: dict[str, Any]) -> str:
     versions = (f"{name} {number}" for name, number in result["versions"].items())
+    device = result.get("device", "cpu")
     return ", ".join(
         (
             result["date"],
-            result.get("device", result["machine"]),
+            result["machine"] if device == "cpu" else device,
             f"{result['cores']} cores",
             f"Python {result['python']}",
             *versions,

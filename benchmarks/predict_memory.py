@@ -67,14 +67,14 @@ def measure(*arguments: str) -> dict[str, float]:
     }
 
 
-def prepare(folder: Path, side: int, photos: int, rows: int) -> None:
+def prepare(folder: Path, side: int, photos: int, width: int, rows: int) -> None:
     """Makes the run, the pictures and the list."""
     from benchmarks.untrained_run import make_untrained_run
 
     make_untrained_run(folder / "run")
     (folder / "photos").mkdir()
     Image.fromarray(skimage.data.chelsea()).save(folder / "small.png")
-    large = Image.fromarray(make_photo(3648, 5472))
+    large = Image.fromarray(make_photo(width * 2 // 3, width))
     for number in range(photos):
         large.save(folder / "photos" / f"{number}.jpg", quality=92)
     with (folder / "list.csv").open("w") as file:
@@ -88,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", type=int, default=30_000, help="of the TIFF, in pixels")
     parser.add_argument("--photos", type=int, default=8, help="20-megapixel JPEGs")
+    parser.add_argument("--width", type=int, default=5472, help="of those JPEGs, in pixels")
     parser.add_argument("--rows", type=int, default=100_000, help="of the list")
     arguments = parser.parse_args()
 
@@ -95,8 +96,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # In a process of its own: what this one holds is counted for those it starts.
-        given = (folder, arguments.side, arguments.photos, arguments.rows)
-        process = multiprocessing.get_context("spawn").Process(target=prepare, args=given)
+        sizes = (arguments.side, arguments.photos, arguments.width, arguments.rows)
+        process = multiprocessing.get_context("spawn").Process(
+            target=prepare, args=(folder, *sizes)
+        )
         process.start()
         process.join()
 

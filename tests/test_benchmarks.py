@@ -34,7 +34,7 @@ def test_scoring_files_is_timed():
 
 
 def test_memory_is_measured_of_whole_tables():
-    result = run("predict_memory", "--side=1024", "--photos=1", "--rows=20")
+    result = run("predict_memory", "--side=512", "--photos=1", "--width=600", "--rows=20")
     cases = ("small_photo", "folder_of_20_megapixels", "list", "huge_tiff")
     assert [result[case]["rows"] for case in cases] == [1, 1, 20, 1]
     # Exit status 3 says that rows have an error: files of the list are missing.
