@@ -83,8 +83,8 @@ def _run() -> int:
     mode, command = _MODE.value, shlex.join(["python", *sys.argv])
     import jax
 
-    from input_pipeline.ahead import keep_opencv_to_one_thread
     from iqa_jax.host_memory import keep_freed_memory
+    from iqa_jax.host_threads import keep_opencv_to_one_thread
     from iqa_jax.workdir import Workdir
 
     if _DISTRIBUTED.value:

@@ -149,8 +149,9 @@ def cut_tile(pixels: np.ndarray, origin: np.ndarray, size: int) -> np.ndarray:
 def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
     """Gives what opens our stream of batches."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from input_pipeline.ahead import keep_opencv_to_one_thread
+
     from iqa_jax.host_memory import keep_freed_memory
+    from iqa_jax.host_threads import keep_opencv_to_one_thread
 
     keep_freed_memory()  # As main.py does, both.
     keep_opencv_to_one_thread()

@@ -5,18 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import cv2
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def keep_opencv_to_one_thread() -> None:
-    """Stops OpenCV from sharing out one call among threads, for the whole process.
-
-    The threads here work on an image each and keep all cores busy; more of them get in their way.
-    """
-    cv2.setNumThreads(1)
 
 
 def map_ahead(
