@@ -14,7 +14,6 @@ python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output
 """
 
 import importlib
-import os
 import shlex
 import sys
 
@@ -81,24 +80,14 @@ def _parse(argv: list[str]) -> list[str]:
 def _run() -> int:
     _check_flags()
     mode, command = _MODE.value, shlex.join(["python", *sys.argv])
-    import jax
-
-    from iqa_jax.host_memory import keep_freed_memory
-    from iqa_jax.host_threads import keep_opencv_to_one_thread
+    from iqa_jax.host import set_up_host
     from iqa_jax.workdir import Workdir
 
     if _DISTRIBUTED.value:
         from iqa_jax.processes import join_processes
 
         join_processes(_DISTRIBUTED.value)
-    if jax.default_backend() == "cpu":
-        keep_freed_memory()
-    keep_opencv_to_one_thread()
-    # Compiled programs are kept between starts: on a CPU they take longer than a small training.
-    if not jax.config.jax_compilation_cache_dir:
-        jax.config.update(
-            "jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled")
-        )
+    set_up_host()
     # Every mode has its file, and costs only its own imports.
     run = getattr(importlib.import_module(f"iqa_jax.{mode}"), _MODES[mode][0])
     if mode == "check":

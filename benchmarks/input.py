@@ -150,11 +150,9 @@ def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
     """Gives what opens our stream of batches."""
     os.environ["JAX_PLATFORMS"] = "cpu"
 
-    from iqa_jax.host_memory import keep_freed_memory
-    from iqa_jax.host_threads import keep_opencv_to_one_thread
+    from iqa_jax.host import set_up_host
 
-    keep_freed_memory()  # As main.py does, both.
-    keep_opencv_to_one_thread()
+    set_up_host()
     config, data = open_training(work, manifest, is_cached=is_cached)
     if is_cached:
         for image_id in data.manifest.images.index:

@@ -1,6 +1,6 @@
 """Runs the speed benchmarks and writes the README's performance table from what they print.
 
-    python -m benchmarks.performance                     # all that this machine can run
+    python -m benchmarks.performance                     # all but gpu
     python -m benchmarks.performance --only=predict      # one; the other rows stay
     python -m benchmarks.performance --only              # none: only writes the table again
 
@@ -12,7 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,24 +192,20 @@ def put_into(text: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
 
 
-def write_readme(modules: Iterable[str], readme: Path) -> None:
-    """Writes the table of all kept results."""
-    results = {
-        module: json.loads((RESULTS / f"{module}.json").read_text())
-        for module in modules
-        if (RESULTS / f"{module}.json").exists()
-    }
-    readme.write_text(put_into(readme.read_text(), make_table(results)))
+def read_results() -> dict[str, dict[str, Any]]:
+    """Gives what is kept of every benchmark that ran."""
+    return {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Runs what is asked for and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     on_cpu = [module for module in CLAIMS if module != "gpu"]
     parser.add_argument("--only", nargs="*", default=on_cpu, choices=CLAIMS)
-    for module in parser.parse_args(arguments).only:
+    for module in parser.parse_args().only:
         run(module)
-    write_readme(CLAIMS, ROOT / "README.md")
+    readme = ROOT / "README.md"
+    readme.write_text(put_into(readme.read_text(), make_table(read_results())))
 
 
 if __name__ == "__main__":

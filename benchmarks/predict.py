@@ -48,9 +48,9 @@ def write_photos(folder: Path, count: int, height: int, width: int) -> list[str]
 def build_iqa_jax(paths: Sequence[str], threads: int) -> Callable[[], np.ndarray]:
     """Makes what embeds the files the way `--mode=predict` does."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from iqa_jax.host_memory import keep_freed_memory
+    from iqa_jax.host import set_up_host
 
-    keep_freed_memory()
+    set_up_host()
     from configs import default
     from input_pipeline.bags import whole_bags
     from input_pipeline.features import FeatureTable

@@ -12,7 +12,6 @@ loop's rate over the bare one, the median over rounds; .95 or more is what the l
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -20,32 +19,12 @@ import time
 from pathlib import Path
 
 import ml_collections
-from PIL import Image
 
+from benchmarks.input import write_manifest
 from benchmarks.machine import describe_machine
+from benchmarks.predict import write_photos
 
 BAR = 0.95
-
-
-def write_manifest(folder: Path, photos: int, side: int) -> Path:
-    """Writes JPEGs of crops of a photograph, half of them blurred, and their manifest."""
-    import cv2
-    import numpy as np
-    import skimage.data
-
-    photo = skimage.data.astronaut()
-    large = np.tile(photo, (2 + side // photo.shape[0], 2 + side // photo.shape[1], 1))
-    lines = ["path,label,group,split"]
-    for number in range(photos):
-        crop = large[number * 7 % 512 :, number * 11 % 512 :][:side, :side]
-        label = ("good", "bad")[number % 2]
-        if label == "bad":
-            crop = cv2.GaussianBlur(crop, (0, 0), 3.0)
-        Image.fromarray(crop).save(folder / f"{number}.jpg", quality=92)
-        lines.append(f"{number}.jpg,{label},{number},train")
-    manifest = folder / "manifest.csv"
-    manifest.write_text("\n".join(lines) + "\n")
-    return manifest
 
 
 def measure_loop(config: ml_collections.ConfigDict, folder: Path) -> dict[str, float]:
@@ -119,19 +98,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--encoder", default="mobilenet_v2")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--cache_gigabytes", type=float, default=2.0)
     arguments = parser.parse_args(argv)
 
     import jax
 
     from configs import default
-    from iqa_jax.host_memory import keep_freed_memory
+    from iqa_jax.host import set_up_host
 
-    if jax.default_backend() == "cpu":
-        keep_freed_memory()
-    if not jax.config.jax_compilation_cache_dir:  # As main.py: every round compiles.
-        folder = os.path.expanduser("~/.cache/iqa_jax/compiled")
-        jax.config.update("jax_compilation_cache_dir", folder)
+    set_up_host()
     machine = describe_machine(("jax", "flax", "grain"))
     config = default.get_config()
     config.batch_size = arguments.batch
@@ -139,7 +113,6 @@ def main(argv: list[str] | None = None) -> None:
     config.model.encoder, config.model.dtype = arguments.encoder, arguments.dtype
     if arguments.encoder != "mobilenet_v2":
         config.model.weights = "none"
-    config.data.cache_gigabytes = arguments.cache_gigabytes
     # One epoch and nothing but steps in it.
     config.epochs, config.early_stopping.metric = 1, ""
     config.log_every_steps = config.checkpoint_every_steps = 10**9
@@ -150,7 +123,8 @@ def main(argv: list[str] | None = None) -> None:
     # What a run says is not the JSON object.
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(sys.stderr):
         folder = Path(name)
-        config.data.manifest = str(write_manifest(folder, photos, arguments.photo))
+        paths = write_photos(folder, photos, arguments.photo, arguments.photo)
+        config.data.manifest = write_manifest(folder, paths)
         bare = BareStep(config, folder / "bare", arguments.steps)
         for number in range(arguments.rounds):
             loop = measure_loop(config, folder / f"loop_{number}")

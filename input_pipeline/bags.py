@@ -315,9 +315,10 @@ def tile_reader(
       low, high: the band of edge pixels.
     """
     is_banded = low > 0 or high != NO_LIMIT
-    measures = [name for name in features.names if name in MEASURED]
-    if is_banded and "edge_sum" not in measures:
-        measures.append("edge_sum")
+    measures = [
+        name for name in MEASURED
+        if name in features.names or (is_banded and name == "edge_sum")
+    ]  # fmt: skip
 
     def read(image_id, rows, rng):
         layout, numbers = index.layouts[image_id], index.number[rows]

@@ -15,7 +15,6 @@ tiles.csv                     every training tile, judged out of fold
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 import pandas as pd
@@ -26,9 +25,8 @@ from input_pipeline.splits import assign_splits
 from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
 from iqa_jax.cleaning_report import write_cleaning
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config import ConfigError, check_run
 from iqa_jax.evaluate import Evaluation, Evaluator
-from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.progress import say
 from iqa_jax.protocol_splits import refuse_leaks
 from iqa_jax.study import Stopped, list_rows, run_study, split_folder, without_studies
@@ -232,10 +230,7 @@ def _copy(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 def _check(config: ml_collections.ConfigDict) -> None:
     noise, problems = config.noise, []
-    check_config(config)
-    check_batch_size(
-        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
-    )
+    check_run(config)
     if config.data.label_kind == "numeric":
         problems.append("--mode=clean needs classes: an opinion score is not right or wrong")
     if noise.filter not in FILTERS:

@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 
@@ -28,11 +27,11 @@ from iqa_jax.config import (
     LOWER_IS_BETTER,
     ConfigError,
     check_config,
+    check_run,
     fusions_for,
     headline_metric,
 )
 from iqa_jax.evaluate import Evaluation, Evaluator
-from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.progress import meter, say
 from iqa_jax.study import Stopped, run_study
 from iqa_jax.training_data import TrainingData, TrainingError
@@ -76,10 +75,7 @@ def _test(
 def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections.ConfigDict]]:
     """Makes the config of every run: for each split, fusion -> config."""
     compare = config.compare
-    check_config(config)
-    check_batch_size(
-        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
-    )
+    check_run(config)
     problems = []
     if REFERENCE not in compare.fusions:
         problems.append(f"compare.fusions lacks {REFERENCE}, which the others are compared with")

@@ -17,7 +17,7 @@ from input_pipeline.views import FLIPS
 from iqa_jax.analysis.anomaly import DETECTORS
 from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.ood import DISTANCES
-from iqa_jax.learning.sharding import PLACEMENTS
+from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
@@ -71,6 +71,19 @@ def headline_metric(config: ml_collections.ConfigDict) -> str:
     metric = config.early_stopping.metric or METRICS[config.data.label_kind][0]
     # Neighbours choose the checkpoint of embeddings, but do not answer.
     return metric.removeprefix(_KNN)
+
+
+def check_run(config: ml_collections.ConfigDict) -> None:
+    """Refuses a config that cannot be right, or that these devices cannot train.
+
+    Raises:
+      ConfigError: with one line per problem.
+      PlacementError: the devices cannot share a batch equally.
+    """
+    check_config(config)
+    check_batch_size(
+        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
+    )
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:

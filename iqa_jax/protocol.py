@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 
 from input_pipeline.manifest import PAIR_KINDS, Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.baselines import BASELINES
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config import ConfigError, check_run
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.evaluate import Evaluation, Evaluator, evaluate_splits
-from iqa_jax.learning.sharding import check_batch_size
 from iqa_jax.progress import say
 from iqa_jax.protocol_baselines import run_baselines
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
@@ -114,10 +112,7 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
 
 def _check(config: ml_collections.ConfigDict) -> None:
     protocol, problems = config.protocol, []
-    check_config(config)
-    check_batch_size(
-        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
-    )
+    check_run(config)
     if protocol.kind not in KINDS:
         problems.append(f'protocol.kind is "{protocol.kind}"; the choices are {", ".join(KINDS)}')
     if protocol.splits < (2 if protocol.kind == "k_fold" else 1):

@@ -24,9 +24,9 @@ from clu import parameter_overview
 from iqa_jax import setup
 from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.compiling import announce
-from iqa_jax.config import LOWER_IS_BETTER, check_config
+from iqa_jax.config import LOWER_IS_BETTER, check_run
 from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
-from iqa_jax.learning.sharding import PLACEMENTS, Placement, check_batch_size
+from iqa_jax.learning.sharding import PLACEMENTS, Placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.probe import fit_training_probe, with_probe, write_probe
@@ -74,10 +74,7 @@ def train(
     Raises:
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
-    check_config(config)
-    check_batch_size(
-        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
-    )
+    check_run(config)
     manifest = setup.manifest_from_config(config)
     workdir = Workdir(folder)
     workdir.open_for_training(config, manifest)

@@ -299,7 +299,8 @@ def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_
     paths = [str(home / name) for name in table["path"][:3]]
     known = load_scorer(folder).score(paths)
     np.testing.assert_allclose(known["score"], table["score"][:3], atol=1e-4)
-    assert table["score"].nunique() > 1
+    # Of embeddings of length 1, an untrained network has few: the answers are far apart.
+    assert np.ptp(table["score"]) > 0.1
     explainer = load_explainer(folder)
     explanation, other = (explainer.explain(paths[0], of=name) for name in ("bad", "good"))
     assert explanation.maps.anomaly.shape == explanation.maps.grad_cam.shape == (64, 64)

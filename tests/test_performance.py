@@ -1,15 +1,11 @@
 """The README's performance table says what the kept results say, and nothing else."""
 
-import json
-
 from benchmarks import performance
 from conftest import ROOT
 
 
 def test_the_readme_shows_the_kept_results():
-    results = {
-        path.stem: json.loads(path.read_text()) for path in performance.RESULTS.glob("*.json")
-    }
+    results = performance.read_results()
     assert set(results) <= set(performance.CLAIMS)
     readme = (ROOT / "README.md").read_text()
     assert performance.put_into(readme, performance.make_table(results)) == readme
