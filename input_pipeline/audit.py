@@ -29,16 +29,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int, UInt8, UInt64
 
+from input_pipeline.cells import name_rows
 from input_pipeline.images import ImageError, decode
-from input_pipeline.manifest import (
-    Manifest,
+from input_pipeline.manifest import Manifest
+from input_pipeline.prepared import open_file
+from input_pipeline.split_checks import (
     check_split_contents,
     find_missing_classes,
     find_straddling_groups,
     name_places,
-    name_rows,
 )
-from input_pipeline.prepared import open_file
 from input_pipeline.tiles import Tiling, grid
 
 NEAR_DUPLICATE_BITS = 6

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from input_pipeline.manifest import Manifest, name_rows
-from input_pipeline.sources import TileSource
+from input_pipeline.cells import name_rows
 from input_pipeline.images import ImageError
+from input_pipeline.manifest import Manifest
+from input_pipeline.sources import TileSource
 
 _SHOWN = 10
 

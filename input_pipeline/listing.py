@@ -15,8 +15,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from input_pipeline.cells import TILE_COLUMNS
 from input_pipeline.images import ImageError
-from input_pipeline.manifest import TILE_COLUMNS, Manifest
+from input_pipeline.manifest import Manifest
 from input_pipeline.sources import CutTiles, Picture, pictures_of
 from input_pipeline.table_files import stream_table
 

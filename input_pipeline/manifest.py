@@ -21,116 +21,31 @@ shows (the header is row 1). What only the files behind the paths can tell is in
 import dataclasses
 import hashlib
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from input_pipeline.cells import (
+    RESERVED_COLUMNS,
+    ROWS_SHOWN,
+    TILE_COLUMNS,
+    find_repeats,
+    name_rows,
+    read_grid_places,
+    read_numbers,
+)
 from input_pipeline.images import ImageError, list_images
+from input_pipeline.labels import LabelSpec, read_labels
 from input_pipeline.prepared import is_prepared, record_paths
 from input_pipeline.splits import assign_splits
-from input_pipeline.table_files import ManifestError, count_of, read_table, suggest
+from input_pipeline.table_files import ManifestError, read_table, suggest
 
-# Kinds without a label column: what is learnt is which of two images is better.
-PAIR_KINDS = ("ranking", "pairs")
-LABEL_KINDS = ("binary", "ordered", "unordered", "numeric", *PAIR_KINDS)
-TILE_COLUMNS = ("image", "row", "column")
-RESERVED_COLUMNS = (
-    *("path", "name", "group", "split", "label_text", "file_row", "tile_name"),
-    *TILE_COLUMNS,
-)
 SPLIT_ORDER = ("train", "val", "test", "holdout")
 DEFAULT_FRACTIONS = MappingProxyType({"train": 0.7, "val": 0.15, "test": 0.15})
-
-_ROWS_SHOWN = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelSpec:
-    """Says what the label column means.
-
-    Attributes:
-        kind: `binary`, `ordered` (grades), `unordered` (names) or `numeric` (opinion scores); or
-            of `PAIR_KINDS`, for which nothing below counts: `ranking` (clean photographs, of which
-            degraded versions are compared) or `pairs` (what people preferred).
-        column: name of the label column.
-        classes: labels as written in the table, lowest quality first; empty for numeric labels.
-        marginal: binary only: the label of images that are neither; their class index is -1.
-        minimum: numeric only: lower end of the declared scale.
-        maximum: numeric only: upper end of the declared scale.
-        higher_is_better: numeric only: False for scales such as DMOS, which are mirrored on
-            reading so that higher is better everywhere else.
-
-    Raises:
-        ValueError: the parts contradict each other.
-    """
-
-    kind: str
-    column: str = "label"
-    classes: tuple[str, ...] = ()
-    marginal: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    higher_is_better: bool = True
-
-    def __post_init__(self):
-        if self.kind not in LABEL_KINDS:
-            raise ValueError(
-                f"label kind {self.kind!r} is not one of {', '.join(LABEL_KINDS)}"
-                f"{suggest(self.kind, LABEL_KINDS)}"
-            )
-        if not self.column or self.column in RESERVED_COLUMNS:
-            raise ValueError(
-                f"the label column cannot be called {self.column!r}: a manifest uses "
-                f"{', '.join(RESERVED_COLUMNS)} for other things; rename the column"
-            )
-        names = [*self.classes, self.marginal] if self.marginal else [*self.classes]
-        if not all(isinstance(name, str) and name and name == name.strip() for name in names):
-            raise ValueError(f"labels must be text without spaces around it, not {names}")
-        if len(set(names)) < len(names):
-            raise ValueError(f"a label appears twice in {names}")
-        if self.marginal and self.kind != "binary":
-            raise ValueError(f"a marginal label needs the label kind binary, not {self.kind}")
-        if self.kind in PAIR_KINDS:
-            if self.classes:
-                raise ValueError(f"{self.kind} has no classes, not {list(self.classes)}")
-        elif self.kind == "numeric":
-            self._check_scale()
-        elif self.kind == "binary" and len(self.classes) != 2:
-            raise ValueError(
-                f"binary labels need exactly two classes, lowest quality first, "
-                f"not {list(self.classes)}"
-            )
-        elif len(self.classes) < 2:
-            raise ValueError(
-                f"{self.kind} labels need at least two classes, not {list(self.classes)}"
-            )
-
-    def _check_scale(self):
-        if self.classes:
-            raise ValueError(f"numeric labels have no classes, not {list(self.classes)}")
-        ends = (self.minimum, self.maximum)
-        if not all(end is not None and math.isfinite(end) for end in ends) or ends[0] >= ends[1]:
-            raise ValueError(
-                f"numeric labels need the scale's minimum below its maximum, "
-                f"not {self.minimum} and {self.maximum}"
-            )
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The column that labels are read from, or none."""
-        return () if self.kind in PAIR_KINDS else (self.column,)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every label that a row may have, lowest quality first, the marginal one in between."""
-        if not self.marginal:
-            return self.classes
-        return (self.classes[0], self.marginal, self.classes[1])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -220,25 +135,25 @@ def read_manifest(
     rows = pd.DataFrame(index=table.index)
     rows["name"] = table["image"] if is_tiled else table["path"]
     rows["path"] = _locate_files(path, folder, table)
-    rows["label"] = _read_labels(table, label, problems)
+    rows["label"] = read_labels(table, label, problems)
     rows["label_text"] = table[label.column] if label and label.columns else ""
     group = table.get("group", pd.Series("", index=table.index))
     rows["group"] = group.where(group != "", rows["name"])
     rows["split"] = table.get("split", "")
     rows["file_row"] = table.index
     for name in features:
-        rows[name] = _read_numbers(table[name], f"feature {name!r}", problems).astype(np.float32)
+        rows[name] = read_numbers(table[name], f"feature {name!r}", problems).astype(np.float32)
 
     required = ["path", *(["split"] if "split" in table else [])]
     for name in [*required, *(["image"] if is_tiled else [])]:
         problems += [(row, f"the {name} is empty") for row in table.index[table[name] == ""]]
     given = rows.loc[table["path"] != "", "path"]
-    problems += _find_repeats(given.to_frame(), "names the same file as")
+    problems += find_repeats(given.to_frame(), "names the same file as")
 
     if is_tiled:
         rows["tile_name"] = table["path"]
         for name in ("row", "column"):
-            rows[name] = _read_grid_places(table[name], name, problems)
+            rows[name] = read_grid_places(table[name], name, problems)
         problems += _find_tile_conflicts(rows, features)
     if problems:
         raise ManifestError(path, [f"row {row}: {text}" for row, text in sorted(problems)])
@@ -266,7 +181,7 @@ def read_split_rows(path: str | Path) -> dict[str, str]:
     missing = [name for name in ("name", "split") if name not in table]
     if missing:
         raise ManifestError(path, [f"there is no column {name!r}" for name in missing])
-    problems = _find_repeats(table[["name"]], "names the same image as")
+    problems = find_repeats(table[["name"]], "names the same image as")
     problems += [(row, "the split is empty") for row in table.index[table["split"] == ""]]
     if problems:
         raise ManifestError(path, [f"row {row}: {text}" for row, text in sorted(problems)])
@@ -291,71 +206,6 @@ def with_splits(manifest: Manifest, splits: Mapping[str, str]) -> Manifest:
         )
     digest = digest_of(manifest.label, images, manifest.tiles, manifest.pairs)
     return dataclasses.replace(manifest, images=images, digest=digest)
-
-
-def check_split_contents(manifest: Manifest, needed: Sequence[str] = ("train", "val")) -> list[str]:
-    """Lists what is missing in the splits that training cannot do without.
-
-    Args:
-        manifest: a labelled manifest.
-        needed: splits that must exist and hold every class (numeric: two different values).
-
-    Returns:
-        One sentence per problem; empty if all is well.
-    """
-    problems = []
-    for split in needed:
-        if split not in manifest.splits:
-            found = ", ".join(manifest.splits) or "none"
-            problems.append(
-                f"split {split!r} has no images; the splits are {found}"
-                f"{suggest(split, manifest.splits)}"
-            )
-            continue
-        problems += find_missing_classes(manifest, split)
-    return problems
-
-
-def find_missing_classes(manifest: Manifest, split: str) -> list[str]:
-    """Lists the classes that one split of a labelled manifest lacks, one sentence each."""
-    labels = manifest.split(split)["label"]
-    if manifest.label.kind == "numeric":
-        if labels.nunique() < 2:
-            return [f"split {split!r} has only one label value: nothing can be compared in it"]
-        return []
-    present = set(labels)
-    return [
-        f"split {split!r} has no image of class {name!r}"
-        for index, name in enumerate(manifest.label.classes)
-        if index not in present
-    ]
-
-
-def find_straddling_groups(manifest: Manifest) -> list[str]:
-    """Lists the groups that are in more than one split, one sentence each, with their rows."""
-    images = manifest.images
-    counts = images.groupby("group")["split"].nunique()
-    straddling = images[images["group"].isin(counts.index[counts > 1])]
-    return [
-        f"group {group!r} is in more than one split: {name_places(rows)}"
-        for group, rows in straddling.groupby("group", sort=False)
-    ]
-
-
-def name_places(rows: pd.DataFrame) -> str:
-    """Names the rows of images or files by split: `rows 2, 3 in 'train' and row 9 in 'test'`."""
-    return " and ".join(
-        name_rows(part["file_row"]) + (f" in {split!r}" if split else "")
-        for split, part in rows.groupby("split", sort=False)
-    )
-
-
-def name_rows(rows: Iterable[int]) -> str:
-    """Names rows for a message: `row 3`, or `rows 3, 7 and 12 more`."""
-    rows = list(rows)
-    shown = ", ".join(str(row) for row in rows[:_ROWS_SHOWN])
-    rest = f" and {len(rows) - _ROWS_SHOWN} more" if len(rows) > _ROWS_SHOWN else ""
-    return f"row{'s' if len(rows) > 1 else ''} {shown}{rest}"
 
 
 def _list_folder(path: Path) -> pd.DataFrame:
@@ -411,61 +261,6 @@ def _check_columns(
         raise ManifestError(path, problems)
 
 
-def _read_labels(
-    table: pd.DataFrame, label: LabelSpec | None, problems: list[tuple[int, str]]
-) -> np.ndarray:
-    """Returns int32 class indices or float32 scores; adds what is wrong to `problems`."""
-    if label is None or not label.columns:
-        return np.full(len(table), -1, np.int32)
-    text = table[label.column]
-    if label.kind == "numeric":
-        values = _read_numbers(text, "label", problems)
-        outside = (values < label.minimum) | (values > label.maximum)
-        problems += [
-            (row, f"label {cell} is outside the scale {label.minimum:g} to {label.maximum:g}")
-            for row, cell in text[outside].items()
-        ]
-        if not label.higher_is_better:
-            values = label.minimum + label.maximum - values
-        return values.astype(np.float32)
-
-    problems += [(row, "the label is empty") for row in text.index[text == ""]]
-    unknown = text[(text != "") & ~text.isin(label.names)]
-    for cell, same in unknown.groupby(unknown, sort=False):
-        problems.append(
-            (
-                same.index[0],
-                f"unknown label {cell!r} in {count_of(len(same), 'row')} "
-                f"({name_rows(same.index)}); "
-                f"the labels are {', '.join(label.names)}{suggest(cell, label.names)}",
-            )
-        )
-    index = {name: position for position, name in enumerate(label.classes)}
-    return text.map(lambda cell: index.get(cell, -1)).to_numpy(np.int32)
-
-
-def _read_numbers(text: pd.Series, what: str, problems: list[tuple[int, str]]) -> np.ndarray:
-    """Returns float64 values, NaN where a cell is no number that float32 can hold."""
-    values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
-    is_finite = np.abs(values) <= np.finfo(np.float32).max
-    for row, cell in text[~is_finite].items():
-        hint = "; write the decimals after a point" if "," in cell else ""
-        problems.append(
-            (row, f"{what} {cell!r} is not a number{hint}" if cell else f"the {what} is empty")
-        )
-    return np.where(is_finite, values, np.nan)
-
-
-def _read_grid_places(text: pd.Series, name: str, problems: list[tuple[int, str]]) -> np.ndarray:
-    """Returns int32 rows or columns of the grid, -1 where a cell is none."""
-    is_place = text.str.fullmatch(r"[0-9]{1,9}")
-    problems += [
-        (row, f"the tile's {name} must be a whole number from 0 on, not {cell!r}")
-        for row, cell in text[~is_place].items()
-    ]
-    return text.where(is_place, "-1").astype(np.int32).to_numpy()
-
-
 def _find_tile_conflicts(rows: pd.DataFrame, features: Sequence[str]) -> list[tuple[int, str]]:
     """Finds images whose tiles disagree about the image, or share a place."""
     problems = []
@@ -473,22 +268,15 @@ def _find_tile_conflicts(rows: pd.DataFrame, features: Sequence[str]) -> list[tu
         differing = rows.groupby("name")[name].nunique()
         for image in differing.index[differing > 1]:
             own = rows[rows["name"] == image]
-            values = ", ".join(str(value) for value in own[name].unique()[:_ROWS_SHOWN])
+            values = ", ".join(str(value) for value in own[name].unique()[:ROWS_SHOWN])
             what = "label" if name == "label_text" else name
             problems.append(
                 (own.index[0], f"the tiles of image {image!r} differ in their {what}: {values}")
             )
     placed = rows[(rows["row"] >= 0) & (rows["column"] >= 0)]
-    return problems + _find_repeats(
+    return problems + find_repeats(
         placed[["name", "row", "column"]], "is the same tile (image, row, column) as"
     )
-
-
-def _find_repeats(keys: pd.DataFrame, what: str) -> list[tuple[int, str]]:
-    """Finds rows that repeat an earlier one in every column."""
-    numbers = pd.Series(keys.index, index=keys.index)
-    first = numbers.groupby([keys[name] for name in keys.columns]).transform("first")
-    return [(row, f"{what} row {first[row]}") for row in keys.index[first != numbers]]
 
 
 def _group_tiles(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -23,7 +23,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from input_pipeline.bags import BagMaker
-from input_pipeline.manifest import LabelSpec, Manifest, digest_of, name_rows
+from input_pipeline.cells import name_rows
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import Manifest, digest_of
 from input_pipeline.rankings import grouped_batches
 from input_pipeline.splits import assign_splits
 from input_pipeline.table_files import ManifestError, read_table, suggest

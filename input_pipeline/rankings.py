@@ -18,8 +18,9 @@ import pandas as pd
 
 from input_pipeline.bags import BagMaker, shuffled_batches
 from input_pipeline.distortions import DISTORTIONS, LEVELS, distort
-from input_pipeline.manifest import Manifest, ManifestError
+from input_pipeline.manifest import Manifest
 from input_pipeline.sources import Picture, Version
+from input_pipeline.table_files import ManifestError
 
 GROUP_SIZE = len(LEVELS) + 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from iqa_jax import setup
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS
 from iqa_jax.analysis.comparison import (

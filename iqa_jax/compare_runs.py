@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from iqa_jax import setup
 from iqa_jax.analysis.bootstrap import (
     DRAWS,

@@ -18,7 +18,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of, written_interval
 from iqa_jax.analysis.conformal import (
     class_scores,

@@ -11,7 +11,7 @@ import ml_collections
 
 from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.features import MEASURED
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.rankings import GROUP_SIZE
 from input_pipeline.views import FLIPS
 from iqa_jax.analysis.anomaly import DETECTORS
@@ -19,9 +19,9 @@ from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, TASKS, default_loss
+from iqa_jax.models.encoder import NORM_STATISTICS, POOLINGS
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
-from iqa_jax.models.encoder import NORM_STATISTICS, POOLINGS
 from iqa_jax.setup import (
     ENCODERS,
     distortions_from_config,

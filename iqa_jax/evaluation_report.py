@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.sources import TileSource
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.late_fusion import most_probable
@@ -145,9 +145,7 @@ def run_report(
         mistakes=[gallery for choice in shown for gallery in choice.mistakes()],
         extremes=[gallery for choice in shown for gallery in choice.extremes()],
         uncertain=[gallery for choice in shown for gallery in choice.uncertain()],
-        suspects=find_suspects([*choices.values()])
-        if choices and kind not in PAIR_KINDS
-        else None,
+        suspects=find_suspects([*choices.values()]) if choices and kind not in PAIR_KINDS else None,
         projections=[place_images(plane, [*choices.values()]) for plane in planes if choices],
         rankings=list(_rankings(metrics)),
         localisation=list(_localisation(metrics)),

@@ -7,7 +7,8 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.manifest import PAIR_KINDS, Manifest
+from input_pipeline.labels import PAIR_KINDS
+from input_pipeline.manifest import Manifest
 from iqa_jax.analysis.model_card import ModelCard, write_model_card
 from iqa_jax.analysis.report_parts import Report, Table
 from iqa_jax.analysis.report_tables import comparison_tables, heading

@@ -17,11 +17,12 @@ from pathlib import Path
 import ml_collections
 import pandas as pd
 
-from input_pipeline.manifest import PAIR_KINDS, Manifest, ManifestError
+from input_pipeline.labels import PAIR_KINDS
+from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import FORMAT, MARK, TABLE, is_prepared, read_mark
 from input_pipeline.records import Plan, finish, is_done, plan_shards, write_shard
 from input_pipeline.regions import COLUMN as REGION
-from input_pipeline.table_files import read_table
+from input_pipeline.table_files import ManifestError, read_table
 from iqa_jax import setup
 from iqa_jax.config import check_config
 from iqa_jax.predict import SOME_FAILED
@@ -95,9 +96,7 @@ def _read_cells(manifest: Manifest) -> pd.DataFrame:
     return table
 
 
-def _plan_from_config(
-    config: ml_collections.ConfigDict, manifest: Manifest, output: str
-) -> Plan:
+def _plan_from_config(config: ml_collections.ConfigDict, manifest: Manifest, output: str) -> Plan:
     is_cutting = config.prepare.what == "tiles"
     is_tiled = manifest.tiles is not None
     if is_cutting and is_tiled:

@@ -1,7 +1,7 @@
 """The errors that end a command with a sentence instead of a traceback."""
 
 from input_pipeline.images import ImageError
-from input_pipeline.manifest import ManifestError
+from input_pipeline.table_files import ManifestError
 from iqa_jax.config import ConfigError
 from iqa_jax.learning.checkpoint import CheckpointError
 from iqa_jax.learning.sharding import PlacementError

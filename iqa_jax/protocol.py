@@ -13,7 +13,8 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.manifest import PAIR_KINDS, Manifest, with_splits
+from input_pipeline.labels import PAIR_KINDS
+from input_pipeline.manifest import Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.baselines import BASELINES

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from input_pipeline.images import ImageError
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.sources import TileSource
 from iqa_jax.analysis.answers import SCORE_KINDS, label_of, score_of
 from iqa_jax.analysis.late_fusion import most_probable

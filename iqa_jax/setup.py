@@ -15,19 +15,13 @@ import optax
 from input_pipeline.bags import NO_LIMIT
 from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.dropped_tiles import drop_tiles
-from input_pipeline.manifest import (
-    PAIR_KINDS,
-    LabelSpec,
-    Manifest,
-    ManifestError,
-    read_manifest,
-    read_split_rows,
-    with_splits,
-)
 from input_pipeline.features import COMPUTED, feature_width
+from input_pipeline.labels import PAIR_KINDS, LabelSpec
+from input_pipeline.manifest import Manifest, read_manifest, read_split_rows, with_splits
 from input_pipeline.pairs import read_pairs
 from input_pipeline.rankings import device_kinds, make_versions
 from input_pipeline.sources import Picture, TileSource, pictures_of
+from input_pipeline.table_files import ManifestError
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import View, make_views
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay

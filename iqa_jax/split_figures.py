@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.manifest import PAIR_KINDS
+from input_pipeline.labels import PAIR_KINDS
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
 from iqa_jax.analysis.calibration import apply_temperature, judge_answers, reliability_table

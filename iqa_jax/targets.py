@@ -4,7 +4,10 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.manifest import PAIR_KINDS, Manifest, ManifestError, name_rows
+from input_pipeline.cells import name_rows
+from input_pipeline.labels import PAIR_KINDS
+from input_pipeline.manifest import Manifest
+from input_pipeline.table_files import ManifestError
 from iqa_jax.learning.ratings import agreement_weights, maximum_entropy
 from iqa_jax.learning.tasks import default_loss
 

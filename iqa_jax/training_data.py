@@ -25,8 +25,9 @@ from input_pipeline.bags import (
 )
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import MEASURED, FeatureTable
+from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.leaks import find_leaks, format_leaks, identify_images
-from input_pipeline.manifest import PAIR_KINDS, Manifest
+from input_pipeline.manifest import Manifest
 from input_pipeline.pairs import pair_batches
 from input_pipeline.rankings import GROUP_SIZE, ranked_batches
 from input_pipeline.sources import TileSource

@@ -17,7 +17,8 @@ from input_pipeline.audit import (
     format_audit,
     hash_picture,
 )
-from input_pipeline.manifest import LabelSpec, read_manifest
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import read_manifest
 from input_pipeline.tiles import Tiling
 
 QUALITY = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")

@@ -16,7 +16,8 @@ from input_pipeline.bags import (
 )
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import load
-from input_pipeline.manifest import LabelSpec, read_manifest
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import read_manifest
 from input_pipeline.nss import nss_features
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling, edge_sum

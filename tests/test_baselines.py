@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
+from conftest import make_tiny_config
 from scipy import stats
 
-from conftest import make_tiny_config
+from input_pipeline.labels import LabelSpec
 from input_pipeline.leaks import find_leaks, identify_images
-from input_pipeline.manifest import LabelSpec, read_manifest
+from input_pipeline.manifest import read_manifest
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
 from iqa_jax.baselines import BASELINES, deep_biq

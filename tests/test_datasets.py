@@ -8,13 +8,14 @@ import openpyxl
 import pandas as pd
 import pytest
 import scipy.io
+from conftest import ROOT
 from PIL import Image
 
-from conftest import ROOT
 from input_pipeline.datasets import DATASETS
 from input_pipeline.datasets.__main__ import write_manifest
 from input_pipeline.datasets.layouts import LayoutError
-from input_pipeline.manifest import LabelSpec, read_manifest
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import read_manifest
 
 REFERENCES = 4
 

@@ -8,8 +8,10 @@ from input_pipeline.bags import index_tiles, training_batches, without_tiles
 from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import FeatureTable
-from input_pipeline.manifest import LabelSpec, ManifestError, read_manifest
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import read_manifest
 from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.table_files import ManifestError
 from input_pipeline.tiles import Tiling
 from iqa_jax import setup
 from iqa_jax.training_data import TrainingError, prepare_training
@@ -70,9 +72,7 @@ def test_an_example_on_embeddings_is_the_tile_that_it_says(data):
     for _ in range(4):
         batch = next(batches)
         number = 2 * batch["tile_position"][:, 0, 0] + batch["tile_position"][:, 0, 1]
-        np.testing.assert_array_equal(
-            batch["embeddings"][:, 0, 0], 10 * batch["image_id"] + number
-        )
+        np.testing.assert_array_equal(batch["embeddings"][:, 0, 0], 10 * batch["image_id"] + number)
 
 
 def test_a_bag_has_no_dropped_tile_and_no_bag_is_empty(data):

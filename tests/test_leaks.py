@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from input_pipeline.labels import LabelSpec
 from input_pipeline.leaks import find_leaks, identify_images
-from input_pipeline.manifest import LabelSpec, ManifestError, read_manifest, read_split_rows
-from input_pipeline.manifest import with_splits
+from input_pipeline.manifest import read_manifest, read_split_rows, with_splits
 from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.table_files import ManifestError
 from input_pipeline.tiles import Tiling
 
 LABEL = LabelSpec("binary", classes=("bad", "good"))

@@ -3,13 +3,10 @@
 import pandas as pd
 import pytest
 
-from input_pipeline.manifest import (
-    LabelSpec,
-    ManifestError,
-    check_split_contents,
-    find_straddling_groups,
-    read_manifest,
-)
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import read_manifest
+from input_pipeline.split_checks import check_split_contents, find_straddling_groups
+from input_pipeline.table_files import ManifestError
 
 QUALITY = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
 OPINION = LabelSpec("numeric", column="mos", minimum=1, maximum=5)

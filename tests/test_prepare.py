@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import make_tiny_config
+
 from input_pipeline import records
 from input_pipeline.audit import audit
 from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
 from input_pipeline.images import ImageError, load
-from input_pipeline.manifest import ManifestError, read_manifest
+from input_pipeline.manifest import read_manifest
 from input_pipeline.regions import find_regions
+from input_pipeline.table_files import ManifestError
 from iqa_jax import prepare as prepare_module
 from iqa_jax import setup
 from iqa_jax.predict import open_listing

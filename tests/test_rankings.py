@@ -8,10 +8,12 @@ import skimage.data
 from input_pipeline.bags import bag_maker, index_tiles, rows_by_image, tile_reader
 from input_pipeline.distortions import DISTORTIONS, LEVELS, distort
 from input_pipeline.features import FeatureTable
-from input_pipeline.manifest import LabelSpec, ManifestError, read_manifest
+from input_pipeline.labels import LabelSpec
+from input_pipeline.manifest import read_manifest
 from input_pipeline.rankings import GROUP_SIZE, device_kinds, make_versions, ranked_batches
 from input_pipeline.regions import find_regions
 from input_pipeline.sources import TileSource, Version, pictures_of
+from input_pipeline.table_files import ManifestError
 from input_pipeline.tiles import Tiling
 
 KINDS = ("jpeg", "white_noise", "block_errors", "contrast_loss")
