@@ -48,6 +48,7 @@ def get_config() -> ml_collections.ConfigDict:
     tiles.size = 256  # Pixels, square.
     tiles.stride = 256  # Smaller than `size`: overlapping tiles.
     tiles.edge = "shift"  # Last row and column: shift (inwards) | pad | drop.
+    tiles.shrink = 1  # Cut images of sides so many times smaller: 1 | 2 | 4 | 8; JPEGs decode faster.
     tiles.random = True  # Training tiles move at random, by less than a stride.
     tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
     tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.

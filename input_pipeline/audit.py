@@ -30,7 +30,7 @@ import pandas as pd
 from jaxtyping import Int, UInt8, UInt64
 
 from input_pipeline.cells import name_rows
-from input_pipeline.images import ImageError, decode
+from input_pipeline.images import ImageError, decode, shrunk_sides
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
 from input_pipeline.split_checks import (
@@ -128,9 +128,12 @@ def audit(
         [result for result in results if isinstance(result, _Reading)], columns=_Reading._fields
     ).astype(_COLUMN_TYPES)
     table = files[is_readable].drop(columns="path").reset_index(drop=True).join(readings)
+    sides = np.stack(
+        shrunk_sides(table["height"].to_numpy(), table["width"].to_numpy(), tiling.shrink), axis=1
+    )
     table["tiles"] = [
         1 if is_tiled else len(grid(height, width, tiling).origins)
-        for height, width in zip(table["height"], table["width"], strict=True)
+        for height, width in sides.tolist()
     ]
 
     errors, warnings = _find_same_content(table, manifest)
@@ -139,7 +142,7 @@ def audit(
         errors += find_straddling_groups(manifest) + check_split_contents(readable, needed)
         warnings += _find_thin_splits(readable, needed)
     warnings += _find_similar(table[~table["is_flat"]], manifest.splits)
-    small = table[table[["height", "width"]].min(axis=1) < tiling.size]
+    small = table[(table[["height", "width"]] if is_tiled else sides).min(axis=1) < tiling.size]
     if len(small):
         warnings.append(
             f"{len(small)} of {len(table)} files are smaller than a tile of {tiling.size} pixels "

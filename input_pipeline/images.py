@@ -5,6 +5,9 @@ libjpeg-turbo, so they are the same, but OpenCV writes them straight into the ar
 classes are called directly and not through `Image.open`, so that only the formats named here are
 ever tried and the pixel limit is this module's own argument, not a process-wide setting of
 Pillow's. Colour profiles are not applied.
+
+Every reader can give the picture smaller. A JPEG is then decoded at that size, which spares most of
+the work; other formats are decoded whole and averaged.
 """
 
 import glob
@@ -31,6 +34,7 @@ from PIL import (
 from input_pipeline.prepared import open_file
 
 DEFAULT_MAX_PIXELS = 250_000_000
+SHRINKS = (1, 2, 4, 8)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 _SIGNATURES = (
@@ -44,7 +48,17 @@ _SIGNATURES = (
     (b"MM\x00+", TiffImagePlugin.TiffImageFile),
 )
 _ORIENTATION_TAG = 0x0112
-_JPEG_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+# Shrink -> how OpenCV decodes; its names for small sizes mean BGR, which RGB has no bit in common
+# with.
+_JPEG_FLAGS = {
+    shrink: size & ~cv2.IMREAD_COLOR | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    for shrink, size in {
+        1: cv2.IMREAD_COLOR,
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }.items()
+}
 # EXIF orientation -> what turns the stored picture upright.
 _TURNS = {
     2: lambda pixels: cv2.flip(pixels, 1),
@@ -64,7 +78,7 @@ class ImageError(ValueError):
 
 
 def decode(
-    data: bytes, *, max_pixels: int, name: str = "image"
+    data: bytes, *, max_pixels: int, shrink: int = 1, name: str = "image"
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Turns the bytes of an image file into upright RGB.
 
@@ -77,6 +91,7 @@ def decode(
     Args:
         data: the whole file: JPEG, PNG, WebP, BMP or TIFF.
         max_pixels: larger images are refused from their header, before memory is taken.
+        shrink: one of `SHRINKS`: the sides become so many times smaller, rounded up.
         name: what to call the image in an error.
 
     Returns:
@@ -94,10 +109,10 @@ def decode(
         )
     try:
         orientation = orientation_of(image)
-        pixels = _decode_jpeg(data, image) if image.format == "JPEG" else None
+        pixels = _decode_jpeg(data, image, shrink) if image.format == "JPEG" else None
         if pixels is None:
             upright = ImageOps.exif_transpose(image) if orientation > 1 else image
-            pixels = np.ascontiguousarray(_to_rgb(upright))
+            pixels = np.ascontiguousarray(shrink_by(_to_rgb(upright), shrink))
         elif orientation > 1:
             pixels = _TURNS[orientation](pixels)
     except Exception as error:  # Pillow raises a dozen types for damaged files.
@@ -109,13 +124,14 @@ def decode(
 
 
 def load(
-    path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS, shrink: int = 1
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Reads an image file as upright RGB.
 
     Args:
         path: the file; its suffix does not matter, its content does.
         max_pixels: larger images are refused before they are decoded.
+        shrink: as in `decode`.
 
     Returns:
         [height, width, 3] uint8; see `decode`.
@@ -128,15 +144,18 @@ def load(
             data = file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return decode(data, max_pixels=max_pixels, name=str(path))
+    return decode(data, max_pixels=max_pixels, shrink=shrink, name=str(path))
 
 
-def read_size(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int]:
+def read_size(
+    path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS, shrink: int = 1
+) -> tuple[int, int]:
     """Reads height and width from a file's header, without decoding the picture.
 
     Args:
         path: the file.
         max_pixels: larger images are refused.
+        shrink: as in `decode`.
 
     Returns:
         (height, width) in pixels after EXIF orientation: the shape that `load` returns.
@@ -153,7 +172,33 @@ def read_size(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) 
             is_turned = orientation_of(image) >= 5 and not is_tiff
     except OSError as error:
         raise _unreadable(path, error) from error
+    height, width = shrunk_sides(height, width, shrink)
     return (width, height) if is_turned else (height, width)
+
+
+def shrunk_sides(height: int, width: int, shrink: int) -> tuple[int, int]:
+    """Gives the sides of a picture made so many times smaller."""
+    return -(-height // shrink), -(-width // shrink)
+
+
+def shrink_by(
+    pixels: UInt8[np.ndarray, "height width 3"], shrink: int
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Makes a picture smaller: each pixel is the mean of a square, the last ones of what is there.
+
+    Args:
+        pixels: RGB.
+        shrink: sides become so many times smaller, rounded up; 1 returns the picture itself.
+    """
+    if shrink == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    rows, columns = shrunk_sides(height, width, shrink)
+    # As a JPEG is filled up to whole blocks.
+    below, right = rows * shrink - height, columns * shrink - width
+    pixels = np.ascontiguousarray(pixels)
+    whole = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def list_images(source: str | os.PathLike) -> Iterator[str]:
@@ -238,16 +283,17 @@ def orientation_of(image: ImageFile.ImageFile) -> int:
 
 
 def _decode_jpeg(
-    data: bytes, image: ImageFile.ImageFile
+    data: bytes, image: ImageFile.ImageFile, shrink: int
 ) -> UInt8[np.ndarray, "height width 3"] | None:
     """Decodes a grey or colour JPEG as it is stored; None leaves it, or its error, to Pillow."""
     if image.mode not in ("L", "RGB"):
         return None
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _JPEG_FLAGS)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _JPEG_FLAGS[shrink])
     except cv2.error:  # More pixels than OpenCV's own limit.
         return None
-    return pixels if pixels is not None and pixels.shape[1::-1] == image.size else None
+    expected = shrunk_sides(image.height, image.width, shrink)
+    return pixels if pixels is not None and pixels.shape[:2] == expected else None
 
 
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:

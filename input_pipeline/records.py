@@ -295,7 +295,7 @@ def _read_files(plan: Plan, image: dict[str, Any]):
 def _cut_file(plan: Plan, image: dict[str, Any]):
     """Yields the tiles of an image as PNG, which loses nothing."""
     (file,) = image["files"]
-    pixels = load(file["path"], max_pixels=plan.max_pixels)
+    pixels = load(file["path"], max_pixels=plan.max_pixels, shrink=plan.tiling.shrink)
     cells = grid(*pixels.shape[:2], plan.tiling)
     tiles = cut(pixels, cells.origins, plan.tiling.size)
     for tile, (row, column) in zip(tiles, cells.positions.tolist(), strict=True):

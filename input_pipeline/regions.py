@@ -36,19 +36,20 @@ def find_regions(manifest: Manifest) -> dict[int, Path]:
 
 
 def load_region(
-    path: Path, height: int, width: int, *, max_pixels: int
+    path: Path, height: int, width: int, *, max_pixels: int, shrink: int = 1
 ) -> Bool[np.ndarray, "height width"]:
     """Reads a mask: white where the image is bad, black elsewhere.
 
     Args:
       path: of the mask.
-      height, width: of its image.
+      height, width: of its image, made smaller.
       max_pixels: a larger file is refused.
+      shrink: by so much its image was made smaller, and the mask is.
 
     Raises:
       ImageError: it cannot be read or has another size than its image.
     """
-    mask = load(path, max_pixels=max_pixels)[..., 0] > 127
+    mask = load(path, max_pixels=max_pixels, shrink=shrink)[..., 0] > 127
     if mask.shape != (height, width):
         raise ImageError(
             f"{path}: the mask has {mask.shape[0]}×{mask.shape[1]} pixels, its image "

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from input_pipeline.distortions import distort
-from input_pipeline.images import ImageError, load, read_size
+from input_pipeline.images import ImageError, load, read_size, shrink_by, shrunk_sides
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
 from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask
@@ -32,6 +32,8 @@ class CutTiles(NamedTuple):
 
 class Version(NamedTuple):
     """A degraded photograph, or the middle of one, which is made when it is asked for.
+
+    The photograph is made smaller before it is degraded.
 
     Attributes:
       path: of the photograph.
@@ -67,7 +69,7 @@ class TileSource:
 
     Args:
       pictures: paths, RGB arrays [height, width, 3] uint8, tiles already cut, or versions.
-      tiling: how to cut.
+      tiling: how to cut; tiles already cut are not made smaller.
       max_pixels: larger images are refused.
       cache_bytes: decoded images kept, least recently used dropped first.
       whole_pixels: larger images are read by bands of rows where their format allows it, and then
@@ -112,16 +114,15 @@ class TileSource:
             origins = (picture.positions * size).astype(np.int32)
             return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
         if isinstance(picture, np.ndarray):
-            height, width = picture.shape[:2]
+            height, width = shrunk_sides(*picture.shape[:2], self.tiling.shrink)
         elif isinstance(picture, Version):
-            sides = read_size(picture.path, max_pixels=self._max_pixels)
-            height, width = (min(side, picture.crop) for side in sides)
+            height, width = (min(side, picture.crop) for side in self._size(picture.path))
         elif isinstance(picture, ImageError):
             raise picture
         elif bands := self._bands(index):
-            height, width = bands.height, bands.width
+            height, width = shrunk_sides(bands.height, bands.width, self.tiling.shrink)
         else:
-            height, width = read_size(picture, max_pixels=self._max_pixels)
+            height, width = self._size(picture)
         return Layout(grid(height, width, self.tiling), height, width)
 
     def pieces(self, index: int, layout: Layout) -> list[Int[np.ndarray, " tile"] | None]:
@@ -148,10 +149,11 @@ class TileSource:
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
             return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
-        origins, size = layout.grid.origins[chosen], self.tiling.size
+        origins, size, shrink = layout.grid.origins[chosen], self.tiling.size, self.tiling.shrink
         if bands := self._bands(index):
             top, bottom = needed_rows(layout.height, origins, size)
-            return cut(bands.read(top, bottom), origins - (top, 0), size)
+            rows = bands.read(top * shrink, min(bottom * shrink, bands.height))
+            return cut(shrink_by(rows, shrink), origins - (top, 0), size)
         return cut(self._pixels(index), origins, size)
 
     def pixel_masks(
@@ -203,6 +205,9 @@ class TileSource:
             digest.update(picture.positions.tobytes())
         return digest.hexdigest()
 
+    def _size(self, path: str | Path) -> tuple[int, int]:
+        return read_size(path, max_pixels=self._max_pixels, shrink=self.tiling.shrink)
+
     def _load_tile(self, path: str) -> np.ndarray:
         tile, size = load(path, max_pixels=self._max_pixels), self.tiling.size
         if max(tile.shape[:2]) > size:
@@ -221,7 +226,7 @@ class TileSource:
     def _pixels(self, index: int) -> np.ndarray:
         picture = self._pictures[index]
         if isinstance(picture, np.ndarray):
-            return picture
+            return shrink_by(picture, self.tiling.shrink)
         if isinstance(picture, Version):
             return _degrade(self._decode(picture.path), picture)
         return self._decode(picture)
@@ -232,7 +237,7 @@ class TileSource:
             if name in self._cache:
                 self._cache.move_to_end(name)
                 return self._cache[name]
-        image = load(path, max_pixels=self._max_pixels)
+        image = load(path, max_pixels=self._max_pixels, shrink=self.tiling.shrink)
         with self._lock:
             if image.nbytes <= self._cache_bytes and name not in self._cache:
                 self._cache[name] = image

@@ -27,11 +27,13 @@ class Tiling:
         edge: what happens when the strides do not end at the image's border: "shift" moves the
             last tile inwards, so that tiles cover the image without padding; "drop" leaves the
             rest unseen; "pad" keeps the stride and pads the last tile.
+        shrink: the image's sides are made so many times smaller before it is cut: 1, 2, 4 or 8.
     """
 
     size: int = 256
     stride: int = 256
     edge: Edge = "shift"
+    shrink: int = 1
 
     def __post_init__(self):
         if self.size < 1:

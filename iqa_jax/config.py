@@ -11,6 +11,7 @@ import ml_collections
 
 from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.features import MEASURED
+from input_pipeline.images import SHRINKS
 from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.rankings import GROUP_SIZE
 from input_pipeline.views import FLIPS
@@ -142,6 +143,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             )
     choose("model.dtype", config.model.dtype, DTYPES)
     choose("model.norm_statistics", config.model.norm_statistics, NORM_STATISTICS)
+    if config.tiles.shrink not in SHRINKS:
+        numbers = ", ".join(map(str, SHRINKS))
+        problems.append(f"tiles.shrink is {config.tiles.shrink}; the choices are {numbers}")
     choose("prepare.what", config.prepare.what, ("images", "tiles"))
     choose("optimizer.decay", config.optimizer.decay, DECAYS)
     choose("parallel.mode", config.parallel.mode, PLACEMENTS)

@@ -62,7 +62,7 @@ def cache_embeddings(
             "encoder": hash_tree({kind: variables[kind]["encoder"] for kind in variables}),
             "pooling": config.model.pooling,
             "dtype": config.model.dtype,
-            "tiling": [tiling.size, tiling.stride, tiling.edge],
+            "tiling": [tiling.size, tiling.stride, tiling.edge, tiling.shrink],
             "copies": [copies, config.seed] if copies > 1 else 1,
         },
     )

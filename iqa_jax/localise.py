@@ -55,6 +55,7 @@ def localise(
                     answer.layout.height,
                     answer.layout.width,
                     max_pixels=config.data.max_pixels,
+                    shrink=source.tiling.shrink,
                 )
             except ImageError as error:
                 say(f"WARNING: {error}")

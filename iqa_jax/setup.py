@@ -101,7 +101,8 @@ def needed_splits_from_config(config: Config) -> tuple[str, ...]:
 
 def tiling_from_config(config: Config) -> Tiling:
     """Says how images are cut."""
-    return Tiling(config.tiles.size, config.tiles.stride, config.tiles.edge)
+    tiles = config.tiles
+    return Tiling(tiles.size, tiles.stride, tiles.edge, tiles.shrink)
 
 
 def source_from_config(config: Config, manifest: Manifest, cached: bool = False) -> TileSource:

@@ -1,11 +1,13 @@
 """Order, balance, shares and features of training batches; whole images for evaluation."""
 
 import csv
+import dataclasses
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from input_pipeline.bags import (
     fit_index_features,
@@ -15,11 +17,11 @@ from input_pipeline.bags import (
     whole_bags,
 )
 from input_pipeline.features import FeatureTable
-from input_pipeline.images import load
+from input_pipeline.images import load, shrink_by
 from input_pipeline.labels import LabelSpec
 from input_pipeline.manifest import read_manifest
 from input_pipeline.nss import nss_features
-from input_pipeline.sources import TileSource, pictures_of
+from input_pipeline.sources import CutTiles, TileSource, Version, pictures_of
 from input_pipeline.tiles import Tiling, edge_sum
 
 LABEL = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
@@ -306,3 +308,31 @@ def test_a_bad_image_is_an_error_and_leaves_the_others_alone(tmp_path):
     assert [len(bag.tiles) for bag in bags] == [6, 0, 6, 0]
     assert "text.jpg" in bags[1].error and "missing.png" in bags[3].error
     assert list(whole_bags(source, [], FeatureTable(), threads=2)) == []
+
+
+def test_shrunk_tiles_are_those_of_the_smaller_picture(tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (131, 102, 3), np.uint8)
+    small = shrink_by(photo, 2)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    tiling = Tiling(32, 20, shrink=2)
+    pictures = [
+        tmp_path / "photo.png",
+        photo,
+        photo[:, ::-1][:, ::-1],
+        Version(str(tmp_path / "photo.png"), "", 0, (), 1000),
+    ]
+    source = TileSource(pictures, tiling, max_pixels=MAX_PIXELS)
+    plain = TileSource([small], dataclasses.replace(tiling, shrink=1), max_pixels=MAX_PIXELS)
+    layout = plain.layout(0)
+    assert layout.grid.shape == (3, 2) and (layout.height, layout.width) == (66, 51)
+    for number in range(len(pictures)):
+        found = source.layout(number)
+        assert (found.height, found.width, found.grid.shape) == (66, 51, (3, 2))
+        np.testing.assert_array_equal(found.grid.origins, layout.grid.origins)
+        np.testing.assert_array_equal(source.tiles(number, layout), plain.tiles(0, layout))
+        np.testing.assert_array_equal(source.image(number), small)
+    # A tile already cut is one.
+    Image.fromarray(photo[:32, :32]).save(tmp_path / "tile.png")
+    cut = CutTiles((str(tmp_path / "tile.png"),), np.zeros((1, 2), np.int32))
+    source = TileSource([cut], tiling, max_pixels=MAX_PIXELS)
+    np.testing.assert_array_equal(source.tiles(0, source.layout(0))[0], photo[:32, :32])

@@ -198,6 +198,47 @@ def test_jpeg_pixels_are_those_of_pillow(photo, options):
             decode(data[:-missing])
 
 
+def mean_of_squares(picture, shrink):
+    """Averages squares of pixels; what is missing from the last ones repeats the border."""
+    rows, columns = (-side % shrink for side in picture.shape[:2])
+    whole = np.pad(picture, ((0, rows), (0, columns), (0, 0)), "edge").astype(float)
+    height, width = (side // shrink for side in whole.shape[:2])
+    return whole.reshape(height, shrink, width, shrink, 3).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("shrink", [2, 4, 8])
+@pytest.mark.parametrize(("kind", "error"), [("PNG", 0.51), ("WEBP", 0.51), ("JPEG", 8)])
+def test_a_smaller_picture_has_the_means_of_squares(photo, tmp_path, kind, error, shrink):
+    photo, path, exif = photo[:111, :157], tmp_path / "photo", Image.Exif()
+    exif[0x0112] = 6
+    options = {"quality": 98, "subsampling": 0} if kind == "JPEG" else {"lossless": True}
+    turned = mean_of_squares(np.rot90(photo, -1), shrink)
+    if kind == "JPEG":  # Its squares begin where it is stored.
+        turned = np.rot90(mean_of_squares(photo, shrink), -1)
+    for expected, more in ((mean_of_squares(photo, shrink), {}), (turned, {"exif": exif})):
+        path.write_bytes(encode(photo, kind, **options, **more))
+        small = images.load(path, shrink=shrink)
+        assert images.read_size(path, shrink=shrink) == small.shape[:2] == expected.shape[:2]
+        assert np.abs(small - expected).max() <= error and small.std() > 20
+
+
+@pytest.mark.parametrize("shrink", [2, 4, 8])
+def test_a_smaller_jpeg_has_the_pixels_of_pillow(photo, shrink):
+    for options in ({}, {"progressive": True}, {"mode": "L"}):
+        picture = Image.fromarray(photo[:111, :157]).convert(options.pop("mode", "RGB"))
+        data = encode(picture, "JPEG", **options)
+        pillows = Image.open(io.BytesIO(data))
+        pillows.draft(None, (157 // shrink, 111 // shrink))
+        small = images.decode(data, max_pixels=LIMIT, shrink=shrink)
+        np.testing.assert_array_equal(small, np.asarray(pillows.convert("RGB")))
+    cmyk = encode(Image.fromarray(photo).convert("CMYK"), "JPEG")
+    small = images.decode(cmyk, max_pixels=LIMIT, shrink=shrink)
+    assert np.abs(small - mean_of_squares(decode(cmyk), shrink)).max() <= 0.51
+    for missing in (1, 40):
+        with pytest.raises(images.ImageError, match="cut short"):
+            images.decode(data[:-missing], max_pixels=LIMIT, shrink=shrink)
+
+
 def test_size_is_read_without_decoding(photo, tmp_path):
     path = tmp_path / "cut.png"
     path.write_bytes(encode(photo, "PNG")[:2000])

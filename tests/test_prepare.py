@@ -120,6 +120,16 @@ def test_tiles_give_the_same_batches_and_bags_as_cutting_them(prepared, tiny_con
     assert_same_data(tiny_config, other)
 
 
+def test_tiles_of_smaller_images_are_not_made_smaller_again(tiny_config, tmp_path):
+    tiny_config.tiles.random, tiny_config.tiles.shrink = False, 2
+    tiny_config.prepare.what = "tiles"
+    assert prepare(tiny_config, str(tmp_path / "set")) == 0
+    other = tiny_config.copy_and_resolve_references()
+    other.data.manifest = str(tmp_path / "set")
+    assert_same_data(tiny_config, other)
+    assert len(open_data(other)[0].tiles) == 42  # One of 32² pixels per image of 64².
+
+
 def test_any_reader_of_tfds_finds_it(prepared, tiny_manifest):
     import tensorflow_datasets as tfds
 

@@ -57,9 +57,10 @@ def test_bands_are_the_rows_of_the_whole(name, tmp_path):
 
 @pytest.mark.parametrize("size", [32, 80, 300])
 @pytest.mark.parametrize("edge", ["shift", "pad", "drop"])
-def test_tiles_are_those_of_the_whole(size, edge, tmp_path):
+@pytest.mark.parametrize("shrink", [1, 4])
+def test_tiles_are_those_of_the_whole(size, edge, shrink, tmp_path):
     path = write(tmp_path / "photo.tif", **FORMATS["tiles, deflate"])
-    tiling = Tiling(size, size - 5, edge)
+    tiling = Tiling(size, size - 5, edge, shrink)
     whole = TileSource([path], tiling, max_pixels=10**6)
     # The limit on what is decoded at once does not bind what is never decoded at once.
     banded = TileSource([path], tiling, max_pixels=1000, whole_pixels=1000)
