@@ -15,6 +15,7 @@ stopped and repeated.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -141,14 +142,16 @@ def main() -> None:
     cache = Path("~/.cache/iqa_jax/compiled").expanduser()
     jax.config.update("jax_compilation_cache_dir", str(cache))
     result = {}
-    for share in FLIPPED:
-        home = arguments.output.resolve() / f"flipped_{share:g}"
-        home.mkdir(parents=True, exist_ok=True)
-        flip_labels(table, share, seed=0).to_csv(home / "manifest.csv", index=False)
-        config = noisy_tiles.get_config()
-        config.data.manifest, config.noise.folds = str(home / "manifest.csv"), arguments.folds
-        result[f"{share:g}"] = measure(config, table.set_index("path")["label"], home)
-        print(f"{share:.0%} flipped: {json.dumps(result[f'{share:g}'])}", file=sys.stderr)
+    # Progress goes to stderr: stdout is for the JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        for share in FLIPPED:
+            home = arguments.output.resolve() / f"flipped_{share:g}"
+            home.mkdir(parents=True, exist_ok=True)
+            flip_labels(table, share, seed=0).to_csv(home / "manifest.csv", index=False)
+            config = noisy_tiles.get_config()
+            config.data.manifest, config.noise.folds = str(home / "manifest.csv"), arguments.folds
+            result[f"{share:g}"] = measure(config, table.set_index("path")["label"], home)
+            print(f"{share:.0%} flipped: {json.dumps(result[f'{share:g}'])}")
     print(json.dumps(result))
 
 
