@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=8, help="of an image, each time")
     parser.add_argument("--batch", type=int, default=8, help="images in a batch")
     parser.add_argument("--batches", type=int, default=16, help="in a turn")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
 
     machine = describe_machine(("grain", "torch", "pillow", "opencv-python-headless"))

@@ -2,6 +2,8 @@
 
     python main.py --config=configs/tile_classifier.py --workdir=runs/tiles \
         --config.data.manifest=photos/manifest.csv
+
+configs/quickstart.py is the same in small, with its figures in the README.
 """
 
 import ml_collections
