@@ -2,7 +2,7 @@
 
     python main.py --mode=clean --config=configs/noisy_tiles.py --workdir=runs/noisy_tiles
 
-What it finds and gains when labels are wrong, and costs when they are right: README, Figures.
+What it finds and gains when labels are wrong, and costs when they are right: docs/figures.md.
 """
 
 import ml_collections
