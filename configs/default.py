@@ -29,7 +29,8 @@ def get_config() -> ml_collections.ConfigDict:
     data.dropped_tiles = ""
     data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
     data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
-    data.threads = 4  # Threads that decode and cut.
+    data.threads = 4  # Threads that decode and cut ...
+    data.workers = 0  # ... or, for training on a host of many cores, so many processes; 0: threads.
 
     # What --mode=prepare writes; `tiles` says how it cuts.
     config.prepare = prepare = ml_collections.ConfigDict()

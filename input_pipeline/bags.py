@@ -29,6 +29,7 @@ from input_pipeline.images import ImageError
 from input_pipeline.sources import Layout, TileSource
 from input_pipeline.tiles import cut, pixel_mask, random_origins, within_band
 from input_pipeline.views import PLAIN, View, tiles_of_views
+from input_pipeline.worker_batches import WorkerBatches
 
 NO_LIMIT = np.iinfo(np.int64).max
 # Of pictures that are being decoded, or wait for their turn.
@@ -168,10 +169,11 @@ def shuffled_batches(
     balanced: bool,
     seed: int,
     threads: int,
+    workers: int = 0,
     process: int = 0,
     processes: int = 1,
     join: Callable[[Sequence[dict]], dict[str, np.ndarray]] | None = None,
-) -> grain.DatasetIterator:
+) -> grain.DatasetIterator | WorkerBatches:
     """Makes the endless stream of training batches: shuffle, balance, make, share out, batch.
 
     The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
@@ -183,6 +185,7 @@ def shuffled_batches(
       balanced: draw every label equally often.
       seed: of order and random numbers.
       threads: that make bags.
+      workers: processes that make batches instead, if not 0.
       process, processes: this process makes that part of every batch.
       join: makes one batch of what was made of its examples; by default their values are stacked.
     """
@@ -199,6 +202,8 @@ def shuffled_batches(
     # nor does the position, which counts batches.
     bags = order.seed(seed).random_map(make_bag)
     dataset = bags.batch(batch_size // processes, batch_fn=join)[process::processes]
+    if workers:
+        return WorkerBatches(dataset, workers)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(dataset.to_iter_dataset(options))
 

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -93,6 +93,13 @@ class TileSource:
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cached = 0
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process decodes for itself.
+        return self.__dict__ | {"_cache": OrderedDict(), "_cached": 0, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_lock": threading.Lock()}
 
     def __len__(self) -> int:
         return len(self._pictures)

@@ -168,6 +168,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         ("data.cache_gigabytes", 0, infinite, "0 or more"),
         ("prepare.images_per_shard", 1, infinite, "1 or more"),
         ("data.threads", 1, 1024, "from 1 to 1024"),
+        ("data.workers", 0, 1024, "from 0 to 1024"),
         ("tiles.size", 32, infinite, "32 or more: the encoder halves a tile five times"),
         ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
         ("augment.saturation_jitter", 0, 1, "from 0 to 1"),

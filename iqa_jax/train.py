@@ -12,7 +12,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property, partial
 
 import jax
@@ -197,7 +197,8 @@ class _Loop:
         reading = clock.read()
         traced = self.workdir.folder / "profile" if is_profiled and is_first() else None
         profiler = Profiler(traced, clock)
-        with _signals() as received, meter("step", self.total_steps) as progress, profiler:
+        showing = meter("step", self.total_steps)
+        with _signals() as received, showing as progress, profiler, closing(self.data):
             while self.step < self.total_steps and not self._is_stale():
                 with clock.spent_on("data"):
                     batch = next(self.data)

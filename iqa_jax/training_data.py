@@ -88,6 +88,7 @@ class TrainingData:
             "balanced": config.balanced_sampling,
             "seed": config.seed,
             "threads": config.data.threads,
+            "workers": config.data.workers,
             "process": jax.process_index(),
             "processes": jax.process_count(),
         }
@@ -99,7 +100,7 @@ class TrainingData:
                 images,
                 self.features,
                 tiles_per_bag=tiles_per_bag,
-                **order,
+                **order | {"workers": 0},  # Nothing is decoded.
             )
         low, high = setup.edge_band_from_config(config)
         cut = {"random_tiles": config.tiles.random, "low": low, "high": high}

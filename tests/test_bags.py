@@ -102,6 +102,25 @@ def test_goes_on_from_a_saved_position(data):
     assert_same(rest, take(again, 3))
 
 
+def test_processes_give_the_batches_that_threads_give(data):
+    iterator = batches(data)
+    first = take(iterator, 2)
+    rest = take(iterator, 3)
+    made = batches(data, workers=2)
+    try:
+        assert_same(first, take(made, 2))
+        position = made.get_state()
+        assert_same(rest, take(made, 3))
+        made.set_state(position)
+        assert_same(rest[:1], take(made, 1))
+    finally:
+        made.close()
+    # A run may go on with another number of them, or with none.
+    again = batches(data)
+    again.set_state(position)
+    assert_same(rest, take(again, 3))
+
+
 def test_only_training_images_with_a_label(data):
     manifest = data[0]
     seen = np.concatenate([batch["image_id"] for batch in take(batches(data), 12)])

@@ -1,0 +1,61 @@
+"""A stream of batches that processes of their own make, for hosts with many cores.
+
+Threads share one interpreter: they decode at once, but a few dozen of them wait for each other.
+"""
+
+import signal
+from typing import Any
+
+import grain
+from absl import flags
+
+
+class WorkerBatches:
+    """The batches of a data set, made in processes; the same, in the same order, as without.
+
+    Args:
+      dataset: gives batch k as its element k, and can be pickled.
+      workers: how many processes; each makes every so-manieth batch.
+    """
+
+    def __init__(self, dataset: grain.MapDataset, workers: int):
+        self._dataset, self._workers = dataset, workers
+        self._next, self._batches = 0, None
+        # Grain reads flags of its own, which nobody has parsed where there is no command line.
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()
+
+    def __iter__(self) -> "WorkerBatches":
+        return self
+
+    def __next__(self) -> Any:
+        if self._batches is None:
+            # One thread each, and a batch that waits: memory is that of two per process.
+            made = self._dataset[self._next :].to_iter_dataset(
+                grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
+            )
+            options = grain.MultiprocessingOptions(num_workers=self._workers)
+            self._batches = iter(made.mp_prefetch(options, _leave_interrupts_alone))
+        batch = next(self._batches)
+        self._next += 1
+        return batch
+
+    def get_state(self) -> dict[str, int]:
+        """Gives the position, which does not depend on the number of processes."""
+        return {"next_index": self._next}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Goes on from a position."""
+        self.close()
+        self._next = state["next_index"]
+
+    def close(self) -> None:
+        """Ends the processes; the next batch starts others."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
+
+
+def _leave_interrupts_alone(worker: int, workers: int) -> None:
+    """Leaves Ctrl-C, which a terminal sends to all, to the process that saves and ends the rest."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
