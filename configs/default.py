@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
     data.dropped_tiles = ""
     data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
-    data.cache_gigabytes = 2.0  # Decoded training images kept in memory.
+    data.cache_gigabytes = 2.0  # Decoded training images kept in memory, by every worker its own.
     data.threads = 4  # Threads that decode and cut ...
     data.workers = 0  # ... or, for training on a host of many cores, so many processes; 0: threads.
 
@@ -49,7 +49,7 @@ def get_config() -> ml_collections.ConfigDict:
     tiles.size = 256  # Pixels, square.
     tiles.stride = 256  # Smaller than `size`: overlapping tiles.
     tiles.edge = "shift"  # Last row and column: shift (inwards) | pad | drop.
-    tiles.shrink = 1  # Cut images of sides so many times smaller: 1 | 2 | 4 | 8; JPEGs decode faster.
+    tiles.shrink = 1  # Sides are made so many times smaller first: 1 | 2 | 4 | 8; JPEGs decode so.
     tiles.random = True  # Training tiles move at random, by less than a stride.
     tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
     tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.

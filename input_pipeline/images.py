@@ -48,8 +48,7 @@ _SIGNATURES = (
     (b"MM\x00+", TiffImagePlugin.TiffImageFile),
 )
 _ORIENTATION_TAG = 0x0112
-# Shrink -> how OpenCV decodes; its names for small sizes mean BGR, which RGB has no bit in common
-# with.
+# Shrink -> how OpenCV decodes. Its names for small sizes have the bit of BGR, which excludes RGB.
 _JPEG_FLAGS = {
     shrink: size & ~cv2.IMREAD_COLOR | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     for shrink, size in {
@@ -197,8 +196,9 @@ def shrink_by(
     # As a JPEG is filled up to whole blocks.
     below, right = rows * shrink - height, columns * shrink - width
     pixels = np.ascontiguousarray(pixels)
-    whole = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    if below or right:
+        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def list_images(source: str | os.PathLike) -> Iterator[str]:

@@ -6,6 +6,7 @@ Threads share one interpreter: they decode at once, but a few dozen of them wait
 import signal
 from typing import Any
 
+import cv2
 import grain
 from absl import flags
 
@@ -35,7 +36,7 @@ class WorkerBatches:
                 grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
             )
             options = grain.MultiprocessingOptions(num_workers=self._workers)
-            self._batches = iter(made.mp_prefetch(options, _leave_interrupts_alone))
+            self._batches = iter(made.mp_prefetch(options, _set_up_worker))
         batch = next(self._batches)
         self._next += 1
         return batch
@@ -56,6 +57,8 @@ class WorkerBatches:
             self._batches = None
 
 
-def _leave_interrupts_alone(worker: int, workers: int) -> None:
-    """Leaves Ctrl-C, which a terminal sends to all, to the process that saves and ends the rest."""
+def _set_up_worker(worker: int, workers: int) -> None:
+    """Makes a process one core's worth, that ends when the one it works for ends it."""
+    cv2.setNumThreads(1)
+    # A terminal sends Ctrl-C to all; the process that trains saves first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -28,7 +28,8 @@ from iqa_jax.progress import say
 
 # Keys that a later start may change without making another run of it.
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
-              "data.threads", "data.workers", "data.cache_gigabytes", "data.manifest", "evaluation.chunk_tiles",
+              "data.threads", "data.workers", "data.cache_gigabytes", "data.manifest",
+              "evaluation.chunk_tiles",
               "parallel.mode", "prepare.what", "prepare.images_per_shard",
               "compare.fusions", "compare.splits", "compare.fractions", "data.split_rows",
               "protocol.kind", "protocol.splits",
