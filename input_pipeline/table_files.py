@@ -14,6 +14,8 @@ from pyarrow import parquet
 from input_pipeline.prepared import PreparedError, find_table
 
 _PROBLEMS_SHOWN = 50
+# What Arrow raises where a column cannot become text.
+_NOT_TEXT = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _ROWS_AT_ONCE = 10_000
 _CSV_ADVICE = "save it as 'CSV UTF-8', or as Parquet with the ending .parquet"
 
@@ -157,7 +159,7 @@ def _stream_parquet(path: Path, find: Callable[[list[str]], list[int]]) -> Itera
                 for cells in zip(*texts, strict=True):
                     yield row, ["" if cell is None else cell.strip() for cell in cells]
                     row += 1
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except _NOT_TEXT as error:
         raise ManifestError(path, [f"this is not a Parquet file of text: {error}"]) from error
 
 
@@ -223,7 +225,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     for name in table.column_names:
         try:
             texts = table[name].cast(pa.string()).to_pylist()
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except _NOT_TEXT:
             # Lists, pictures and the like: columns that a manifest has no use for.
             continue
         columns[name.strip()] = ["" if text is None else text.strip() for text in texts]
