@@ -39,7 +39,7 @@ from input_pipeline.regions import find_regions, load_region
 from iqa_jax import setup
 from iqa_jax.analysis.anomaly import DETECTORS, fit_detector
 from iqa_jax.analysis.answers import score_of
-from iqa_jax.evaluate import Evaluator
+from iqa_jax.evaluator import Evaluator
 from iqa_jax.train import fit
 from iqa_jax.training_data import TrainingData, prepare_training
 from iqa_jax.variables import restore_variables

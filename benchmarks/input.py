@@ -234,7 +234,7 @@ def serve(pipe, build: Callable[..., Stream], arguments: tuple, keeps: bool) -> 
 def _prepare(work: Work, manifest: str, folder: str, pipe) -> None:
     """Writes the prepared data set, and sends each photograph's tiles that are in the band."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from input_pipeline.bags import rows_by_image
+    from input_pipeline.tile_index import rows_by_image
     from iqa_jax.prepare import prepare
 
     with contextlib.redirect_stdout(sys.stderr):

@@ -32,7 +32,7 @@ from input_pipeline.regions import find_regions, load_region
 from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS
 from iqa_jax.clean import find_wrong_labels, judge_tiles, list_dropped
-from iqa_jax.evaluate import Evaluator
+from iqa_jax.evaluator import Evaluator
 from iqa_jax.study import run_study
 
 FLIPPED = (0.0, 0.1, 0.2, 0.4)

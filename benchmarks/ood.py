@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from input_pipeline import images
-from input_pipeline.bags import whole_bags
 from input_pipeline.sources import Picture, TileSource, pictures_of
+from input_pipeline.whole_bags import whole_bags
 from iqa_jax import setup
 from iqa_jax.analysis.ood import energy, max_softmax
 from iqa_jax.confidence import read_confidence

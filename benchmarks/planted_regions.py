@@ -20,7 +20,7 @@ from input_pipeline.regions import find_regions, load_region
 from iqa_jax import setup
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.embed import cache_embeddings
-from iqa_jax.evaluate import Evaluator
+from iqa_jax.evaluator import Evaluator
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir
 

@@ -52,9 +52,9 @@ def build_iqa_jax(paths: Sequence[str], threads: int) -> Callable[[], np.ndarray
 
     set_up_host()
     from configs import default
-    from input_pipeline.bags import whole_bags
     from input_pipeline.features import FeatureTable
     from input_pipeline.sources import TileSource
+    from input_pipeline.whole_bags import whole_bags
     from iqa_jax.scorer import scorer_from_config
     from iqa_jax.variables import initial_variables
 

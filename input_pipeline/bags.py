@@ -1,164 +1,26 @@
-"""The Grain graph: which tiles, in which order, balanced, cut, batched; and bags for evaluation.
+"""The Grain graph: which tiles, in which order, balanced, cut, batched.
 
-Training examples are tiles (bags of one) or images (bags of some). Evaluation gives whole images,
-all tiles of the grid.
+Training examples are tiles (bags of one) or images (bags of some).
 """
 
-import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grain
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Int, Num, UInt8
+from jaxtyping import Int, Num
 
-from input_pipeline.ahead import map_ahead
 from input_pipeline.features import (
     MEASURED,
     FeatureTable,
     Measured,
-    feature_width,
-    fit_features,
     measure_tiles,
-    raw_features,
 )
-from input_pipeline.images import ImageError
-from input_pipeline.sources import Layout, TileSource
+from input_pipeline.sources import TileSource
+from input_pipeline.tile_index import NO_LIMIT, TileIndex, rows_by_image
 from input_pipeline.tiles import cut, pixel_mask, random_origins, within_band
-from input_pipeline.views import PLAIN, View, tiles_of_views
 from input_pipeline.worker_batches import WorkerBatches
-
-NO_LIMIT = np.iinfo(np.int64).max
-# Of pictures that are being decoded, or wait for their turn.
-_AHEAD_BYTES = 256 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class TileIndex:
-    """The tiles that training may use.
-
-    Attributes:
-      image_id: [tile] row in the manifest.
-      number: [tile] place in the image's grid.
-      measured: feature -> what it is for every tile; `edge_sum` always.
-      layouts: image_id -> layout.
-      dropped: [tile, 3] image_id, number and edge sum of the tiles outside the band.
-      errors: image_id -> why none of its tiles is here.
-    """
-
-    image_id: Int[np.ndarray, " tile"]
-    number: Int[np.ndarray, " tile"]
-    measured: Measured
-    layouts: Mapping[int, Layout]
-    dropped: Int[np.ndarray, "dropped 3"]
-    errors: Mapping[int, str]
-
-    def __len__(self) -> int:
-        return len(self.image_id)
-
-    @property
-    def edge_sum(self) -> Int[np.ndarray, " tile"]:
-        """Canny edge pixels of every tile."""
-        return self.measured["edge_sum"]
-
-    def measured_of(self, rows: np.ndarray) -> Measured:
-        """Gives what was measured on some of the tiles."""
-        return {name: values[rows] for name, values in self.measured.items()}
-
-
-def index_tiles(
-    source: TileSource,
-    image_ids: Sequence[int],
-    *,
-    low: int,
-    high: int = NO_LIMIT,
-    measures: Sequence[str] = ("edge_sum",),
-    threads: int = 4,
-    progress: Callable[[int], None] = lambda done: None,
-) -> TileIndex:
-    """Measures all tiles of some images and keeps those whose edge sum is in the band.
-
-    Args:
-      source: of the tiles.
-      image_ids: pictures of the source.
-      low, high: the band of edge pixels per tile, both ends kept.
-      measures: features to measure. Without `edge_sum` all edge sums are called 0, and without
-        any, only headers are read.
-      threads: images looked at at once.
-      progress: called with the number of images done.
-    """
-
-    def measure(image_id):
-        try:
-            layout = source.layout(image_id)
-            measured = {"edge_sum": np.zeros(len(layout.grid.origins), np.int64)}
-            if measures:
-                tiles, masks = source.tiles(image_id, layout), source.pixel_masks(layout)
-                measured |= measure_tiles(measures, tiles, masks)
-            return layout, measured
-        except ImageError as error:
-            return None, str(error)
-
-    layouts, errors, rows, parts = {}, {}, [], []
-    with ThreadPoolExecutor(threads) as pool:
-        for done, (image_id, (layout, found)) in enumerate(
-            zip(image_ids, pool.map(measure, image_ids), strict=True), start=1
-        ):
-            if layout is None:
-                errors[image_id] = found
-            else:
-                layouts[image_id] = layout
-                sums = found["edge_sum"]
-                ids = np.full(len(sums), image_id)
-                rows.append(np.stack([ids, np.arange(len(sums)), sums], axis=1))
-                parts.append(found)
-            progress(done)
-    table = np.concatenate(rows) if rows else np.zeros((0, 3), np.int64)
-    is_kept = within_band(table[:, 2], low, high)
-    measured = {"edge_sum": table[is_kept, 2]}
-    for name in parts[0] if parts else ():
-        measured[name] = np.concatenate([part[name] for part in parts])[is_kept]
-    image_ids, numbers = table[is_kept, :2].T
-    return TileIndex(image_ids, numbers, measured, layouts, table[~is_kept], errors)
-
-
-def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -> TileIndex:
-    """Takes tiles out of an index.
-
-    Args:
-      index: of the tiles that training may use.
-      dropped: (image_id, row, column) of tiles; those that are not in the index are nothing to it.
-    """
-    places = zip(index.image_id.tolist(), index.number.tolist(), strict=True)
-    is_kept = np.array(
-        [
-            (image_id, *index.layouts[image_id].grid.positions[number].tolist()) not in dropped
-            for image_id, number in places
-        ],
-        bool,
-    )
-    return dataclasses.replace(
-        index,
-        image_id=index.image_id[is_kept],
-        number=index.number[is_kept],
-        measured=index.measured_of(is_kept),
-    )
-
-
-def fit_index_features(
-    names: Sequence[str], index: TileIndex, images: pd.DataFrame
-) -> FeatureTable:
-    """Fits the scaling of hand-crafted features on the tiles of an index."""
-    raw = []
-    for rows in rows_by_image(index):
-        image_id = index.image_id[rows[0]]
-        tile_count = len(index.layouts[image_id].grid.origins)
-        measured, row = index.measured_of(rows), images.loc[image_id]
-        raw.append(raw_features(names, measured, len(rows), tile_count, row))
-    return fit_features(names, np.concatenate(raw))
 
 
 def shuffled_batches(
@@ -295,12 +157,6 @@ def bag_batches(
     return shuffled_batches(labels, make_bag, **order)
 
 
-def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
-    """Gives the rows of an index, image by image."""
-    _, starts = np.unique(index.image_id, return_index=True)
-    return np.split(np.arange(len(index)), starts[1:])
-
-
 def tile_reader(
     source: TileSource,
     index: TileIndex,
@@ -368,118 +224,3 @@ def training_batches(
     """
     read = tile_reader(source, index, features, random_tiles=random_tiles, low=low, high=high)
     return bag_batches(index, images, features, read, **order)
-
-
-@dataclasses.dataclass(frozen=True)
-class Bag:
-    """All tiles of one image, or the next of them, or why there are none.
-
-    Attributes:
-      image_id: place in the source.
-      tiles: [tile, size, size, 3] uint8.
-      features: [tile, feature].
-      layout: of the image; None with an error.
-      error: a sentence, or empty.
-      embeddings: [tile, dim], where they are known and `tiles` is empty.
-      view: which of the views of its image this is, counted from 0.
-      is_last: False if the next bag goes on with the tiles of this image.
-    """
-
-    image_id: int
-    tiles: UInt8[np.ndarray, "tile size size 3"]
-    features: Float32[np.ndarray, "tile feature"]
-    layout: Layout | None
-    error: str = ""
-    embeddings: Float32[np.ndarray, "tile dim"] | None = None
-    view: int = 0
-    is_last: bool = True
-
-
-def whole_bags(
-    source: TileSource,
-    image_ids: Sequence[int],
-    features: FeatureTable,
-    images: pd.DataFrame | None = None,
-    *,
-    threads: int,
-    views: Sequence[View] = (PLAIN,),
-) -> Iterator[Bag]:
-    """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
-
-    Images that the source reads by bands come as several bags, one per row of their grid.
-
-    Args:
-      source: of the tiles.
-      image_ids: which pictures.
-      features: hand-crafted features to compute.
-      images: the manifest's images, if features are columns of it.
-      threads: images decoded at once, as far as memory allows.
-      views: looks at every image, each a bag of its own, one after the other; a bad image is one
-        bag all the same.
-    """
-    size = source.tiling.size
-
-    def lay_out(image_id):
-        try:
-            layout = source.layout(image_id)
-            is_plain = all(view == PLAIN for view in views)
-            return image_id, layout, source.pieces(image_id, layout) if is_plain else [None]
-        except ImageError as error:
-            return image_id, error, [None]
-
-    def make_bags(piece):
-        image_id, layout, chosen, is_last = piece
-        try:
-            if isinstance(layout, ImageError):
-                raise layout
-            if chosen is None:
-                looks = tiles_of_views(source, image_id, layout, views)
-            else:
-                looks = [(source.tiles(image_id, layout, chosen), layout)]
-        except ImageError as error:
-            nothing = np.zeros((0, size, size, 3), np.uint8)
-            no_features = np.zeros((0, feature_width(features.names)), np.float32)
-            return [Bag(image_id, nothing, no_features, None, str(error), is_last=is_last)]
-        row = images.loc[image_id] if images is not None else {}
-        bags = []
-        for view, (tiles, layout) in enumerate(looks):
-            measured = {}
-            if features.names:
-                masks = source.pixel_masks(layout, chosen)
-                measured = measure_tiles(features.names, tiles, masks)
-            values = features(measured, len(tiles), len(layout.grid.origins), row)
-            bags.append(Bag(image_id, tiles, values, layout, view=view, is_last=is_last))
-        return bags
-
-    def pieces():
-        for image_id, layout, parts in map_ahead(lay_out, map(int, image_ids), threads=threads):
-            for number, chosen in enumerate(parts, start=1):
-                yield image_id, layout, chosen, number == len(parts)
-
-    weigh = partial(_piece_bytes, views=len(views), shrink=source.tiling.shrink)
-    for bags in map_ahead(make_bags, pieces(), threads=threads, weigh=weigh, most=_AHEAD_BYTES):
-        yield from bags
-
-
-def _piece_bytes(
-    piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int, shrink: int
-) -> int:
-    """Estimates the memory that a piece takes: three copies in the decoder, and its tiles.
-
-    The first copy may be of the size that the file has.
-    """
-    _, layout, chosen, _ = piece
-    if isinstance(layout, ImageError):
-        return 0
-    share = 1 if chosen is None else len(chosen) / len(layout.grid.origins)
-    return int(3 * layout.height * layout.width * share * (shrink**2 + 2 + views))
-
-
-def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:
-    """Gives a bag's image again, its tiles moved at random and mirrored alike."""
-    tiles, layout = bag.tiles, bag.layout
-    if not source.is_cut(bag.image_id):
-        sides = (layout.height, layout.width)
-        origins = random_origins(*sides, layout.grid.origins, source.tiling, rng)
-        tiles = cut(source.image(bag.image_id), origins, source.tiling.size)
-    return dataclasses.replace(bag, tiles=tiles[:, :, :: -1 if rng.random() < 0.5 else 1])

@@ -18,10 +18,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from input_pipeline.bags import Bag, TileIndex, bag_batches
+from input_pipeline.bags import bag_batches
 from input_pipeline.features import FeatureTable, feature_width
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
+from input_pipeline.tile_index import TileIndex
+from input_pipeline.whole_bags import Bag
 
 
 class EmbeddingCache:

@@ -31,7 +31,7 @@ from iqa_jax.config import (
     fusions_for,
     headline_metric,
 )
-from iqa_jax.evaluate import Evaluation, Evaluator
+from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import meter, say
 from iqa_jax.study import Stopped, run_study
 from iqa_jax.training_data import TrainingData, TrainingError

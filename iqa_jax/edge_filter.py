@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.bags import TileIndex
 from input_pipeline.sources import TileSource
+from input_pipeline.tile_index import TileIndex
 from iqa_jax.analysis.contact_sheet import write_contact_sheet
 
 _TILES_PER_ROW = 12

@@ -9,11 +9,11 @@ import ml_collections
 import numpy as np
 from jaxtyping import Float32
 
-from input_pipeline.bags import Bag, moved_bag, whole_bags
 from input_pipeline.embeddings import EmbeddingCache
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
+from input_pipeline.whole_bags import Bag, moved_bag, whole_bags
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
 from iqa_jax.variables import hash_tree

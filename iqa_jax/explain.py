@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from input_pipeline.bags import whole_bags
 from input_pipeline.features import COMPUTED
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Picture, TileSource
+from input_pipeline.whole_bags import whole_bags
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS, label_of, written_score
 from iqa_jax.analysis.maps import Maps

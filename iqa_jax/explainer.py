@@ -11,7 +11,8 @@ import ml_collections
 import numpy as np
 from jaxtyping import Float32
 
-from input_pipeline.bags import Bag, pad_bag
+from input_pipeline.bags import pad_bag
+from input_pipeline.whole_bags import Bag
 from iqa_jax import setup
 from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of

@@ -5,12 +5,12 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from input_pipeline.bags import whole_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import ImageError
 from input_pipeline.manifest import Manifest
 from input_pipeline.regions import find_regions, load_region
 from input_pipeline.sources import TileSource
+from input_pipeline.whole_bags import whole_bags
 from iqa_jax.analysis.localisation import summarise_localisation
 from iqa_jax.analysis.maps import read_places
 from iqa_jax.explainer import Explainer

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.ahead import map_ahead
-from input_pipeline.bags import Bag, whole_bags
 from input_pipeline.features import COMPUTED, FeatureTable, feature_width
 from input_pipeline.images import ImageError, list_images
 from input_pipeline.listing import (
@@ -29,6 +28,7 @@ from input_pipeline.listing import (
 from input_pipeline.prepared import is_prepared
 from input_pipeline.sources import Picture, TileSource
 from input_pipeline.table_files import read_columns
+from input_pipeline.whole_bags import Bag, whole_bags
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.confidence import COLUMNS, Confidence, read_confidence

@@ -20,7 +20,8 @@ from iqa_jax import setup
 from iqa_jax.baselines import BASELINES
 from iqa_jax.config import ConfigError, check_run
 from iqa_jax.embed import cache_embeddings
-from iqa_jax.evaluate import Evaluation, Evaluator, evaluate_splits
+from iqa_jax.evaluate import evaluate_splits
+from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import say
 from iqa_jax.protocol_baselines import run_baselines
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from input_pipeline.bags import whole_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import ImageError
 from input_pipeline.sources import TileSource
+from input_pipeline.whole_bags import whole_bags
 from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.overlays import blend_grad_cam
 from iqa_jax.analysis.pictures import thumbnail

@@ -16,8 +16,8 @@ import ml_collections
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from input_pipeline.bags import Bag
 from input_pipeline.sources import Layout
+from input_pipeline.whole_bags import Bag
 from iqa_jax import setup
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.compiling import announce

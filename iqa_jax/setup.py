@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from input_pipeline.bags import NO_LIMIT
 from input_pipeline.distortions import DISTORTIONS
 from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.features import COMPUTED, feature_width
@@ -22,6 +21,7 @@ from input_pipeline.pairs import read_pairs
 from input_pipeline.rankings import device_kinds, make_versions
 from input_pipeline.sources import Picture, TileSource, pictures_of
 from input_pipeline.table_files import ManifestError
+from input_pipeline.tile_index import NO_LIMIT
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import View, make_views
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay

@@ -17,7 +17,7 @@ import numpy as np
 from input_pipeline.manifest import Manifest, with_splits
 from iqa_jax import setup
 from iqa_jax.config import fusions_for
-from iqa_jax.evaluate import Evaluation
+from iqa_jax.evaluator import Evaluation
 from iqa_jax.learning.state import partition
 from iqa_jax.progress import say
 from iqa_jax.train import fit

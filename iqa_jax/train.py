@@ -25,7 +25,8 @@ from iqa_jax import setup
 from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.compiling import announce
 from iqa_jax.config import LOWER_IS_BETTER, check_run
-from iqa_jax.evaluate import Evaluator, evaluate_run, probe_figures
+from iqa_jax.evaluate import evaluate_run
+from iqa_jax.evaluator import Evaluator, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, Placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step

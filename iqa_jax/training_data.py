@@ -12,17 +12,7 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.audit import Audit, audit, format_audit
-from input_pipeline.bags import (
-    NO_LIMIT,
-    TileIndex,
-    bag_maker,
-    fit_index_features,
-    index_tiles,
-    rows_by_image,
-    tile_reader,
-    training_batches,
-    without_tiles,
-)
+from input_pipeline.bags import bag_maker, tile_reader, training_batches
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import MEASURED, FeatureTable
 from input_pipeline.labels import PAIR_KINDS
@@ -31,6 +21,14 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.pairs import pair_batches
 from input_pipeline.rankings import GROUP_SIZE, ranked_batches
 from input_pipeline.sources import TileSource
+from input_pipeline.tile_index import (
+    NO_LIMIT,
+    TileIndex,
+    fit_index_features,
+    index_tiles,
+    rows_by_image,
+    without_tiles,
+)
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.config import WEIGHTS

@@ -9,20 +9,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from input_pipeline.bags import (
-    fit_index_features,
-    index_tiles,
-    tile_reader,
-    training_batches,
-    whole_bags,
-)
+from input_pipeline.bags import tile_reader, training_batches
 from input_pipeline.features import FeatureTable
 from input_pipeline.images import load, shrink_by
 from input_pipeline.labels import LabelSpec
 from input_pipeline.manifest import read_manifest
 from input_pipeline.nss import nss_features
 from input_pipeline.sources import CutTiles, TileSource, Version, pictures_of
+from input_pipeline.tile_index import fit_index_features, index_tiles
 from input_pipeline.tiles import Tiling, edge_sum
+from input_pipeline.whole_bags import whole_bags
 
 LABEL = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
 TILING = Tiling(32, 32, "shift")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from input_pipeline.bags import index_tiles, training_batches, without_tiles
+from input_pipeline.bags import training_batches
 from input_pipeline.dropped_tiles import drop_tiles
 from input_pipeline.embeddings import embedding_batches
 from input_pipeline.features import FeatureTable
@@ -12,6 +12,7 @@ from input_pipeline.labels import LabelSpec
 from input_pipeline.manifest import read_manifest
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.table_files import ManifestError
+from input_pipeline.tile_index import index_tiles, without_tiles
 from input_pipeline.tiles import Tiling
 from iqa_jax import setup
 from iqa_jax.training_data import TrainingError, prepare_training

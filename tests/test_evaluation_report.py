@@ -13,8 +13,8 @@ from input_pipeline.manifest import read_manifest
 from input_pipeline.sources import Layout
 from input_pipeline.tiles import Tiling, grid
 from iqa_jax.analysis.report_parts import Table
-from iqa_jax.evaluate import compute_metrics
 from iqa_jax.evaluation_report import run_report
+from iqa_jax.evaluator import compute_metrics
 from iqa_jax.model_card import run_model_card
 from iqa_jax.report_images import Plane
 from iqa_jax.scorer import Answered

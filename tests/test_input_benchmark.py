@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks.input import PhotoTiles, Work, build_iqa_jax, open_training, write_manifest
 from benchmarks.predict import write_photos
-from input_pipeline.bags import rows_by_image, tile_reader
+from input_pipeline.bags import tile_reader
 from input_pipeline.images import load
+from input_pipeline.tile_index import rows_by_image
 
 WORK = Work(tiles=3, batch=2, low=150, high=270, size=32)
 

@@ -13,11 +13,13 @@ from conftest import make_tiny_config
 
 from input_pipeline import records
 from input_pipeline.audit import audit
-from input_pipeline.bags import fit_index_features, index_tiles, training_batches, whole_bags
+from input_pipeline.bags import training_batches
 from input_pipeline.images import ImageError, load
 from input_pipeline.manifest import read_manifest
 from input_pipeline.regions import find_regions
 from input_pipeline.table_files import ManifestError
+from input_pipeline.tile_index import fit_index_features, index_tiles
+from input_pipeline.whole_bags import whole_bags
 from iqa_jax import prepare as prepare_module
 from iqa_jax import setup
 from iqa_jax.predict import open_listing

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from input_pipeline.bags import bag_maker, index_tiles, rows_by_image, tile_reader
+from input_pipeline.bags import bag_maker, tile_reader
 from input_pipeline.distortions import DISTORTIONS, LEVELS, distort
 from input_pipeline.features import FeatureTable
 from input_pipeline.labels import LabelSpec
@@ -14,6 +14,7 @@ from input_pipeline.rankings import GROUP_SIZE, device_kinds, make_versions, ran
 from input_pipeline.regions import find_regions
 from input_pipeline.sources import TileSource, Version, pictures_of
 from input_pipeline.table_files import ManifestError
+from input_pipeline.tile_index import index_tiles, rows_by_image
 from input_pipeline.tiles import Tiling
 
 KINDS = ("jpeg", "white_noise", "block_errors", "contrast_loss")

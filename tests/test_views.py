@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.bags import whole_bags
 from input_pipeline.features import FeatureTable
 from input_pipeline.sources import CutTiles, TileSource
 from input_pipeline.tiles import Tiling
 from input_pipeline.views import PLAIN, View, make_views, take_view
+from input_pipeline.whole_bags import whole_bags
 
 RNG = np.random.default_rng(0)
 IMAGES = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in ((40, 70), (16, 32), (9, 21))]
