@@ -4,6 +4,7 @@ import csv
 import dataclasses
 
 import cv2
+import grain
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from input_pipeline.sources import CutTiles, TileSource, Version, pictures_of
 from input_pipeline.tile_index import fit_index_features, index_tiles
 from input_pipeline.tiles import Tiling, edge_sum
 from input_pipeline.whole_bags import whole_bags
+from input_pipeline.worker_batches import WorkerBatches
 
 LABEL = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
 TILING = Tiling(32, 32, "shift")
@@ -115,6 +117,18 @@ def test_processes_give_the_batches_that_threads_give(data):
     again = batches(data)
     again.set_state(position)
     assert_same(rest, take(again, 3))
+
+
+def _opencv_threads(_):
+    return cv2.getNumThreads()
+
+
+def test_a_worker_is_one_thread_to_opencv():
+    made = WorkerBatches(grain.MapDataset.range(1).map(_opencv_threads), workers=1)
+    try:
+        assert next(made) == 1
+    finally:
+        made.close()
 
 
 def test_only_training_images_with_a_label(data):
