@@ -3,8 +3,8 @@
     python main.py --config=configs/shallow_cnn.py --config.data.manifest=live/manifest.csv \
         --workdir=runs/shallow_cnn
 
-15 minutes on two cores for 425 images of LIVE In the Wild; SRCC .473 (.436 and .511 on two 80/20
-splits, where configs/mos.py has .832 and .733). What deeper and pretrained encoders are worth shows
+15 minutes on two cores for 425 images of LIVE In the Wild; SRCC .473 (.511 and .436 on two 80/20
+splits, where configs/mos.py has .832 and .741). What deeper and pretrained encoders are worth shows
 against it: `--mode=protocol` with the same seed and fractions draws the same splits for both.
 """
 
