@@ -128,7 +128,7 @@ def draw_comparison(
     left.set_ylim(len(compared) - 0.5, -0.5)
     left.set_xlabel(f"test {metric} per split, and its median")
     right.axvline(0, color="black", lw=0.8)
-    right.set_xlabel(f"better than {reference} by; orange: separated")
+    right.set_xlabel(f"better than {reference} by\n(orange: separated)")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
