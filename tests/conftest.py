@@ -71,6 +71,8 @@ TINY = {
     "evaluate_every_epochs": 0.5,
     "data.threads": 2,
     "data.features": ("n_tiles", "edge_sum"),
+    # Few layers: XLA compiles the 52 convolutions of the usual one for a minute.
+    "model.encoder": "shallow_cnn",
     "model.width_multiplier": 0.1,
     "model.weights": "none",
     "model.hidden_dim": 8,
@@ -114,6 +116,7 @@ def unsplit_config(tiny_config, tiny_manifest, tmp_path):
             writer.writerow(row | {"path": path})
     tiny_config.data.manifest, tiny_config.data.features = str(manifest), ()
     # On embeddings the training step compiles in seconds.
+    tiny_config.model.encoder = "mobilenet_v2"
     tiny_config.model.width_multiplier, tiny_config.model.weights = 1.0, "imagenet"
     tiny_config.model.trainable_layers = 0
     tiny_config.bags.cached, tiny_config.bags.tiles = True, 4

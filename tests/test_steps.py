@@ -104,7 +104,7 @@ def test_a_batch_of_padding_alone_changes_nothing(stepper):
 def test_frozen_layers_stay_bit_for_bit(tiny_config, task):
     config = tiny_config
     config.data.features = ()
-    config.model.trainable_layers = 2
+    config.model.encoder, config.model.trainable_layers = "mobilenet_v2", 2
     is_trainable = setup.is_trainable_from_config(config)
     # A decay so strong that a leaf it touched would move.
     optimizer = optax.adamw(0.01, weight_decay=10.0)

@@ -126,9 +126,7 @@ def test_a_loss_that_explodes_stops_and_keeps_the_last_good_state(
 @pytest.mark.usefixtures("one_device")
 def test_early_stopping_stops_and_stays_stopped(tiny_config, tmp_path, capsys):
     # Nothing changes, so nothing becomes better.
-    tiny_config.model.trainable_layers = 0
-    tiny_config.model.width_multiplier = 1.0
-    tiny_config.model.weights = "imagenet"
+    tiny_config.model.norm_statistics = "running"
     tiny_config.optimizer.learning_rate = 0.0
     tiny_config.evaluate_every_epochs = 0.25
     tiny_config.early_stopping.patience = 1

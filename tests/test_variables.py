@@ -30,8 +30,8 @@ def test_the_encoder_of_another_run_and_nothing_else_of_it(tiny_config, tiny_run
     jax.tree.map(np.testing.assert_array_equal, ours["params"]["head"], drawn["params"]["head"])
 
 
-def test_an_encoder_of_another_width_is_refused(tiny_config, tiny_run):
-    tiny_config.model.weights, tiny_config.model.width_multiplier = str(tiny_run), 0.2
+def test_an_encoder_of_another_kind_is_refused(tiny_config, tiny_run):
+    tiny_config.model.weights, tiny_config.model.encoder = str(tiny_run), "mobilenet_v2"
     with pytest.raises(WorkdirError, match="its encoder is not built like this run's"):
         initial_variables(tiny_config)
 
