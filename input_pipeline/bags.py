@@ -11,12 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int, Num
 
-from input_pipeline.features import (
-    MEASURED,
-    FeatureTable,
-    Measured,
-    measure_tiles,
-)
+from input_pipeline.features import MEASURED, FeatureTable, Measured, measure_tiles
 from input_pipeline.sources import TileSource
 from input_pipeline.tile_index import NO_LIMIT, TileIndex, rows_by_image
 from input_pipeline.tiles import cut, pixel_mask, random_origins, within_band

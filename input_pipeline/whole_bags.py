@@ -9,11 +9,7 @@ import pandas as pd
 from jaxtyping import Float32, UInt8
 
 from input_pipeline.ahead import map_ahead
-from input_pipeline.features import (
-    FeatureTable,
-    feature_width,
-    measure_tiles,
-)
+from input_pipeline.features import FeatureTable, feature_width, measure_tiles
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Layout, TileSource
 from input_pipeline.tiles import cut, random_origins

@@ -6,9 +6,11 @@ import dataclasses
 import inspect
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ml_collections import ConfigDict
 
+import iqa_jax
 from configs import default
 from conftest import ROOT
 from iqa_jax import train as train_module
@@ -55,28 +57,54 @@ def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
     return path
 
 
-# The default is what every tiny run of the other tests trains.
-@pytest.mark.usefixtures("one_device")
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "default"])
-def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
+def narrow_recipe(name: str, manifest: Path, folder: Path) -> ConfigDict:
+    """Gives a recipe for the tiny manifest, with a network that compiles in seconds."""
     config = load_recipe(name)
-    config.data.manifest = str(relabel(config, tiny_manifest, tmp_path))
+    config.data.manifest = str(relabel(config, manifest, folder))
     config.tiles.size = config.tiles.stride = 32
     config.tiles.edge_sum_min = 0
     if not config.bags.cached:
-        # A narrow network compiles in seconds; only random weights have every width.
+        # Only random weights have every width.
         config.model.width_multiplier, config.model.trainable_layers = 0.1, -1
         config.model.weights, config.model.weights_of = "none", "encoder"
-    config.bags.cache_folder = str(tmp_path / "embeddings")
+    config.bags.cache_folder = str(folder / "embeddings")
     # Whole groups of six levels, or the eight that divide by anything else.
     config.batch_size = 12 if config.data.label_kind == "ranking" else 8
     config.epochs = 1
+    return config
+
+
+@pytest.mark.usefixtures("one_device")
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "default"])
+def test_a_recipe_takes_two_steps(name, tiny_manifest, tmp_path, monkeypatch):
+    config = narrow_recipe(name, tiny_manifest, tmp_path)
     # What follows training has tests of its own.
     monkeypatch.setattr(train_module, "evaluate_run", lambda *_, **__: None)
     assert train_module.train(config, str(tmp_path / "run"), "") == 0
     workdir = Workdir(tmp_path / "run")
     assert workdir.last.steps[-1] >= 2
     assert workdir.best.steps == (workdir.last.steps[-1:] if config.early_stopping.metric else [])
+
+
+@pytest.mark.usefixtures("one_device")
+def test_the_default_trains_evaluates_scores_and_explains(tiny_manifest, tmp_path):
+    # The tiny runs of other tests have another encoder.
+    config, folder = narrow_recipe("default", tiny_manifest, tmp_path), tmp_path / "run"
+    assert config.model.encoder == "mobilenet_v2"
+    assert train_module.train(config, str(folder), "") == 0
+    assert Workdir(folder).last.steps[-1] >= 2
+    row = pd.read_csv(folder / "predictions_test.csv").iloc[0]
+    path = tiny_manifest.parent / row["path"]
+    (scored,) = iqa_jax.load_scorer(folder).score([path])["score"]
+    assert scored == pytest.approx(row["score"], abs=1e-5)
+    explainer = iqa_jax.load_explainer(folder)
+    bad, good = (explainer.explain(path, of=name) for name in ("bad", "good"))
+    assert bad.score == good.score == pytest.approx(row["score"], abs=1e-5)
+    # The tiles do not overlap and the headline is their mean.
+    assert bad.maps.tile_scores.mean() == pytest.approx(row["score"], abs=1e-5)
+    # A tile of 32 pixels has one cell, so each pixel has one sign.
+    assert not (bad.maps.grad_cam * good.maps.grad_cam).any()
+    assert (bad.maps.grad_cam + good.maps.grad_cam).max() > 0
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -80,7 +80,7 @@ def test_what_speaks_for_a_class_does_not_speak_for_the_other(explainer, photo):
     bad, good = (explainer.explain(photo, of=name) for name in ("bad", "good"))
     assert bad.explains == 'what speaks for "bad"' and good.explains == 'what speaks for "good"'
     np.testing.assert_array_equal(bad.maps.grad_cam, explainer.explain(photo).maps.grad_cam)
-    # A tile of 32 pixels has one cell, so each pixel has one sign.
+    # No cell speaks for both, and those of this photo are of one sign: none overlap in between.
     assert not (bad.maps.grad_cam * good.maps.grad_cam).any()
     assert (bad.maps.grad_cam + good.maps.grad_cam).max() > 0
 

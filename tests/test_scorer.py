@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from shallow import make_model, make_variables
 
 from input_pipeline.features import FeatureTable
 from input_pipeline.sources import TileSource
@@ -12,6 +11,7 @@ from input_pipeline.views import PLAIN, make_views
 from input_pipeline.whole_bags import whole_bags
 from iqa_jax import setup
 from iqa_jax.scorer import Scorer
+from shallow import make_model, make_variables
 
 FUSIONS = ("mean_score", "vote", "mean_embedding")
 
