@@ -4,7 +4,7 @@ import ml_collections
 
 from input_pipeline.audit import audit, format_audit
 from iqa_jax import setup
-from iqa_jax.config import check_config
+from iqa_jax.config_checks import check_config
 from iqa_jax.progress import meter, say
 from iqa_jax.targets import targets_from_config
 

@@ -25,7 +25,7 @@ from input_pipeline.splits import assign_splits
 from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
 from iqa_jax.cleaning_report import write_cleaning
-from iqa_jax.config import ConfigError, check_run
+from iqa_jax.config_checks import ConfigError, check_run
 from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import say
 from iqa_jax.protocol_splits import refuse_leaks

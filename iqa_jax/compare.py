@@ -23,14 +23,8 @@ from iqa_jax.analysis.comparison import (
     draw_comparison,
 )
 from iqa_jax.analysis.weighted_metrics import measures_for
-from iqa_jax.config import (
-    LOWER_IS_BETTER,
-    ConfigError,
-    check_config,
-    check_run,
-    fusions_for,
-    headline_metric,
-)
+from iqa_jax.config import LOWER_IS_BETTER, fusions_for, headline_metric
+from iqa_jax.config_checks import ConfigError, check_config, check_run
 from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import meter, say
 from iqa_jax.study import Stopped, run_study

@@ -24,7 +24,7 @@ from input_pipeline.records import Plan, finish, is_done, plan_shards, write_sha
 from input_pipeline.regions import COLUMN as REGION
 from input_pipeline.table_files import ManifestError, read_table
 from iqa_jax import setup
-from iqa_jax.config import check_config
+from iqa_jax.config_checks import check_config
 from iqa_jax.predict import SOME_FAILED
 from iqa_jax.progress import meter, say
 from iqa_jax.workdir import WorkdirError

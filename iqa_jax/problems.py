@@ -2,7 +2,7 @@
 
 from input_pipeline.images import ImageError
 from input_pipeline.table_files import ManifestError
-from iqa_jax.config import ConfigError
+from iqa_jax.config_checks import ConfigError
 from iqa_jax.learning.checkpoint import CheckpointError
 from iqa_jax.learning.sharding import PlacementError
 from iqa_jax.models.pretrained import PretrainedError

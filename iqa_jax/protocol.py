@@ -18,7 +18,7 @@ from input_pipeline.manifest import Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.baselines import BASELINES
-from iqa_jax.config import ConfigError, check_run
+from iqa_jax.config_checks import ConfigError, check_run
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.evaluate import evaluate_splits
 from iqa_jax.evaluator import Evaluation, Evaluator

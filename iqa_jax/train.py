@@ -24,7 +24,8 @@ from clu import parameter_overview
 from iqa_jax import setup
 from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.compiling import announce
-from iqa_jax.config import LOWER_IS_BETTER, check_run
+from iqa_jax.config import LOWER_IS_BETTER
+from iqa_jax.config_checks import check_run
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.evaluator import Evaluator, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, Placement

@@ -31,7 +31,7 @@ from input_pipeline.tile_index import (
 )
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS
-from iqa_jax.config import WEIGHTS
+from iqa_jax.config_rules import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.processes import is_first

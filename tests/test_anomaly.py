@@ -18,7 +18,7 @@ from iqa_jax.anomaly import (
     read_detector,
     write_detector,
 )
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.scorer import Answered
 from iqa_jax.workdir import Workdir
 

@@ -11,7 +11,7 @@ from iqa_jax import clean as clean_module
 from iqa_jax import report_maps, setup, study
 from iqa_jax.analysis import bootstrap
 from iqa_jax.clean import clean, draw_folds
-from iqa_jax.config import ConfigError
+from iqa_jax.config_checks import ConfigError
 from iqa_jax.training_data import TrainingError
 from iqa_jax.workdir import Workdir, WorkdirError
 

@@ -12,7 +12,7 @@ from iqa_jax.analysis import bootstrap
 from iqa_jax.analysis.comparison import SplitAnswers, compare_members
 from iqa_jax.analysis.weighted_metrics import score_measures
 from iqa_jax.compare import compare
-from iqa_jax.config import ConfigError
+from iqa_jax.config_checks import ConfigError
 from iqa_jax.workdir import Workdir
 
 

@@ -17,7 +17,7 @@ from iqa_jax.confidence import (
     uncertainty_of,
     write_confidence,
 )
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.scorer import Answered
 from iqa_jax.workdir import Workdir
 

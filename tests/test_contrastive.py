@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from iqa_jax.analysis.probe import NEIGHBOURS, fit_probe
-from iqa_jax.config import ConfigError, check_config, headline_metric
+from iqa_jax.config import headline_metric
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.explain import explain, load_explainer
 from iqa_jax.learning.contrastive_losses import (
     near_level,

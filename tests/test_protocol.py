@@ -15,7 +15,8 @@ from iqa_jax.analysis import bootstrap
 from iqa_jax.baselines import BASELINES
 from iqa_jax.baselines.rows import Answers
 from iqa_jax.compare_runs import compare_runs
-from iqa_jax.config import ConfigError, config_to_json
+from iqa_jax.config import config_to_json
+from iqa_jax.config_checks import ConfigError
 from iqa_jax.protocol import run_protocol
 from iqa_jax.protocol_splits import draw_splits
 from iqa_jax.training_data import TrainingError

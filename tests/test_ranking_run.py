@@ -10,7 +10,7 @@ import pytest
 from conftest import TINY
 from iqa_jax import setup
 from iqa_jax import train as train_module
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.training_data import TrainingError, images_of_the_encoder, prepare_training
 from iqa_jax.variables import initial_variables, restore_variables
@@ -125,7 +125,7 @@ def test_an_encoder_that_has_ranked_what_is_tested_is_refused(
         ({"balanced_sampling": True}, "balanced_sampling needs classes"),
         ({"data.features": ("n_tiles",)}, "data.features are no part"),
         ({"bags.tiles": 4, "loss.tile_weight": 1.0}, "loss.tile_weight needs a label per image"),
-        ({"early_stopping.metric": "unseen_pair_accuracy"}, "the choices are , pair_accuracy"),
+        ({"early_stopping.metric": "unseen_pair_accuracy"}, "the choices are pair_accuracy"),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(photos, changes, message):

@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 
 from input_pipeline import nss
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.models.encoder import pool_last_again
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
 from iqa_jax.models.shallow_cnn import CHANNELS, ShallowCNN, normalise_contrast

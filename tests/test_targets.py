@@ -9,7 +9,7 @@ import pytest
 from configs import default
 from input_pipeline.table_files import ManifestError
 from iqa_jax import setup
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.targets import targets_from_config
 
 

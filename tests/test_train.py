@@ -12,7 +12,7 @@ import pytest
 
 from conftest import TINY
 from iqa_jax import setup
-from iqa_jax.config import ConfigError
+from iqa_jax.config_checks import ConfigError
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.learning.sharding import PlacementError
 from iqa_jax.train import TrainingError, train

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iqa_jax.config import ConfigError, check_config
+from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.train import train
 from iqa_jax.training_data import TrainingError
 from iqa_jax.variables import initial_variables, restore_variables
