@@ -122,7 +122,8 @@ def test_every_key_is_read():
     # (the object's last name, the attribute): `config.data.threads` and `data.threads` alike.
     read = set()
     for path in (ROOT / "iqa_jax").glob("*.py"):
-        if path.stem in ("config_checks", "config_rules"):  # That is not a use.
+        # These check values; that is not a use.
+        if path.stem in ("config_checks", "config_rules"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):
