@@ -21,6 +21,7 @@ from absl import app, flags, logging
 
 from iqa_jax import command_line
 
+# Else --help would not list them.
 flags.adopt_module_key_flags(command_line)
 
 

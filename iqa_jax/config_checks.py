@@ -1,7 +1,7 @@
 """Checks of a config across its keys: every problem at once, and what to do about each."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import getitem
 from typing import Any
@@ -21,7 +21,6 @@ from iqa_jax.config_rules import (
     encoder_problems,
     fusion_problems,
     kind_problems,
-    loss_name,
     loss_problems,
     weights_problems,
 )
@@ -30,7 +29,7 @@ from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS
 from iqa_jax.models.encoder import NORM_STATISTICS, POOLINGS
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
-from iqa_jax.setup import ENCODERS
+from iqa_jax.setup import ENCODERS, loss_name_from_config
 
 _INFINITE = float("inf")
 # Key -> what it may be, for any label kind.
@@ -142,7 +141,7 @@ def check_run(config: ml_collections.ConfigDict) -> None:
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
-    """Refuses a config whose fields cannot be right together.
+    """Refuses a config with a value that a key cannot have, or keys that cannot be together.
 
     Raises:
       ConfigError: with one line per problem.
@@ -177,23 +176,24 @@ def _value(config: ml_collections.ConfigDict, key: str) -> Any:
     return reduce(getitem, key.split("."), config)
 
 
-def _unknown(key: str, value: Any, choices: Iterable) -> str:
+def _unknown(key: str, value: Any, choices: Collection) -> str:
     """Gives a sentence if the value is none of the choices, else ""."""
-    names = [str(choice) for choice in choices]
-    if str(value) in names:
+    if value in choices:
         return ""
+    names = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f'; did you mean "{near[0]}"?' if near else ""
-    return f'{key} is "{value}"; the choices are {", ".join(filter(None, names))}{hint}'
+    shown = f'"{value}"' if isinstance(value, str) else value
+    return f"{key} is {shown}; the choices are {', '.join(filter(None, names))}{hint}"
 
 
-def _choices_of_kind(config: ml_collections.ConfigDict) -> Mapping[str, Iterable]:
+def _choices_of_kind(config: ml_collections.ConfigDict) -> Mapping[str, Collection]:
     """Gives the choices that the label kind leaves; none for an unknown kind."""
     kind = config.data.label_kind
     if kind not in TASKS:
         return {}
     metrics = ["", *METRICS[kind]]
-    if loss_name(config) in CLASS_CONTRASTS:
+    if loss_name_from_config(config) in CLASS_CONTRASTS:
         metrics += [KNN + name for name in METRICS[kind] if name not in LOWER_IS_BETTER]
     return {
         "early_stopping.metric": metrics,

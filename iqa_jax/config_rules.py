@@ -1,6 +1,7 @@
 """Rules of a config: which keys cannot be together, and what to do about it.
 
-Each gives a list of sentences; each rests on `config_checks` having found a key's value known.
+Each gives a list of sentences. Those of the label kind, the loss, the encoder and the views need
+a known value there, which `config_checks` looks at first.
 """
 
 from pathlib import Path
@@ -14,20 +15,17 @@ from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.rankings import GROUP_SIZE
 from iqa_jax.analysis.anomaly import DETECTORS
 from iqa_jax.analysis.answers import SCORE_KINDS
-from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS
 from iqa_jax.setup import (
     distortions_from_config,
     label_from_config,
+    loss_name_from_config,
     task_from_config,
     tiling_from_config,
     views_from_config,
 )
 
 WEIGHTS = ("imagenet", "none")  # Of the encoder, besides the workdir of a run.
-
-
-def loss_name(config: ml_collections.ConfigDict) -> str:
-    return config.loss.name or default_loss(config.data.label_kind)
 
 
 def data_problems(config: ml_collections.ConfigDict) -> list[str]:
@@ -150,7 +148,7 @@ def encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
 
 def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists the keys that the loss has no use for, or lacks."""
-    data, loss, name, problems = config.data, config.loss, loss_name(config), []
+    data, loss, name, problems = config.data, config.loss, loss_name_from_config(config), []
     if loss.plcc_weight and name not in REGRESSIONS:
         problems.append(
             f"loss.plcc_weight is {loss.plcc_weight}; only {', '.join(REGRESSIONS)} take it"

@@ -162,10 +162,15 @@ def edge_band_from_config(config: Config) -> tuple[int, int]:
     return low, NO_LIMIT if high < 0 else high
 
 
+def loss_name_from_config(config: Config) -> str:
+    """Names the loss: the one asked for, else the label kind's first."""
+    return config.loss.name or default_loss(config.data.label_kind)
+
+
 def task_from_config(config: Config) -> Task:
     """Makes the task that the label kind asks for."""
     data, loss = config.data, config.loss
-    return TASKS[data.label_kind][loss.name or default_loss(data.label_kind)](
+    return TASKS[data.label_kind][loss_name_from_config(config)](
         classes=len(data.classes),
         label_smoothing=loss.label_smoothing,
         sce_alpha=loss.sce_alpha,

@@ -9,7 +9,7 @@ from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.manifest import Manifest
 from input_pipeline.table_files import ManifestError
 from iqa_jax.learning.ratings import agreement_weights, maximum_entropy
-from iqa_jax.learning.tasks import default_loss
+from iqa_jax.setup import loss_name_from_config
 
 
 def targets_from_config(
@@ -52,7 +52,7 @@ def targets_from_config(
         raise ManifestError(manifest.path, problems)
 
     targets = {"label": images["label"].to_numpy()}
-    if data.label_kind == "numeric" and (config.loss.name or default_loss("numeric")) == "emd":
+    if data.label_kind == "numeric" and loss_name_from_config(config) == "emd":
         if counts.shape[1]:
             distribution = counts / counts.sum(axis=1, keepdims=True)
         else:

@@ -167,6 +167,30 @@ def test_a_loss_over_the_whole_batch_is_refused_in_parts(kind, loss, plcc_weight
         check_config(config)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.label_kind", "quality"),
+        ("loss.name", "hubber"),
+        ("model.encoder", "resnet"),
+        ("tta.flips", "sideways"),
+        ("tiles.shrink", 3),
+    ],
+)
+def test_a_value_that_is_no_choice_hides_no_other_problem(key, value):
+    config = default.get_config()
+    config.update_from_flattened_dict({key: value, "batch_size": 0, "data.fractions": (1.0,)})
+    with pytest.raises(ConfigError) as refused:
+        check_config(config)
+    shown = f'"{value}"' if isinstance(value, str) else value
+    for start in (
+        f"{key} is {shown}; the choices are",
+        "batch_size is 0",
+        "data.fractions is (1.0,",
+    ):
+        assert sum(line.startswith(start) for line in refused.value.problems) == 1, start
+
+
 def test_a_loss_per_example_is_accepted_in_parts():
     config = default.get_config()
     config.data.manifest, config.passes_per_update = "manifest.csv", 4
