@@ -63,7 +63,7 @@ def cache_embeddings(
             "pooling": config.model.pooling,
             "dtype": config.model.dtype,
             "tiling": [tiling.size, tiling.stride, tiling.edge, tiling.shrink],
-            "copies": [copies, config.seed] if copies > 1 else 1,
+            "copies": copies,
         },
     )
     content, errors = {}, {}
@@ -83,8 +83,9 @@ def cache_embeddings(
                 continue
             yield bag
             for copy in range(1, copies):
-                # The random numbers hang on the picture, not on its place in a manifest.
-                seed = [config.seed, copy, int(content[bag.image_id][:15], 16)]
+                # The random numbers hang on the picture alone, not on its place in a manifest or
+                # the run's seed: runs of many seeds share the cache.
+                seed = [copy, int(content[bag.image_id][:15], 16)]
                 yield moved_bag(source, bag, np.random.default_rng(seed))
 
     with meter("embedding", len(missing)) as progress:

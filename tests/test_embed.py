@@ -1,0 +1,102 @@
+"""The cache of embeddings: never stale, never half, and the same for runs of every seed."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import jax
+import numpy as np
+import pytest
+
+from iqa_jax import setup
+from iqa_jax.embed import cache_embeddings
+from iqa_jax.variables import initial_variables
+
+pytestmark = pytest.mark.usefixtures("one_device")
+
+
+@pytest.fixture
+def embed(tiny_config, tmp_path):
+    """Embeds the tiny images with changes to the config; gives image_id -> embeddings by name."""
+    # Larger than a tile, so that the tiles of a copy have room to move.
+    tiny_config.tiles.stride, tiny_config.data.features = 24, ()
+    variables = initial_variables(tiny_config)
+    tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
+
+    def run(variables=variables, **changes):
+        config = tiny_config.copy_and_resolve_references()
+        config.update_from_flattened_dict(changes)
+        manifest = setup.manifest_from_config(config)
+        source = setup.source_from_config(config, manifest)
+        cached = cache_embeddings(config, variables, source)
+        return {path: np.array(cached(i)) for i, path in enumerate(manifest.images["path"])}
+
+    run.variables = variables
+    return run
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """Gives name -> time of writing of all that is kept."""
+    return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*.npy")}
+
+
+def same(left, right) -> bool:
+    return left.keys() == right.keys() and all(
+        np.array_equal(left[name], right[name]) for name in left
+    )
+
+
+def test_first_the_grid_then_moved_tiles(embed):
+    plain, copies = embed(), embed(**{"bags.copies": 3})
+    for path, grid in plain.items():
+        assert grid.shape[0] == 1 and copies[path].shape[0] == 3
+        assert np.array_equal(grid[0], copies[path][0])
+        assert not np.allclose(grid[0], copies[path][1], atol=1e-3)
+        assert not np.allclose(copies[path][1], copies[path][2], atol=1e-3)
+
+
+def test_runs_of_all_seeds_share_the_copies(embed, tmp_path):
+    """A study of many splits embeds once; and what it finds does not hang on who came first."""
+    first = embed(**{"bags.copies": 2, "seed": 0})
+    before = files_in(tmp_path / "embeddings")
+    assert same(first, embed(**{"bags.copies": 2, "seed": 5}))
+    assert files_in(tmp_path / "embeddings") == before
+    elsewhere = {"bags.cache_folder": str(tmp_path / "other"), "bags.copies": 2, "seed": 5}
+    assert same(first, embed(**elsewhere))
+
+
+def test_a_killed_run_goes_on_where_it_stopped(embed, tmp_path):
+    whole = embed(**{"bags.copies": 2})
+    before = files_in(tmp_path / "embeddings")
+    gone, cut, *rest = sorted(before)
+    Path(gone).unlink()
+    Path(cut).write_bytes(Path(cut).read_bytes()[:100])
+    assert same(whole, embed(**{"bags.copies": 2}))
+    after = files_in(tmp_path / "embeddings")
+    assert after.keys() == before.keys()
+    assert {name: after[name] for name in rest} == {name: before[name] for name in rest}
+
+
+@pytest.mark.parametrize("changes", [{"tiles.stride": 16}, {"tiles.edge": "drop"}, {}])
+def test_what_embeddings_depend_on_is_not_mixed_up(embed, tmp_path, changes):
+    """Another tiling; other weights, where nothing else changes."""
+    first = embed()
+    before = files_in(tmp_path / "embeddings")
+    other = jax.tree.map(lambda weights: 1.5 * weights, embed.variables)
+    second = embed(**changes) if changes else embed(other)
+    assert not same(first, second)
+    assert len(files_in(tmp_path / "embeddings")) == 2 * len(before)
+    assert same(first, embed())
+
+
+def test_a_picture_that_changes_is_embedded_again(embed, tiny_manifest, tmp_path):
+    folder = tmp_path / "pictures"
+    shutil.copytree(tiny_manifest.parent, folder)
+    manifest = {"data.manifest": str(folder / tiny_manifest.name)}
+    first = embed(**manifest)
+    name = next(iter(first))
+    picture = cv2.imread(str(folder / name))
+    cv2.imwrite(str(folder / name), 255 - picture)
+    second = embed(**manifest)
+    assert not np.array_equal(first.pop(name), second.pop(name))
+    assert same(first, second)
