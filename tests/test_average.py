@@ -44,8 +44,10 @@ def test_the_average_is_its_closed_form(decay):
     np.testing.assert_allclose(averages_of(sequence, decay), expected, rtol=2e-5, atol=2e-6)
 
 
-def test_what_does_not_move_is_its_own_average_bit_for_bit():
-    assert averages_of([0.1] * 30, 0.99, start=0.1) == [float(np.float32(0.1))] * 30
+@pytest.mark.parametrize("value", [0.1, 0.0, -0.0])
+def test_what_does_not_move_is_its_own_average_bit_for_bit(value):
+    found = np.float32(averages_of([value] * 30, 0.99, start=value))
+    assert found.tobytes() == np.float32([value] * 30).tobytes()
 
 
 def test_without_a_decay_the_checkpoint_is_as_it_was(tiny_config):

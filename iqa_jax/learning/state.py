@@ -55,9 +55,13 @@ class AveragedState(TrainState):
         after, log_decay = super().advance(**changes), math.log(self.decay)
         # (1 - d) / (1 - dᵗ), to the last bits for d near 1 too.
         share = math.expm1(log_decay) / jnp.expm1(after.step * log_decay)
+
+        def move(old, new):
+            # What is frozen stays bit for bit: -0 + (-0 - -0) is 0, another hash of the encoder.
+            return jnp.where(new == old, new, old + share * (new - old))
+
         newest = {"params": after.params, "batch_stats": after.batch_stats}
-        average = jax.tree.map(lambda old, new: old + share * (new - old), self.average, newest)
-        return after.replace(average=average)
+        return after.replace(average=jax.tree.map(move, self.average, newest))
 
 
 def partition(params: Any, is_trainable: Callable[[Path], bool]) -> tuple[dict, dict]:
