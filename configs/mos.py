@@ -3,7 +3,7 @@
     python main.py --config=configs/mos.py --config.data.manifest=live/manifest.csv \
         --workdir=runs/mos
 
-On two cores six minutes to embed 530 images, which runs of any seed and split share, then 80
+On two cores at most six minutes to embed 530 images, once for all seeds and splits, then about 80
 seconds. SRCC .80 on 530 images of LIVE In the Wild (mean of ten 80/20 splits).
 """
 

@@ -17,21 +17,21 @@ pytestmark = pytest.mark.usefixtures("one_device")
 
 @pytest.fixture
 def embed(tiny_config, tmp_path):
-    """Embeds the tiny images with changes to the config; gives image_id -> embeddings by name."""
-    # Larger than a tile, so that the tiles of a copy have room to move.
+    """Embeds the tiny images with changes to the config; gives path -> embeddings."""
+    # A stride that does not divide an image: its edge counts.
     tiny_config.tiles.stride, tiny_config.data.features = 24, ()
     variables = initial_variables(tiny_config)
     tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
 
-    def run(variables=variables, **changes):
+    def run(scale=1.0, **changes):
         config = tiny_config.copy_and_resolve_references()
         config.update_from_flattened_dict(changes)
         manifest = setup.manifest_from_config(config)
         source = setup.source_from_config(config, manifest)
-        cached = cache_embeddings(config, variables, source)
+        scaled = jax.tree.map(lambda weights: scale * weights, variables)
+        cached = cache_embeddings(config, scaled, source)
         return {path: np.array(cached(i)) for i, path in enumerate(manifest.images["path"])}
 
-    run.variables = variables
     return run
 
 
@@ -77,14 +77,15 @@ def test_a_killed_run_goes_on_where_it_stopped(embed, tmp_path):
     assert {name: after[name] for name in rest} == {name: before[name] for name in rest}
 
 
-@pytest.mark.parametrize("changes", [{"tiles.stride": 16}, {"tiles.edge": "drop"}, {}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"tiles.stride": 16}, {"tiles.edge": "drop"}, {"model.pooling": "stages"}, {"scale": 1.5}],
+)
 def test_what_embeddings_depend_on_is_not_mixed_up(embed, tmp_path, changes):
-    """Another tiling; other weights, where nothing else changes."""
+    """Another tiling, another pooling, other weights."""
     first = embed()
     before = files_in(tmp_path / "embeddings")
-    other = jax.tree.map(lambda weights: 1.5 * weights, embed.variables)
-    second = embed(**changes) if changes else embed(other)
-    assert not same(first, second)
+    assert not same(first, embed(**changes))
     assert len(files_in(tmp_path / "embeddings")) == 2 * len(before)
     assert same(first, embed())
 
