@@ -1,10 +1,12 @@
 """Embeds images once with a frozen encoder and keeps the result on disk."""
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 from jaxtyping import Float32
@@ -16,6 +18,7 @@ from input_pipeline.sources import TileSource
 from input_pipeline.whole_bags import Bag, moved_bag, whole_bags
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import scorer_from_config
+from iqa_jax.setup import model_from_config
 from iqa_jax.variables import hash_tree
 
 
@@ -54,6 +57,9 @@ def cache_embeddings(
       config: of the run.
       variables: of its network; only the encoder's count.
       source: of the tiles.
+
+    Raises:
+      OSError: the disk has no room for them.
     """
     tiling, copies = source.tiling, config.bags.copies
     cache = EmbeddingCache(
@@ -74,6 +80,7 @@ def cache_embeddings(
             errors[image_id] = str(error)
     missing = [image_id for image_id, name in content.items() if cache.read(name) is None]
     say(f"{len(content) - len(missing)} of {len(content)} images are embedded in {cache.folder}")
+    _check_room(config, variables, source, missing, cache.folder)
     scorer = scorer_from_config(config)
 
     def bags() -> Iterator[Bag]:
@@ -98,3 +105,33 @@ def cache_embeddings(
                 parts, done = [], done + 1
                 progress.update(done)
     return CachedEmbeddings(cache, content, errors)
+
+
+def _check_room(
+    config: ml_collections.ConfigDict,
+    variables: Mapping[str, Any],
+    source: TileSource,
+    missing: Sequence[int],
+    folder: Path,
+) -> None:
+    """Says before hours of work that their result will not fit on the disk."""
+    tiles = 0
+    for image_id in missing:
+        try:
+            tiles += len(source.layout(image_id).grid.origins)
+        except ImageError:
+            # It has no embeddings; embedding it says why.
+            continue
+    side, model = source.tiling.size, model_from_config(config)
+    tile = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
+    one = jax.eval_shape(lambda tile: model.apply(variables, tile, method="encode"), tile)
+    needed = tiles * config.bags.copies * one.size * one.dtype.itemsize
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"the embeddings of {len(missing)} images, {tiles} tiles in {config.bags.copies} "
+            f"copies, take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free. Make "
+            "them fewer (config.tiles.shrink, config.tiles.stride, config.bags.copies) or shorter "
+            '(config.model.pooling="stages" or "mean"), or name another disk: '
+            "config.bags.cache_folder."
+        )

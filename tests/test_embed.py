@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import jax
@@ -101,3 +102,18 @@ def test_a_picture_that_changes_is_embedded_again(embed, tiny_manifest, tmp_path
     second = embed(**manifest)
     assert not np.array_equal(first.pop(name), second.pop(name))
     assert same(first, second)
+
+
+def test_too_little_room_is_said_before_anything_is_embedded(embed, tmp_path, monkeypatch):
+    """By as many bytes as the embeddings have, and none where they are there already."""
+    found = embed(**{"bags.copies": 2})
+    needed = sum(embeddings.nbytes for embeddings in found.values())
+    room = SimpleNamespace(free=needed - 1)
+    monkeypatch.setattr("iqa_jax.embed.shutil.disk_usage", lambda folder: room)
+    assert same(found, embed(**{"bags.copies": 2}))
+    shutil.rmtree(tmp_path / "embeddings")
+    with pytest.raises(OSError, match=r"2 copies, take .* GB free.*tiles\.shrink"):
+        embed(**{"bags.copies": 2})
+    assert not files_in(tmp_path / "embeddings")
+    room.free = needed
+    assert same(found, embed(**{"bags.copies": 2}))
