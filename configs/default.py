@@ -79,7 +79,9 @@ def get_config() -> ml_collections.ConfigDict:
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.
-    model.pooling = "mean"  # Of feature maps: mean (the last) | stages (mean and std of all).
+    # Of feature maps: mean (of the last) | stages (mean and std of every block's output) | layers
+    # (also of the wider maps within the blocks: 3.6 times as long).
+    model.pooling = "mean"
     model.norm_embeddings = False  # Bring all dimensions of the embeddings to one scale.
     model.trainable_layers = -1  # Train only the last N of 52 convolutions; -1: all.
     model.norm_statistics = "batch"  # BatchNorm in training: batch | running (as at evaluation).

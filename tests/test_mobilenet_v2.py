@@ -48,6 +48,23 @@ def test_training_pass_equals_torchvision(pretrained, photo):
     np.testing.assert_allclose(first_depthwise["var"], trained_var, rtol=1e-4, atol=1e-7)
 
 
+def test_the_pooling_layers_also_takes_every_depthwise_map(pretrained, photo):
+    """Between the outputs of blocks, and in their order: the last map stays the last one."""
+    crop = photo[:, :64, :64]
+    outputs = MobileNetV2(pooling="stages").apply(pretrained, crop, method="feature_maps")
+    layers = MobileNetV2(pooling="layers")
+    maps, kept = layers.apply(
+        pretrained, crop, method="feature_maps", capture_intermediates=True, mutable="intermediates"
+    )
+    assert len(outputs) == 18 and len(maps) == 35
+    for block in range(17):
+        (depthwise,) = kept["intermediates"][f"layer_{3 * block + 1:02d}"]["__call__"]
+        np.testing.assert_array_equal(maps[2 * block], depthwise)
+        np.testing.assert_array_equal(maps[2 * block + 1], outputs[block])
+    np.testing.assert_array_equal(maps[-1], outputs[-1])
+    assert layers.apply(pretrained, crop).shape == (1, 19840)
+
+
 def test_layers_are_numbered_and_the_last_ones_train(pretrained):
     paths = list(flatten_dict(pretrained["params"]))
     assert {mobilenet_v2.layer_index(path) for path in paths} == set(range(52))

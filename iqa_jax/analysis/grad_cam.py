@@ -86,7 +86,7 @@ def grad_cam(
 ) -> Float[Array, "tile rows columns"]:
     """Weighs the channels of each tile's last map by their mean gradient; below 0 becomes 0.
 
-    With the pooling `stages` the map shows what the answer owes to the mean of the last map: a
+    With the poolings of all maps it shows what the answer owes to the mean of the last one: a
     deviation has a mean gradient of 0, and earlier maps are left as they are.
 
     Args:

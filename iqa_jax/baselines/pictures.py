@@ -14,7 +14,7 @@ from input_pipeline.images import ImageError
 from input_pipeline.nss import nss_features
 from input_pipeline.sources import TileSource
 from iqa_jax.baselines.rows import Rows
-from iqa_jax.models.encoder import pool_stages
+from iqa_jax.models.encoder import pool_statistics
 from iqa_jax.models.mobilenet_v2 import MobileNetV2
 from iqa_jax.models.pretrained import load_pretrained
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
@@ -67,7 +67,7 @@ def _frozen_encoder() -> Callable[[np.ndarray], jax.Array]:
     @jax.jit
     def encode(image):
         normalised = (image / 255 - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION)
-        return pool_stages([encoder.apply(variables, normalised[None], method="features")])[0]
+        return pool_statistics([encoder.apply(variables, normalised[None], method="features")])[0]
 
     return encode
 

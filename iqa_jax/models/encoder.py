@@ -12,7 +12,7 @@ def pool_mean(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Arra
     return jnp.mean(maps[-1], axis=(1, 2))
 
 
-def pool_stages(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+def pool_statistics(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
     """Gives mean and standard deviation of every map: also how it looks, from grain to layout.
 
     Early maps hold the noise, blur and blocking that the last one was trained to ignore. Their
@@ -24,7 +24,13 @@ def pool_stages(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Ar
     return jnp.concatenate([*means, *deviations], axis=-1)
 
 
-POOLINGS: Mapping[str, Callable] = {"mean": pool_mean, "stages": pool_stages}
+POOLINGS: Mapping[str, Callable] = {
+    "mean": pool_mean,
+    "stages": pool_statistics,
+    "layers": pool_statistics,
+}
+# Poolings that also take the maps within an encoder's blocks.
+WITHIN_BLOCKS = ("layers",)
 NORM_STATISTICS = ("batch", "running")
 
 
@@ -52,7 +58,8 @@ class Encoder(nn.Module):
     """Encodes tiles as embeddings, pooled from the maps that a subclass gives.
 
     A subclass has `feature_maps(images, mask, train, drop_progress)`, arguments as `__call__`,
-    which gives maps [n, rows, columns, channels], the last one last.
+    which gives maps [n, rows, columns, channels], the last one last; those within blocks only to
+    the poolings `WITHIN_BLOCKS`.
 
     Variables are `params/layer_NN/{kernel, scale, bias}` and `batch_stats/layer_NN/{mean, var}`,
     NN the number of the convolution in forward order, always float32.

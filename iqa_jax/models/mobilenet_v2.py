@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from iqa_jax.models.convolution import ConvolutionNorm
 from iqa_jax.models.drop_block import drop_block
-from iqa_jax.models.encoder import Encoder
+from iqa_jax.models.encoder import WITHIN_BLOCKS, Encoder
 
 # expansion, channels, blocks, stride of the first block: table 2 of the paper.
 STAGES = (
@@ -128,6 +128,9 @@ class MobileNetV2(Encoder):
     ) -> list[Float[Array, "n rows columns channels"]]:
         """Gives the output of every block and the last feature map.
 
+        The poolings `WITHIN_BLOCKS` also get what each block's depthwise convolution gives: there
+        six times as many channels, cut at 0 and 6, hold what the narrow output has mixed.
+
         Args: as `__call__`.
         """
         maps = []
@@ -162,6 +165,8 @@ class MobileNetV2(Encoder):
                 if expansion > 1:
                     x = layer(x, hidden)
                 x = layer(x, hidden, kernel_size=3, stride=stride, is_depthwise=True)
+                if self.pooling in WITHIN_BLOCKS:
+                    maps.append(x)
                 x = layer(x, channels, is_cut=False)
                 if stride == 1 and inputs.shape == x.shape:
                     x = x + inputs
