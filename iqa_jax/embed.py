@@ -80,7 +80,8 @@ def cache_embeddings(
             errors[image_id] = str(error)
     missing = [image_id for image_id, name in content.items() if cache.read(name) is None]
     say(f"{len(content) - len(missing)} of {len(content)} images are embedded in {cache.folder}")
-    _check_room(config, variables, source, missing, cache.folder)
+    if missing:
+        _check_room(config, variables, source, missing, cache.folder)
     scorer = scorer_from_config(config)
 
     def bags() -> Iterator[Bag]:
