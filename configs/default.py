@@ -140,6 +140,7 @@ def get_config() -> ml_collections.ConfigDict:
     optimizer.gradient_clip = 5.0  # Global norm.
     # Answer with an average of the weights: each step's weigh this times those of the next; 0: off.
     optimizer.ema_decay = 0.0
+    optimizer.start_share = 0.0  # ... of which this much is what the run began with.
 
     # The best checkpoint, and when to give up on a better one; read off the split `val`.
     config.early_stopping = early_stopping = ml_collections.ConfigDict()

@@ -103,6 +103,7 @@ _RANGES = (
     ("optimizer.encoder_factor", 0, _INFINITE, "0 or more"),
     ("optimizer.gradient_clip", 1e-12, _INFINITE, "more than 0"),
     ("optimizer.ema_decay", 0, 0.99999, "from 0 (off) to 0.99999"),
+    ("optimizer.start_share", 0, 0.99, "from 0 (off) to 0.99"),
     ("early_stopping.patience", 1, _INFINITE, "1 or more"),
     ("bags.tiles", 1, _INFINITE, "1 or more"),
     ("bags.tiles_per_pass", 0, _INFINITE, "0 (all) or more"),

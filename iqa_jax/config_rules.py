@@ -76,6 +76,12 @@ def weights_problems(config: ml_collections.ConfigDict) -> list[str]:
             f'model.weights_of is "all", but model.weights is "{model.weights}", which has no '
             "fusion and no head; name a workdir"
         )
+    if config.optimizer.start_share and model.weights_of != "all":
+        problems.append(
+            'optimizer.start_share keeps of what has learnt before: model.weights_of must be "all"'
+        )
+    if config.optimizer.start_share and not config.optimizer.ema_decay:
+        problems.append("optimizer.start_share is set against an average: set optimizer.ema_decay")
     if model.weights == "none" and model.trainable_layers >= 0:
         problems.append(
             'model.trainable_layers freezes layers that model.weights = "none" leaves random; '

@@ -274,6 +274,7 @@ def abstract_state_from_config(config: Config) -> TrainState:
             optimizer,
             is_trainable_from_config(config),
             config.optimizer.ema_decay,
+            config.optimizer.start_share,
         )
     )
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

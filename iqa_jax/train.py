@@ -171,7 +171,11 @@ class _Loop:
         self.clock = Clock()
         is_trainable = setup.is_trainable_from_config(config)
         state = create_state(
-            initial_variables(config), optimizer, is_trainable, config.optimizer.ema_decay
+            initial_variables(config),
+            optimizer,
+            is_trainable,
+            config.optimizer.ema_decay,
+            config.optimizer.start_share,
         )
         self._describe(state)
         if workdir.last.steps:

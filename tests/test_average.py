@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +11,17 @@ import optax
 import pytest
 
 from iqa_jax import setup
-from iqa_jax.learning.state import AveragedState, TrainState, create_state
+from iqa_jax.learning.state import AnchoredState, AveragedState, TrainState, create_state
 from iqa_jax.train import fit
 from iqa_jax.training_data import TrainingData, prepare_training
-from iqa_jax.variables import restore_variables
+from iqa_jax.variables import initial_variables, restore_variables
 from iqa_jax.workdir import Workdir
 
 
-def averages_of(sequence, decay: float, start: float = 9.0) -> list[float]:
-    """Gives the average after each of some updates that make these values."""
+def averages_of(sequence, decay: float, start: float = 9.0, share: float = 0.0) -> list[float]:
+    """Gives what answers after each of some updates that make these values."""
     start = {"params": {"w": jnp.float32(start)}, "batch_stats": {"mean": -jnp.float32(start)}}
-    state = create_state(start, optax.sgd(1.0), lambda path: True, decay)
+    state = create_state(start, optax.sgd(1.0), lambda path: True, decay, share)
     found = []
     for value in sequence:
         value = jnp.float32(value)
@@ -44,9 +45,18 @@ def test_the_average_is_its_closed_form(decay):
     np.testing.assert_allclose(averages_of(sequence, decay), expected, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_start_has_its_share_of_the_answer_to_the_end(share):
+    sequence = np.random.default_rng(0).normal(size=40)
+    average = np.array(averages_of(sequence, 0.9, start=7.0))
+    found = averages_of(sequence, 0.9, start=7.0, share=share)
+    np.testing.assert_allclose(found, (1 - share) * average + share * 7.0, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
 @pytest.mark.parametrize("value", [0.1, 0.0, -0.0])
-def test_what_does_not_move_is_its_own_average_bit_for_bit(value):
-    found = np.float32(averages_of([value] * 30, 0.99, start=value))
+def test_what_does_not_move_is_its_own_average_bit_for_bit(value, share):
+    found = np.float32(averages_of([value] * 30, 0.99, start=value, share=share))
     assert found.tobytes() == np.float32([value] * 30).tobytes()
 
 
@@ -57,16 +67,22 @@ def test_without_a_decay_the_checkpoint_is_as_it_was(tiny_config):
     tiny_config.optimizer.ema_decay = 0.9
     averaged = setup.abstract_state_from_config(tiny_config)
     assert type(averaged) is AveragedState
-    shapes = jax.tree.map(lambda leaf: leaf.shape, averaged.variables)
-    assert shapes == jax.tree.map(lambda leaf: leaf.shape, plain.variables)
+    tiny_config.optimizer.start_share = 0.5
+    anchored = setup.abstract_state_from_config(tiny_config)
+    assert type(anchored) is AnchoredState
+    shapes = jax.tree.map(lambda leaf: leaf.shape, plain.variables)
+    for variables in (averaged.variables, anchored.average, anchored.start):
+        assert jax.tree.map(lambda leaf: leaf.shape, variables) == shapes
 
 
 @pytest.mark.usefixtures("one_device")
+@pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_stopped_run_goes_on_bit_for_bit_and_answers_with_the_average(
-    unsplit_config, tmp_path, monkeypatch
+    unsplit_config, tmp_path, monkeypatch, share
 ):
     config = unsplit_config
     config.optimizer.ema_decay, config.optimizer.warmup_epochs = 0.8, 0.0
+    config.optimizer.start_share = share
     # A narrow encoder, frozen as it was drawn, compiles in seconds.
     config.model.width_multiplier, config.model.weights = 0.1, "none"
     config.model.norm_embeddings = True
@@ -115,7 +131,14 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_answers_with_the_average(
 
     variables, step = restore_variables(Workdir(tmp_path / "parts"), config)
     assert step == 4
-    jax.tree.map(np.testing.assert_array_equal, variables, whole.average)
+    if share:
+        start = initial_variables(config)
+        jax.tree.map(np.testing.assert_array_equal, whole.start, start)
+        between = jax.tree.map(lambda a, b: a + share * (b - a), whole.average, start)
+        is_close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7)
+        jax.tree.map(is_close, variables, between)
+    else:
+        jax.tree.map(np.testing.assert_array_equal, variables, whole.average)
     moved = jax.tree.map(
         lambda one, other: not np.array_equal(one, other), variables["params"], whole.params
     )

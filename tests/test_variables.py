@@ -51,6 +51,17 @@ def test_a_whole_network_goes_on_where_another_run_ended(tiny_config, tiny_run):
         initial_variables(tiny_config)
 
 
+def test_a_share_of_what_had_not_learnt_is_refused(tiny_config, tiny_run):
+    tiny_config.optimizer.start_share = 0.5
+    with pytest.raises(ConfigError) as refused:
+        check_config(tiny_config)
+    assert 'model.weights_of must be "all"' in str(refused.value)
+    assert "set optimizer.ema_decay" in str(refused.value)
+    tiny_config.model.weights, tiny_config.model.weights_of = str(tiny_run), "all"
+    tiny_config.optimizer.ema_decay = 0.9
+    check_config(tiny_config)
+
+
 def test_weights_that_are_nowhere_are_refused(tiny_config, tmp_path):
     tiny_config.model.weights = str(tmp_path / "no_run")
     with pytest.raises(ConfigError, match="no_run.*give imagenet, none, or the workdir of a run"):

@@ -55,13 +55,36 @@ class AveragedState(TrainState):
         after, log_decay = super().advance(**changes), math.log(self.decay)
         # (1 - d) / (1 - dᵗ), to the last bits for d near 1 too.
         share = math.expm1(log_decay) / jnp.expm1(after.step * log_decay)
-
-        def move(old, new):
-            # What is frozen stays bit for bit: -0 + (-0 - -0) is 0, another hash of the encoder.
-            return jnp.where(new == old, new, old + share * (new - old))
-
         newest = {"params": after.params, "batch_stats": after.batch_stats}
-        return after.replace(average=jax.tree.map(move, self.average, newest))
+        return after.replace(average=_mix(self.average, newest, share))
+
+
+@flax.struct.dataclass
+class AnchoredState(AveragedState):
+    """A state that answers from between its average and the weights it began with.
+
+    Fine-tuning on few images loses something of what it begins with while it learns; between the
+    two a network can be better than either.
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
+    """
+
+    start: Any  # As `variables`.
+    start_share: float = flax.struct.field(pytree_node=False)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return _mix(self.average, self.start, self.start_share)
+
+
+def _mix(some: Any, others: Any, share: float | jax.Array) -> Any:
+    """Moves variables so much of the way towards others."""
+
+    def move(one, other):
+        # What is frozen stays bit for bit: -0 + (-0 - -0) is 0, another hash of the encoder.
+        return jnp.where(one == other, one, one + share * (other - one))
+
+    return jax.tree.map(move, some, others)
 
 
 def partition(params: Any, is_trainable: Callable[[Path], bool]) -> tuple[dict, dict]:
@@ -84,8 +107,17 @@ def create_state(
     optimizer: optax.GradientTransformation,
     is_trainable: Callable[[Path], bool],
     ema_decay: float = 0.0,
+    start_share: float = 0.0,
 ) -> TrainState:
-    """Makes the state before the first update; with a decay it keeps an average."""
+    """Makes the state before the first update.
+
+    Args:
+      variables: parameters and statistics.
+      optimizer: of the trainable ones.
+      is_trainable: of a parameter's path.
+      ema_decay: of the average it answers with; 0: it answers with the newest.
+      start_share: so much of the answer these variables are; needs an average.
+    """
     trainable, _ = partition(variables["params"], is_trainable)
     state = {
         "step": jnp.zeros((), jnp.int32),
@@ -95,6 +127,12 @@ def create_state(
     }
     if not ema_decay:
         return TrainState(**state)
-    # Copied: an update uses its state up, and no array can be used up twice.
-    average = {kind: jax.tree.map(jnp.copy, state[kind]) for kind in ("params", "batch_stats")}
-    return AveragedState(**state, average=average, decay=ema_decay)
+
+    def copy():
+        # An update uses its state up, and no array can be used up twice.
+        return {kind: jax.tree.map(jnp.copy, state[kind]) for kind in ("params", "batch_stats")}
+
+    state |= {"average": copy(), "decay": ema_decay}
+    if not start_share:
+        return AveragedState(**state)
+    return AnchoredState(**state, start=copy(), start_share=start_share)
