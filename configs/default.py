@@ -90,6 +90,9 @@ def get_config() -> ml_collections.ConfigDict:
     model.fusion = "mean_embedding"
     model.hidden_dim = 128  # First of the head's two layers.
     model.dropout = 0.5
+    # huber, l1, l2: answer with the mean of the head's answer and of a kernel ridge regression's on
+    # the embeddings of training images, fitted after training.
+    model.kernel_ridge = False
     model.drop_block_size = 0  # Side of a DropBlock on the last feature map; 0: off.
     model.drop_block_keep = 0.9  # Reached linearly over the run, from 1.
     model.dtype = "float32"  # Of the computation: float32 | bfloat16; parameters stay float32.

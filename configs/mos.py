@@ -18,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.balanced_sampling = False
     config.tiles.edge, config.tiles.stride = "shift", 128
     config.model.pooling, config.model.trainable_layers = "layers", 0
-    config.model.norm_embeddings = True
+    config.model.norm_embeddings = config.model.kernel_ridge = True
     config.model.fusion = config.evaluation.fusion = "mean_embedding"
     config.bags.cached, config.bags.copies, config.bags.tiles = True, 4, 4
     config.batch_size, config.model.hidden_dim = 16, 512

@@ -155,6 +155,10 @@ def encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
 def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists the keys that the loss has no use for, or lacks."""
     data, loss, name, problems = config.data, config.loss, loss_name_from_config(config), []
+    if config.model.kernel_ridge and name not in REGRESSIONS:
+        problems.append(
+            f"model.kernel_ridge answers with a number; only {', '.join(REGRESSIONS)} do"
+        )
     if loss.plcc_weight and name not in REGRESSIONS:
         problems.append(
             f"loss.plcc_weight is {loss.plcc_weight}; only {', '.join(REGRESSIONS)} take it"

@@ -65,7 +65,9 @@ def cache_embeddings(
     cache = EmbeddingCache(
         Path(os.path.expanduser(config.bags.cache_folder)),
         {
-            "encoder": hash_tree({kind: variables[kind]["encoder"] for kind in variables}),
+            "encoder": hash_tree(
+                {kind: variables[kind]["encoder"] for kind in ("params", "batch_stats")}
+            ),
             "pooling": config.model.pooling,
             "dtype": config.model.dtype,
             "tiling": [tiling.size, tiling.stride, tiling.edge, tiling.shrink],

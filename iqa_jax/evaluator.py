@@ -23,6 +23,7 @@ from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.analysis.pair_metrics import pair_accuracy
+from iqa_jax.analysis.kernel_ridge import KernelRidge
 from iqa_jax.analysis.probe import Probe
 from iqa_jax.config import METRICS
 from iqa_jax.embed import CachedEmbeddings
@@ -177,16 +178,16 @@ def compute_metrics(
 
 
 def probe_figures(
-    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | None
+    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | KernelRidge | None
 ) -> dict[str, float | None]:
     """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
 
     Args:
       config: of the run.
       evaluation: of a split that the probe was not fitted on.
-      probe: None for a run whose network answers by itself, which has no such figures.
+      probe: of a run whose network does not answer by itself; others have no such figures.
     """
-    if probe is None or not evaluation.is_answered.any():
+    if not isinstance(probe, Probe) or not evaluation.is_answered.any():
         return {}
     kind = config.data.label_kind
     embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]

@@ -31,7 +31,7 @@ from iqa_jax.evaluator import Evaluator, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, Placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
-from iqa_jax.probe import fit_training_probe, with_probe, write_probe
+from iqa_jax.probe import fit_training_probe, probe_kind, with_probe, write_probe
 from iqa_jax.processes import is_first, largest, wait_for_all
 from iqa_jax.profiling import Clock, Profiler
 from iqa_jax.progress import meter, say
@@ -117,7 +117,7 @@ def _fit_on_train(
     config: ml_collections.ConfigDict, evaluator: Evaluator, workdir: Workdir
 ) -> None:
     """Fits the probe and the detector that the run has, if any, for the checkpoint that answers."""
-    if not setup.task_from_config(config).projection_dim and config.anomaly.kind == "none":
+    if probe_kind(config) is None and config.anomaly.kind == "none":
         return
     variables, step = restore_trained(workdir, config)
     if probe := fit_training_probe(config, evaluator, variables):

@@ -23,7 +23,7 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     prediction only; folding twice changes nothing.
 
     Args:
-        variables: `params` and `batch_stats` of any module.
+        variables: `params` and `batch_stats` of any module, and whatever else it has.
 
     Returns:
         The same tree, without `scale` and the statistics of these layers. Everything else, such
@@ -42,4 +42,5 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         del params[*layer, "scale"]
         params[*layer, "kernel"] = (kernel * factor).astype(np.float32)
         params[*layer, "bias"] = (bias - mean * factor).astype(np.float32)
-    return {"params": unflatten_dict(params), "batch_stats": unflatten_dict(statistics)}
+    folded = {"params": unflatten_dict(params), "batch_stats": unflatten_dict(statistics)}
+    return {**variables, **folded}

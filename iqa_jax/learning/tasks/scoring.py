@@ -22,14 +22,18 @@ def _regression(
     """Makes the task of giving a score on [minimum, maximum] from one output on [-1, 1]."""
     middle, half = (minimum + maximum) / 2, (maximum - minimum) / 2
 
+    def target(label):
+        return (label[:, None] - middle) / half
+
     def batch_loss(logits, label, weight):
-        return plcc_weight * correlation_loss(logits[:, 0], (label - middle) / half, weight)
+        return plcc_weight * correlation_loss(logits[:, 0], target(label)[:, 0], weight)
 
     return Task(
         outputs=1,
-        loss=lambda logits, label: error(logits[:, 0], (label - middle) / half),
+        loss=lambda logits, label: error(logits[:, 0], target(label)[:, 0]),
         predict=lambda logits: middle + half * logits,
         batch_loss=batch_loss if plcc_weight else None,
+        target=target,
     )
 
 

@@ -1,0 +1,53 @@
+"""What training images say of an image by how near they are: kernel ridge regression."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.kernel_ridge import KernelRidge as Regression
+
+# At the mean squared distance between images the kernel is exp(-nearness). Both numbers were chosen
+# on ten validation splits of 530 photographs; with half or three quarters of this nearness the mean
+# SRCC differed by less than .001, with a third of this ridge or three times it by less than .002.
+_NEARNESS = 0.4
+_RIDGE = 0.01
+
+
+@dataclass(frozen=True)
+class KernelRidge:
+    """A Gaussian kernel's answer: `exp(-gamma · |embedding - support|²) @ dual + offset`.
+
+    Attributes:
+      support: the embeddings of the images it was fitted on.
+      dual: what each of them adds to the outputs where an embedding is its own.
+      offset: the outputs far from all of them.
+      gamma: how fast an image's say falls with the squared distance.
+    """
+
+    support: Float[np.ndarray, "image dim"]
+    dual: Float[np.ndarray, "image outputs"]
+    offset: Float[np.ndarray, " outputs"]
+    gamma: Float[np.ndarray, ""]
+
+
+def fit_kernel_ridge(
+    embeddings: Float[np.ndarray, "image dim"], outputs: Float[np.ndarray, "image outputs"]
+) -> KernelRidge:
+    """Fits a kernel ridge regression whose kernel is as wide as the images lie apart.
+
+    Args:
+      embeddings: of images.
+      outputs: what is to be answered.
+
+    Raises:
+      ValueError: there are not two images, or all embeddings are alike.
+    """
+    embeddings, outputs = np.asarray(embeddings, np.float64), np.asarray(outputs, np.float64)
+    # Twice the sum of variances is the mean squared distance.
+    apart = 2 * embeddings.var(axis=0).sum() if len(embeddings) else 0.0
+    if apart == 0:
+        raise ValueError("A kernel ridge regression needs images that differ.")
+    gamma, offset = _NEARNESS / apart, outputs.mean(axis=0)
+    regression = Regression(alpha=_RIDGE, kernel="rbf", gamma=gamma)
+    dual = regression.fit(embeddings, outputs - offset).dual_coef_
+    return KernelRidge(embeddings, dual, offset, np.array(gamma))
