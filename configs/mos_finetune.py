@@ -25,5 +25,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer.learning_rate, config.epochs = 1e-4, 4
     config.optimizer.encoder_factor, config.optimizer.weight_decay = 0.5, 1.0
     config.optimizer.ema_decay, config.optimizer.start_share = 0.995, 0.5
-    config.tta.flips = "horizontal"
+    config.tta.shifts = 2
     return config
