@@ -3,12 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.kernel_ridge import KernelRidge as Regression
 
+from iqa_jax import setup
 from iqa_jax.analysis.kernel_ridge import fit_kernel_ridge
+from iqa_jax.embed import cache_embeddings
+from iqa_jax.evaluator import Evaluator
 from iqa_jax.models.heads import TwoLayerHead
 from iqa_jax.probe import with_probe
+from iqa_jax.train import train
+from iqa_jax.variables import restore_trained, restore_variables
+from iqa_jax.workdir import Workdir, WorkdirError
 
 
 def make_images(count: int, seed: int = 0):
@@ -47,3 +54,45 @@ def test_the_scale_of_the_embeddings_changes_no_answer():
 def test_images_that_do_not_differ_are_refused(embeddings):
     with pytest.raises(ValueError, match="images that differ"):
         fit_kernel_ridge(embeddings, np.zeros((len(embeddings), 1)))
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_answers_with_the_mean_of_its_network_and_its_training_images(
+    unsplit_config, tmp_path
+):
+    config, workdir = unsplit_config, Workdir(tmp_path / "run")
+    table = pd.read_csv(config.data.manifest)
+    table["label"] = np.linspace(10, 90, len(table))
+    table.to_csv(config.data.manifest, index=False)
+    config.data.label_kind, config.balanced_sampling = "numeric", False
+    config.data.fractions, config.early_stopping.metric = (0.5, 0.0, 0.5), ""
+    config.model.fusion = config.evaluation.fusion = "mean_embedding"
+    config.model.norm_embeddings = config.model.kernel_ridge = True
+    config.epochs = 1
+    assert train(config, str(workdir.folder), "") == 0
+
+    variables, _ = restore_variables(workdir, config)
+    alone, _ = restore_trained(workdir, config)
+    manifest = setup.manifest_from_config(config)
+    source = setup.source_from_config(config, manifest)
+    evaluator = Evaluator(
+        config, manifest, source, workdir.features(), cache_embeddings(config, variables, source)
+    )
+    fitted = {name: np.asarray(value) for name, value in variables["kernel_ridge"]["head"].items()}
+    assert len(fitted["support"]) == len(manifest.split("train"))
+    embeddings = [answer.embedding for answer in evaluator(alone, "train").answers]
+    np.testing.assert_allclose(fitted["support"], embeddings, rtol=1e-4, atol=1e-4)
+
+    network, both = evaluator(alone, "test"), evaluator(variables, "test")
+    embeddings = np.array([answer.embedding for answer in network.answers])
+    distances = ((embeddings[:, None] - fitted["support"]) ** 2).sum(-1)
+    theirs = 50 + 50 * (np.exp(-fitted["gamma"] * distances) @ fitted["dual"] + fitted["offset"])
+    expected = (network.values("mean_embedding") + theirs) / 2
+    np.testing.assert_allclose(both.values("mean_embedding"), expected, rtol=1e-3, atol=0.02)
+    assert np.ptp(theirs) > 1 and np.ptp(network.values("mean_embedding") - theirs) > 0.1
+    written = pd.read_csv(workdir.folder / "predictions_test.csv")["score"]
+    np.testing.assert_allclose(written, both.values("mean_embedding")[:, 0], rtol=1e-4)
+
+    (workdir.folder / "probe.npz").unlink()
+    with pytest.raises(WorkdirError, match="start the command again that trains it"):
+        restore_variables(workdir, config)

@@ -108,6 +108,7 @@ def test_ratings_that_cannot_be_are_named(ratings):
         ({"loss.name": "hubber"}, 'did you mean "huber"'),
         ({"loss.name": "coral"}, "the choices are huber, l1, l2, emd"),
         ({"loss.name": "emd", "loss.plcc_weight": 1.0}, "only huber, l1, l2 take it"),
+        ({"loss.name": "emd", "model.kernel_ridge": True}, "only huber, l1, l2 do"),
         ({"loss.use_std_weights": True}, "loss.use_std_weights needs data.label_std_column"),
         (
             {"data.label_kind": "ordered", "data.label_std_column": "std"},

@@ -120,6 +120,7 @@ def test_regression_keeps_the_scale(name):
     task = _task("numeric", name, minimum=20.0, maximum=80.0)
     logits, label = jnp.array([[-1.0], [0.0], [0.5]]), jnp.array([20.0, 50.0, 65.0])
     np.testing.assert_allclose(task.predict(logits)[:, 0], label)
+    np.testing.assert_allclose(task.target(label), logits)
     np.testing.assert_array_equal(task.loss(logits, label), 0)
     assert task.loss(logits, label + 30).min() > 0
     assert task.batch_loss is None
