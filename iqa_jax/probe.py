@@ -9,6 +9,7 @@ uncertainty come about as those of any other run.
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
@@ -78,10 +79,7 @@ def with_probe(variables: Any, probe: Probe | KernelRidge | None) -> Any:
     if probe is None:
         return variables
     if isinstance(probe, KernelRidge):
-        arrays = {
-            name: jnp.asarray(value, jnp.float32)
-            for name, value in dataclasses.asdict(probe).items()
-        }
+        arrays = jax.tree.map(jnp.asarray, dataclasses.asdict(probe))
         return {**variables, "kernel_ridge": {"head": arrays}}
     params = variables["params"]
     fitted = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from sklearn.kernel_ridge import KernelRidge as Regression
 
 # At the mean squared distance between images the kernel is exp(-nearness). Both numbers were chosen
@@ -24,10 +24,10 @@ class KernelRidge:
       gamma: how fast an image's say falls with the squared distance.
     """
 
-    support: Float[np.ndarray, "image dim"]
-    dual: Float[np.ndarray, "image outputs"]
-    offset: Float[np.ndarray, " outputs"]
-    gamma: Float[np.ndarray, ""]
+    support: Float32[np.ndarray, "image dim"]
+    dual: Float32[np.ndarray, "image outputs"]
+    offset: Float32[np.ndarray, " outputs"]
+    gamma: Float32[np.ndarray, ""]
 
 
 def fit_kernel_ridge(
@@ -50,4 +50,5 @@ def fit_kernel_ridge(
     gamma, offset = _NEARNESS / apart, outputs.mean(axis=0)
     regression = Regression(alpha=_RIDGE, kernel="rbf", gamma=gamma)
     dual = regression.fit(embeddings, outputs - offset).dual_coef_
-    return KernelRidge(embeddings, dual, offset, np.array(gamma))
+    arrays = (embeddings, dual, offset, np.array(gamma))
+    return KernelRidge(*(array.astype(np.float32) for array in arrays))
