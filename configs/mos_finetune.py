@@ -5,8 +5,8 @@
     python main.py --config=configs/mos_finetune.py --config.data.manifest=live/manifest.csv \
         --config.model.weights=runs/mos --workdir=runs/mos_finetune
 
-Two such runs at once take 17 minutes on two cores, with 425 images. So few hardly pay: on two
-splits of LIVE In the Wild SRCC .81 on average, where configs/mos.py has .81 (docs/figures.md).
+Two such runs at once take 13 minutes on two cores, with 425 images. So few hardly pay: over ten
+splits of LIVE In the Wild SRCC .821 on average, where configs/mos.py has .816 (docs/figures.md).
 """
 
 import ml_collections
