@@ -25,7 +25,7 @@ from configs import mos
 from iqa_jax import setup
 from iqa_jax.models.pretrained import load_pretrained, torchvision_prefixes
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
-from iqa_jax.progress import say
+from iqa_jax.progress import note
 
 CROP, BATCH, EPOCHS, LEARNING_RATE = 288, 16, 10, 1e-4
 
@@ -91,7 +91,7 @@ def run_split(manifest: Path, seed: int, epochs: int) -> dict[str, float]:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        say(f"split {seed}, epoch {epoch + 1}/{epochs}: loss {loss.item():.4f}")
+        note(f"split {seed}, epoch {epoch + 1}/{epochs}: loss {loss.item():.4f}")
     model.eval()
     with torch.no_grad():
         answers = [model(read(path)[None]).item() for path in test["path"]]
@@ -110,7 +110,7 @@ def main() -> None:
     found = []
     for seed in range(arguments.splits):
         found.append(run_split(arguments.manifest.resolve(), seed, arguments.epochs))
-        say(f"split {seed}: {found[-1]}")
+        note(f"split {seed}: {found[-1]}")
     result = {"splits": arguments.splits, "each": found}
     result |= {name: summarise([one[name] for one in found]) for name in ("srcc", "plcc")}
     print(json.dumps(result))
