@@ -73,21 +73,10 @@ def build_pytorch(paths: Sequence[str], threads: int) -> Callable[[], np.ndarray
     """Makes the peer: a plain loop over the files, with batches filled across them."""
     import torch
 
-    from benchmarks.torch_mobilenet_v2 import MobileNetV2
-    from iqa_jax.models.pretrained import load_pretrained, torchvision_prefixes
+    from benchmarks.torch_mobilenet_v2 import imagenet_mobilenet_v2
 
     torch.set_num_threads(threads)
-    weights, state = load_pretrained(), {}
-    for index, (convolution, norm) in enumerate(torchvision_prefixes()):
-        layer = f"layer_{index:02d}"
-        params, statistics = weights["params"][layer], weights["batch_stats"][layer]
-        state[f"{convolution}.weight"] = params["kernel"].transpose(3, 2, 0, 1)
-        state[f"{norm}.weight"], state[f"{norm}.bias"] = params["scale"], params["bias"]
-        state[f"{norm}.running_mean"] = statistics["mean"]
-        state[f"{norm}.running_var"] = statistics["var"]
-    encoder = MobileNetV2().eval().to(memory_format=torch.channels_last)
-    tensors = {name: torch.tensor(np.ascontiguousarray(value)) for name, value in state.items()}
-    encoder.load_state_dict(tensors, strict=False)
+    encoder = imagenet_mobilenet_v2().eval().to(memory_format=torch.channels_last)
     mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
 
     def encode(tiles):

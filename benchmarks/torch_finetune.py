@@ -15,15 +15,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from flax.traverse_util import flatten_dict
 from scipy.stats import pearsonr, spearmanr
 from torch import nn
 
 from benchmarks.folds import summarise
-from benchmarks.torch_mobilenet_v2 import MobileNetV2
+from benchmarks.torch_mobilenet_v2 import imagenet_mobilenet_v2
 from configs import mos
 from iqa_jax import setup
-from iqa_jax.models.pretrained import load_pretrained, torchvision_prefixes
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
 from iqa_jax.progress import note
 
@@ -35,8 +33,7 @@ class Regressor(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.encoder = MobileNetV2()
-        self.encoder.load_state_dict(imagenet_state(), strict=False)
+        self.encoder = imagenet_mobilenet_v2()
         self.head = nn.Linear(2 * 1280, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -45,26 +42,13 @@ class Regressor(nn.Module):
         return self.head(torch.cat([maps.mean(2), maps.std(2)], dim=1))[:, 0]
 
 
-def imagenet_state() -> dict[str, torch.Tensor]:
-    """Gives our ImageNet weights under torchvision's names."""
-    flat, state = flatten_dict(load_pretrained()), {}
-    for index, (convolution, norm) in enumerate(torchvision_prefixes()):
-        layer = f"layer_{index:02d}"
-        state[f"{convolution}.weight"] = flat["params", layer, "kernel"].transpose(3, 2, 0, 1)
-        state[f"{norm}.weight"] = flat["params", layer, "scale"]
-        state[f"{norm}.bias"] = flat["params", layer, "bias"]
-        state[f"{norm}.running_mean"] = flat["batch_stats", layer, "mean"]
-        state[f"{norm}.running_var"] = flat["batch_stats", layer, "var"]
-    return {name: torch.tensor(value) for name, value in state.items()}
-
-
 def read(path: str) -> torch.Tensor:
     """Reads an image as [3, height, width], normalised."""
     image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB) / 255
     return torch.tensor((image - MEAN) / STANDARD_DEVIATION, dtype=torch.float32).permute(2, 0, 1)
 
 
-def run_split(manifest: Path, seed: int, epochs: int) -> dict[str, float]:
+def run_split(manifest: Path, seed: int) -> dict[str, float]:
     """Trains on one split and gives its SRCC and PLCC."""
     config = mos.get_config()
     config.data.manifest, config.data.fractions, config.seed = str(manifest), (0.8, 0.0, 0.2), seed
@@ -82,7 +66,7 @@ def run_split(manifest: Path, seed: int, epochs: int) -> dict[str, float]:
         image = image[:, top : top + CROP, left : left + CROP]
         return image.flip(2) if rng.random() < 0.5 else image
 
-    for epoch in range(epochs):
+    for epoch in range(EPOCHS):
         model.train()
         order = rng.permutation(len(pixels))
         for rows in np.split(order, range(BATCH, len(order), BATCH)):
@@ -91,7 +75,7 @@ def run_split(manifest: Path, seed: int, epochs: int) -> dict[str, float]:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        note(f"split {seed}, epoch {epoch + 1}/{epochs}: loss {loss.item():.4f}")
+        note(f"split {seed}, epoch {epoch + 1}/{EPOCHS}: loss {loss.item():.4f}")
     model.eval()
     with torch.no_grad():
         answers = [model(read(path)[None]).item() for path in test["path"]]
@@ -105,11 +89,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
     arguments = parser.parse_args()
     found = []
     for seed in range(arguments.splits):
-        found.append(run_split(arguments.manifest.resolve(), seed, arguments.epochs))
+        found.append(run_split(arguments.manifest.resolve(), seed))
         note(f"split {seed}: {found[-1]}")
     result = {"splits": arguments.splits, "each": found}
     result |= {name: summarise([one[name] for one in found]) for name in ("srcc", "plcc")}

@@ -1,7 +1,10 @@
-"""torchvision's MobileNetV2 features in plain PyTorch, so that peers need torch alone."""
+"""torchvision's MobileNetV2 features in plain PyTorch, so that peers need no torchvision."""
 
+import numpy as np
 import torch
 from torch import nn
+
+from iqa_jax.models.pretrained import load_pretrained, torchvision_prefixes
 
 STAGES = (
     (1, 16, 1, 1),
@@ -57,3 +60,19 @@ class MobileNetV2(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Gives the mean of the last feature map."""
         return self.features(images).mean((2, 3))
+
+
+def imagenet_mobilenet_v2() -> MobileNetV2:
+    """Makes one with the ImageNet weights that the project carries."""
+    weights, state = load_pretrained(), {}
+    for index, (convolution, norm) in enumerate(torchvision_prefixes()):
+        layer = f"layer_{index:02d}"
+        params, statistics = weights["params"][layer], weights["batch_stats"][layer]
+        state[f"{convolution}.weight"] = params["kernel"].transpose(3, 2, 0, 1)
+        state[f"{norm}.weight"], state[f"{norm}.bias"] = params["scale"], params["bias"]
+        state[f"{norm}.running_mean"] = statistics["mean"]
+        state[f"{norm}.running_var"] = statistics["var"]
+    model = MobileNetV2()
+    tensors = {name: torch.tensor(np.ascontiguousarray(value)) for name, value in state.items()}
+    model.load_state_dict(tensors, strict=False)
+    return model
