@@ -6,6 +6,7 @@ from typing import Any
 
 import ml_collections
 
+from configs import default
 from iqa_jax.analysis.answers import SCORE_KINDS
 
 LATE_FUSIONS = dict.fromkeys(SCORE_KINDS, ("mean_score",))  # A vote needs classes.
@@ -45,14 +46,19 @@ def config_to_json(config: ml_collections.ConfigDict) -> str:
 
 
 def config_from_json(text: str) -> ml_collections.ConfigDict:
-    """Reads what `config_to_json` wrote; lists become the tuples they were."""
+    """Reads what `config_to_json` wrote, maybe before a key was there; lists become tuples again.
 
-    def rebuild(value: Any) -> Any:
+    A key that is missing has its default, with which a run is what it was without the key.
+    """
+
+    def rebuild(value: Any, defaults: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: rebuild(child) for key, child in value.items()}
+            defaults = defaults if isinstance(defaults, Mapping) else {}
+            rebuilt = {key: rebuild(child, defaults.get(key)) for key, child in value.items()}
+            return {**defaults, **rebuilt}
         return tuple(value) if isinstance(value, list) else value
 
-    return ml_collections.ConfigDict(rebuild(json.loads(text)))
+    return ml_collections.ConfigDict(rebuild(json.loads(text), default.get_config().to_dict()))
 
 
 def differing_keys(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:

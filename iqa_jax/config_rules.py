@@ -226,11 +226,6 @@ def confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
     if outside:
         problems.append(f"tta.scales has {outside[0]}; give factors from 0.1 to 4, without 1")
     views = len(views_from_config(config))
-    if config.bags.cached and views > 1:
-        problems.append(
-            "bags.cached answers from embeddings and never sees pixels, which tta changes; set "
-            'tta.flips="none", tta.shifts=0 and tta.scales="()"'
-        )
     if uncertainty.passes == 1:
         problems.append("uncertainty.passes is 1; one pass has no spread: give 0 (off) or 20, say")
     is_dropping = config.model.dropout > 0 or (

@@ -70,7 +70,7 @@ class Evaluator:
       manifest, source: the images. For rankings they are clean photographs; the evaluator's own
         `manifest` and `source` are then of their degraded versions.
       features: scaling of the hand-crafted features.
-      embeddings: of all images, where the config asks for the cache.
+      embeddings: of all images as they are, where the config asks for the cache.
       is_thorough: answer with the config's views and dropout passes too, which the loop does
         without: they take their time and may change after training.
       is_shared: all processes of the run call together, and each scores its part.
@@ -112,7 +112,8 @@ class Evaluator:
 
     def _bags(self, image_ids: Sequence[int], views: Sequence[View]) -> Iterator[Bag]:
         which = (self.source, image_ids, self._features, self.manifest.images)
-        if self._embeddings is not None:
+        # The cache holds the plain view alone.
+        if self._embeddings is not None and set(views) == {PLAIN}:
             return embedded_bags(self._embeddings, *which)
         return whole_bags(*which, threads=self._config.data.threads, views=views)
 

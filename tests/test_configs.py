@@ -4,6 +4,7 @@ import ast
 import csv
 import dataclasses
 import inspect
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -146,6 +147,15 @@ def test_a_config_survives_json(name):
     back = config_from_json(config_to_json(config))
     assert back.to_dict() == config.to_dict()
     assert differing_keys(config, back) == []
+
+
+def test_a_run_from_before_a_key_goes_on_with_its_default():
+    config = default.get_config()
+    config.batch_size, config.optimizer.learning_rate = 7, 0.5
+    written = json.loads(config_to_json(config))
+    del written["optimizer"]["start_share"], written["tta"]
+    back = config_from_json(json.dumps(written))
+    assert back.to_dict() == config.to_dict()
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import jax
 import numpy as np
 import pytest
 
+from input_pipeline.features import FeatureTable
 from iqa_jax import setup
 from iqa_jax.embed import cache_embeddings
+from iqa_jax.evaluator import Evaluator
 from iqa_jax.variables import initial_variables
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -117,3 +119,23 @@ def test_too_little_room_is_said_before_anything_is_embedded(embed, tmp_path, mo
     assert not files_in(tmp_path / "embeddings")
     room.free = needed
     assert same(found, embed(**{"bags.copies": 2}))
+
+
+def test_views_are_looked_at_though_the_plain_image_is_kept(tiny_config, tmp_path):
+    config = tiny_config
+    config.bags.cached, config.bags.cache_folder = True, str(tmp_path / "embeddings")
+    config.model.trainable_layers, config.data.features = 0, ()
+    config.tta.flips, config.tta.shifts = "horizontal", 1
+    manifest, variables = setup.manifest_from_config(config), initial_variables(config)
+    source, table = setup.source_from_config(config, manifest), FeatureTable()
+    kept = cache_embeddings(config, variables, source)
+
+    def answers(embeddings, is_thorough):
+        evaluator = Evaluator(config, manifest, source, table, embeddings, is_thorough)
+        return np.array([a.views for a in evaluator.answers(variables, manifest.images.index)])
+
+    seen, plain = answers(kept, is_thorough=True), answers(kept, is_thorough=False)
+    assert seen.shape[1] == 4 and plain.shape[1] == 1
+    np.testing.assert_array_equal(seen, answers(None, is_thorough=True))
+    np.testing.assert_allclose(seen[:, :1], plain, rtol=1e-5)
+    assert np.ptp(seen, axis=1).max(axis=0).min() > 1e-4

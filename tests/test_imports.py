@@ -16,7 +16,7 @@ FILES = {
 # Each room may import the rooms named, besides its own.
 BELOW = {
     "main": {"modes"},
-    "modes": {"learning", "analysis", "models", "input_pipeline"},
+    "modes": {"learning", "analysis", "models", "input_pipeline", "configs"},
     "learning": {"models"},
     "analysis": {"models"},
     "models": set(),
