@@ -80,8 +80,12 @@ def cache_embeddings(
             content[image_id] = source.content(image_id)
         except ImageError as error:
             errors[image_id] = str(error)
-    missing = [image_id for image_id, name in content.items() if cache.read(name) is None]
-    say(f"{len(content) - len(missing)} of {len(content)} images are embedded in {cache.folder}")
+    lacking = [image_id for image_id, name in content.items() if cache.read(name) is None]
+    say(f"{len(content) - len(lacking)} of {len(content)} images are embedded in {cache.folder}")
+    first: dict[str, int] = {}  # A picture that stands in several rows is embedded once.
+    for image_id in lacking:
+        first.setdefault(content[image_id], image_id)
+    missing = list(first.values())
     if missing:
         _check_room(config, variables, source, missing, cache.folder)
     scorer = scorer_from_config(config)
@@ -107,6 +111,9 @@ def cache_embeddings(
                 cache.write(content[bag.image_id], np.stack(parts))
                 parts, done = [], done + 1
                 progress.update(done)
+    for image_id in lacking:
+        if (embedded := first[content[image_id]]) in errors:
+            errors[image_id] = errors[embedded]
     return CachedEmbeddings(cache, content, errors)
 
 

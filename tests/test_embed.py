@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.features import FeatureTable
+from input_pipeline.images import ImageError
 from iqa_jax import setup
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.evaluator import Evaluator
@@ -104,6 +105,35 @@ def test_a_picture_that_changes_is_embedded_again(embed, tiny_manifest, tmp_path
     second = embed(**manifest)
     assert not np.array_equal(first.pop(name), second.pop(name))
     assert same(first, second)
+
+
+def test_a_picture_in_several_rows_is_embedded_once(tiny_config, tiny_manifest, tmp_path):
+    folder = tmp_path / "pictures"
+    shutil.copytree(tiny_manifest.parent, folder)
+    header, first, *rest = tiny_manifest.read_text().splitlines()
+    whole = (folder / first.split(",")[0]).read_bytes()
+    (folder / "again.png").write_bytes(whole)
+    for name in ("cut.png", "cut_again.png"):
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+    _, *columns = first.split(",")
+    more = [",".join([name, *columns]) for name in ("again.png", "cut.png", "cut_again.png")]
+    (folder / tiny_manifest.name).write_text("\n".join([header, first, *rest, *more]))
+    tiny_config.data.manifest, tiny_config.data.features = str(folder / tiny_manifest.name), ()
+    tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
+    manifest = setup.manifest_from_config(tiny_config)
+    source = setup.source_from_config(tiny_config, manifest)
+    seen, tiles = [], source.tiles
+    source.tiles = lambda image_id, layout: seen.append(image_id) or tiles(image_id, layout)
+    cached = cache_embeddings(tiny_config, initial_variables(tiny_config), source)
+    image_ids = {Path(path).name: image_id for image_id, path in manifest.images["path"].items()}
+    assert len(files_in(tmp_path / "embeddings")) == 1 + len(rest)
+    assert not {image_ids["again.png"], image_ids["cut_again.png"]} & set(seen)
+    assert {image_ids["cut.png"], image_ids[first.split(",")[0]]} <= set(seen)
+    first_id = image_ids[first.split(",")[0]]
+    np.testing.assert_array_equal(cached(image_ids["again.png"]), cached(first_id))
+    for name in ("cut.png", "cut_again.png"):
+        with pytest.raises(ImageError):
+            cached(image_ids[name])
 
 
 def test_too_little_room_is_said_before_anything_is_embedded(embed, tmp_path, monkeypatch):
