@@ -3,8 +3,8 @@
     python -m benchmarks.finetune_splits --manifest=live/manifest.csv --output=runs/finetune_splits \
         [--splits=10] [--jobs=1] [-- --config.epochs=2]
 
-On each split `configs/mos.py` trains on 80 % of the images, `configs/mos_finetune.py` goes on from
-it on the same images, and both are tested on the other 20 %. Split k is drawn with `seed` k. No
+On each split `configs/mos.py` trains on 80 % of the images, `configs/mos_finetune.py` on the same
+images, to answer together with it, and both are tested on the other 20 %. Split k is drawn with `seed` k. No
 image chooses a checkpoint. The command can be stopped and repeated; what stands after -- goes to
 the fine-tuning.
 """
@@ -41,7 +41,7 @@ def main() -> None:
         if recipe != RECIPES[0]:
             for seed, command in enumerate(folds.values()):
                 first = output / f"split_{seed}" / RECIPES[0] / "run"
-                command += [f"--config.model.weights={first}", *arguments.overrides]
+                command += [f"--config.model.ensemble=('{first}',)", *arguments.overrides]
         found = run_folds(folds, output, arguments.jobs)
         result[recipe] = {
             metric: summarise_fusions(found, "test", metric) for metric in ("srcc", "plcc")

@@ -79,8 +79,8 @@ def get_config() -> ml_collections.ConfigDict:
     model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.
-    # Of feature maps: mean (of the last) | stages (mean and std of every block's output) | layers
-    # (also of the wider maps within the blocks: 3.6 times as long).
+    # Of feature maps: mean (of the last) | last (its mean and std) | stages (mean and std of every
+    # block's output) | layers (also of the wider maps within the blocks: 3.6 times as long).
     model.pooling = "mean"
     model.norm_embeddings = False  # Bring all dimensions of the embeddings to one scale.
     model.trainable_layers = -1  # Train only the last N of 52 convolutions; -1: all.
@@ -88,11 +88,14 @@ def get_config() -> ml_collections.ConfigDict:
     # Inside the network, over the tiles of a bag: mean_embedding | max_embedding | attention |
     # gated_attention | gated_attention_positions | tile_vit.
     model.fusion = "mean_embedding"
-    model.hidden_dim = 128  # First of the head's two layers.
+    model.hidden_dim = 128  # First of the head's two layers; 0: one layer, which begins at 0.
     model.dropout = 0.5
     # huber, l1, l2: answer with the mean of the head's answer and of a kernel ridge regression's on
     # the embeddings of training images, fitted after training.
     model.kernel_ridge = False
+    # Workdirs of finished runs with the same tiles, labels and fusion: an image's answer is the
+    # mean of theirs and this run's.
+    model.ensemble = ()
     model.drop_block_size = 0  # Side of a DropBlock on the last feature map; 0: off.
     model.drop_block_keep = 0.9  # Reached linearly over the run, from 1.
     model.dtype = "float32"  # Of the computation: float32 | bfloat16; parameters stay float32.

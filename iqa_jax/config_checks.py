@@ -19,6 +19,7 @@ from iqa_jax.config_rules import (
     confidence_problems,
     data_problems,
     encoder_problems,
+    ensemble_problems,
     fusion_problems,
     kind_problems,
     loss_problems,
@@ -70,7 +71,7 @@ _RANGES = (
     ("augment.saturation_jitter", 0, 1, "from 0 to 1"),
     ("model.width_multiplier", 0.05, 10, "from 0.05 to 10"),
     ("model.trainable_layers", -1, 52, "-1 (all) or 0 to 52"),
-    ("model.hidden_dim", 1, _INFINITE, "1 or more"),
+    ("model.hidden_dim", 0, _INFINITE, "0 (one layer) or more"),
     ("model.dropout", 0, 0.99, "from 0 to 0.99"),
     ("model.drop_block_size", 0, 7, "from 0 (off) to 7"),
     ("model.drop_block_keep", 0.01, 1, "from 0.01 to 1"),
@@ -158,7 +159,13 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         value = _value(config, key)
         if not low <= value <= high:
             problems.append(f"{key} is {value}; it must be {what}")
-    for find_problems in (data_problems, weights_problems, bag_problems, fusion_problems):
+    for find_problems in (
+        data_problems,
+        weights_problems,
+        ensemble_problems,
+        bag_problems,
+        fusion_problems,
+    ):
         problems += find_problems(config)
     # Each of these rests on a key whose value must be a known one.
     for key, find_problems in (

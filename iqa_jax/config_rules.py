@@ -5,6 +5,7 @@ a known value there, which `config_checks` looks at first.
 """
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import ml_collections
@@ -24,6 +25,7 @@ from iqa_jax.setup import (
     tiling_from_config,
     views_from_config,
 )
+from iqa_jax.workdir import Workdir
 
 WEIGHTS = ("imagenet", "none")  # Of the encoder, besides the workdir of a run.
 
@@ -88,6 +90,42 @@ def weights_problems(config: ml_collections.ConfigDict) -> list[str]:
             "set it to -1"
         )
     return problems
+
+
+def ensemble_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists runs that cannot answer beside this one: their answers must be of the same tiles."""
+    problems, ours = [], _of_answers(config)
+    for folder in config.model.ensemble:
+        if not Path(folder, "config.json").is_file():
+            problems.append(f'model.ensemble has "{folder}"; give the workdirs of finished runs')
+            continue
+        run = Workdir(folder).config()
+        theirs = _of_answers(run)
+        problems += [
+            f"model.ensemble has {folder}, whose {key} is {theirs[key]}, and here it is {ours[key]}"
+            for key in ours
+            if theirs[key] != ours[key]
+        ]
+        if run.model.ensemble:
+            problems.append(f"model.ensemble has {folder}, itself an ensemble; name its members")
+    if config.model.ensemble and config.data.features:
+        problems.append("data.features is scaled by each run; leave it out of an ensemble")
+    return problems
+
+
+def _of_answers(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Gives the keys that the answers of an ensemble must have in common."""
+    data, tiles = config.data, config.tiles
+    return {
+        **{f"tiles.{key}": tiles[key] for key in ("size", "stride", "edge", "shrink")},
+        "data.label_kind": data.label_kind,
+        "data.classes": tuple(data.classes),
+        "data.minimum": data.minimum,
+        "data.maximum": data.maximum,
+        "data.higher_is_better": data.higher_is_better,
+        "data.features": tuple(data.features),
+        "model.fusion": config.model.fusion,
+    }
 
 
 def bag_problems(config: ml_collections.ConfigDict) -> list[str]:

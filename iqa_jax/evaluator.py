@@ -27,6 +27,7 @@ from iqa_jax.analysis.kernel_ridge import KernelRidge
 from iqa_jax.analysis.probe import Probe
 from iqa_jax.config import METRICS
 from iqa_jax.embed import CachedEmbeddings
+from iqa_jax.ensemble import load_members
 from iqa_jax.processes import gather_shares, share
 from iqa_jax.progress import meter
 from iqa_jax.scorer import Answered, scorer_from_config
@@ -71,8 +72,8 @@ class Evaluator:
         `manifest` and `source` are then of their degraded versions.
       features: scaling of the hand-crafted features.
       embeddings: of all images as they are, where the config asks for the cache.
-      is_thorough: answer with the config's views and dropout passes too, which the loop does
-        without: they take their time and may change after training.
+      is_thorough: answer with the config's views, dropout passes and ensemble too, which the loop
+        does without: they take their time and may change after training.
       is_shared: all processes of the run call together, and each scores its part.
       detector: of anomalous tiles, if any.
     """
@@ -95,7 +96,10 @@ class Evaluator:
         self.source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
         passes = config.uncertainty.passes if is_thorough else 0
-        self._scorer = scorer_from_config(config, passes, detector)
+        members = load_members(config) if is_thorough else []
+        self._scorer = scorer_from_config(config, passes, detector, members)
+        # The cache holds the plain view alone, and embeddings of this run's encoder.
+        self._needs_pixels = embeddings is None or bool(members)
 
     def answers(
         self, variables: Any, image_ids: Sequence[int], is_plain: bool = False
@@ -112,8 +116,7 @@ class Evaluator:
 
     def _bags(self, image_ids: Sequence[int], views: Sequence[View]) -> Iterator[Bag]:
         which = (self.source, image_ids, self._features, self.manifest.images)
-        # The cache holds the plain view alone.
-        if self._embeddings is not None and set(views) == {PLAIN}:
+        if not self._needs_pixels and set(views) == {PLAIN}:
             return embedded_bags(self._embeddings, *which)
         return whole_bags(*which, threads=self._config.data.threads, views=views)
 

@@ -19,6 +19,7 @@ from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
+from iqa_jax.ensemble import load_members
 from iqa_jax.learning.augment import to_unit
 from iqa_jax.scorer import Answered, scorer_from_config
 
@@ -41,6 +42,8 @@ class Explained:
 class Explainer:
     """Explains bags with one set of parameters, on one device.
 
+    Answers are those of the whole ensemble, where there is one; Grad-CAM asks the run's own network.
+
     Grad-CAM shows what makes an image bad: classes in an order, what speaks for the lower ones;
     scores, what lowers them. Classes without an order: what speaks for the one that is answered.
     Where the headline fuses the answers of tiles, each tile's map explains that tile alone; where
@@ -53,7 +56,8 @@ class Explainer:
 
     def __init__(self, config: ml_collections.ConfigDict, detector: Detector | None = None):
         self._config = config
-        self._scorer = scorer_from_config(config, detector=detector)
+        self._members = load_members(config)
+        self._scorer = scorer_from_config(config, detector=detector, members=self._members)
         model, task = setup.model_from_config(config), setup.task_from_config(config)
         self._encode = jax.jit(
             lambda variables, tiles: model.apply(
@@ -109,7 +113,8 @@ class Explainer:
             dataclasses.replace(bag, tiles=bag.tiles[:0], embeddings=part)
             for bag, part in zip(group, np.split(embeddings, ends), strict=True)
         ]
-        answers = list(self._scorer.score(variables, bare))
+        # The other networks of an ensemble have not encoded these tiles.
+        answers = list(self._scorer.score(variables, group if self._members else bare))
         shares = [self._shares(answer, of) for answer in answers]
         gradients = [
             self._gradient(variables, bag, share) for bag, share in zip(bare, shares, strict=True)

@@ -141,6 +141,8 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
     if model.weights not in known and model.weights_of == "all":
         fusion += f", which with the head was begun with that of the run {model.weights}"
     yield "Fusion over tiles", fusion
+    if model.ensemble:
+        yield "Ensemble", f"its answer is the mean of its own and of {', '.join(model.ensemble)}"
     if config.data.features:
         yield "Features besides the pixels", ", ".join(data.features)
     chosen = "the last"

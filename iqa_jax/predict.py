@@ -34,6 +34,7 @@ from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
 from iqa_jax.config import config_to_json
 from iqa_jax.duplicates import SeenContents
+from iqa_jax.ensemble import load_members
 from iqa_jax.parts import Parts
 from iqa_jax.predictions import answer_row
 from iqa_jax.progress import meter, say
@@ -66,7 +67,11 @@ class QualityScorer:
         self._thresholds = workdir.thresholds(self.step)
         self._confidence = read_confidence(workdir, self.config, self.step) or Confidence()
         self._views = setup.views_from_config(self.config)
-        self._scorer = scorer_from_config(self.config, self.config.uncertainty.passes)
+        members = load_members(self.config)
+        self._ensemble = [member.variables for member in members]
+        self._scorer = scorer_from_config(
+            self.config, self.config.uncertainty.passes, members=members
+        )
 
     @property
     def table_features(self) -> list[str]:
@@ -200,7 +205,7 @@ class QualityScorer:
             dataclasses.asdict(self._confidence),
         ]
         return {
-            "the checkpoint": hash_tree(self._variables),
+            "the checkpoint": hash_tree([self._variables, *self._ensemble]),
             "the settings of the run": hash_tree([config_to_json(config), *fitted]),
         }
 

@@ -12,7 +12,7 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from input_pipeline.splits import assign_splits, leave_groups_out
 from iqa_jax import setup
-from iqa_jax.training_data import TrainingError, images_of_the_encoder
+from iqa_jax.training_data import TrainingError, images_seen_before
 
 
 def draw_splits(
@@ -69,7 +69,7 @@ def refuse_leaks(
 ) -> None:
     """Makes sure that nothing a split is tested on trains it or chooses its checkpoint.
 
-    What trained the encoder that the runs start from counts as well.
+    What trained the runs that they build on counts as well.
 
     Args:
       config: of the runs.
@@ -82,7 +82,7 @@ def refuse_leaks(
     """
     known = identify_images(whole, setup.source_from_config(config, whole))
     other = identify_images(*tested) if tested else None
-    before = images_of_the_encoder(config)
+    before = images_seen_before(config)
     for number, split in enumerate(splits):
         trained = known[np.isin(split, ("train", "val"))]
         trained = trained if before is None else pd.concat([trained, before])
@@ -91,6 +91,6 @@ def refuse_leaks(
             raise TrainingError(
                 f"split {number} leaks, and no figure is given:\n{format_leaks(leaks)}"
                 "\nGive images of one scene or source one group, keep one of equal files, in two "
-                "data sets call different groups by different names, and take no encoder "
-                "(model.weights) that was trained on what is tested."
+                "data sets call different groups by different names, and build on no run "
+                "(model.weights, model.ensemble) that was trained on what is tested."
             )

@@ -6,21 +6,18 @@ and an image may have any number of tiles; their embeddings are then fused bag b
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
 
 from input_pipeline.sources import Layout
 from input_pipeline.whole_bags import Bag
 from iqa_jax import setup
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
-from iqa_jax.compiling import announce
 from iqa_jax.config import fusions_for
 from iqa_jax.learning.sharding import (
     batch_sharding,
@@ -28,12 +25,14 @@ from iqa_jax.learning.sharding import (
     passes_sharding,
     replicated_sharding,
 )
-from iqa_jax.learning.steps import encode_step, predict_step, sample_step
 from iqa_jax.learning.tasks import Task
 from iqa_jax.models.fold import fold_batch_norm
 from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.networks import Member, Network
 
 _BAGS_PER_CALL = 16
+# Of what a network says, which are the mean over those of an ensemble.
+_VALUES = ("fused", "tiles")
 _TILES_PER_CALL = 4096
 # A CPU encodes so many tiles at a time: what a layer gives stays in the cache for the next one.
 _TILES_PER_CPU_PASS = 2
@@ -72,6 +71,9 @@ class Answered:
 class Scorer:
     """Scores bags with one set of parameters, on the devices of this process.
 
+    With members, values of images and tiles are the mean over all networks; embedding, attention
+    and anomalies are the network's own. Bags must then have their tiles.
+
     Args:
       model, task: of the run.
       kind: label kind.
@@ -81,6 +83,7 @@ class Scorer:
       passes: with dropout on, besides the one without.
       seed: of those passes.
       detector: tells from embeddings [tile, dim] how unlike good tiles each is.
+      members: networks that answer too.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Scorer:
         passes: int = 0,
         seed: int = 0,
         detector: Callable[[np.ndarray], np.ndarray] | None = None,
+        members: Sequence[Member] = (),
     ):
         mesh = make_mesh(jax.local_devices())
         devices = self._devices = mesh.size
@@ -105,18 +109,14 @@ class Scorer:
         self._per_pass = max(per_device, 1) * devices
         self._chunk = -(-chunk_tiles // self._per_pass) * self._per_pass
         self._bags = -(-_BAGS_PER_CALL // devices) * devices
-        self._encode = announce("encode", jax.jit(partial(_encode_passes, model=model)))
-        predict = partial(predict_step, model=model, task=task)
-        self._predict = announce("predict", jax.jit(predict))
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
         self._fusion, self._headline = fusion, headline or fusion
         self._detector = detector
-        self._sample = None
-        if passes:
-            keys = jax.random.split(jax.random.key(seed), passes)
-            is_per_tile = self._headline in LATE_FUSIONS
-            sample = partial(sample_step, model=model, task=task, is_per_tile=is_per_tile)
-            self._sample = announce("sample", jax.jit(partial(sample, keys=keys)))
+        keys = jax.random.split(jax.random.key(seed), passes) if passes else None
+        make = partial(Network, keys=keys, is_per_tile=self._headline in LATE_FUSIONS)
+        self._network = make(model, task)
+        self._members = [(make(m.model, m.task), self._place(m.variables)) for m in members]
+        self._widths = [0]  # Of the embeddings of every network; known once one is encoded.
         self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
 
     def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:
@@ -135,32 +135,34 @@ class Scorer:
 
     def _answer(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[int, Answered]]:
         """Answers bags in their order, each with the number of its view."""
-        variables = self._place(variables)
+        networks = [(self._network, self._place(variables)), *self._members]
         group: list[tuple[Bag, np.ndarray]] = []
-        for embedded in self._embed(variables, bags):
+        for embedded in self._embed(networks, bags):
             # One huge image must not pad all bags of a group to its length.
             longest = max(len(embeddings) for _, embeddings in [*group, embedded])
             if group and longest * (len(group) + 1) > _TILES_PER_CALL:
-                yield from self._fuse(variables, group)
+                yield from self._fuse(networks, group)
                 group = []
             group.append(embedded)
             if len(group) == self._bags:
-                yield from self._fuse(variables, group)
+                yield from self._fuse(networks, group)
                 group = []
         if group:
-            yield from self._fuse(variables, group)
+            yield from self._fuse(networks, group)
 
     def embed(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[Bag, np.ndarray]]:
         """Encodes the tiles of all bags as one stream, cut into chunks.
 
         Returns:
-          Each bag without its tiles, and their embeddings [tile, dim]; in the bags' order. Bags
-          that share an image come as one.
+          Each bag without its tiles, and their embeddings [tile, dim] by the network itself; in the
+          bags' order. Bags that share an image come as one.
         """
-        return self._embed(self._place(variables), bags)
+        return self._embed([(self._network, self._place(variables))], bags)
 
-    def _embed(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[Bag, np.ndarray]]:
-        """Encodes by parameters that are placed."""
+    def _embed(
+        self, networks: Sequence[tuple[Network, Any]], bags: Iterable[Bag]
+    ) -> Iterator[tuple[Bag, np.ndarray]]:
+        """Encodes by networks with parameters that are placed; the embeddings are joined."""
         waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
         pieces: list[tuple[Bag, np.ndarray]] = []  # Of one image; encoded.
         chunk, filled = None, 0
@@ -170,8 +172,12 @@ class Scorer:
             passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
             passes = jax.device_put(passes, self._over_passes)
             count = -(-filled // self._per_pass)
-            embeddings = np.asarray(self._encode(variables, passes, count))
-            embeddings, filled = embeddings.reshape(self._chunk, -1)[:filled], 0
+            each = [
+                np.asarray(network.encode(variables, passes, count)).reshape(self._chunk, -1)
+                for network, variables in networks
+            ]
+            self._widths = [part.shape[1] for part in each]
+            embeddings, filled = np.concatenate(each, axis=1)[:filled], 0
             for bag, parts in waiting:
                 missing = len(bag.tiles) - sum(map(len, parts))
                 parts.append(embeddings[:missing])
@@ -209,8 +215,14 @@ class Scorer:
     def _place(self, variables: Any) -> Any:
         return jax.device_put(fold_batch_norm(variables), self._replicated)
 
+    def _split(self, embeddings: np.ndarray) -> list[np.ndarray]:
+        """Gives each network its part of embeddings [..., dim]."""
+        if not self._members:
+            return [embeddings]
+        return np.split(embeddings, np.cumsum(self._widths)[:-1], axis=-1)
+
     def _fuse(
-        self, variables: Any, group: list[tuple[Bag, np.ndarray]]
+        self, networks: Sequence[tuple[Network, Any]], group: list[tuple[Bag, np.ndarray]]
     ) -> Iterator[tuple[int, Answered]]:
         longest = max(len(embeddings) for _, embeddings in group)
         dim = max(embeddings.shape[1] for _, embeddings in group)
@@ -237,10 +249,7 @@ class Scorer:
             batch["tile_position"][row, :count] = bag.layout.grid.positions
             batch["grid_shape"][row] = bag.layout.grid.shape
         if dim:
-            batch = jax.device_put(batch, self._sharded)
-            answers = self._predict(variables, batch)
-            answers = {name: np.asarray(value) for name, value in answers.items()}
-            samples = np.asarray(self._sample(variables, batch)) if self._sample else None
+            answers, samples = self._ask(networks, batch)
         for row, (bag, embeddings) in enumerate(group):
             count = len(embeddings)
             if bag.error:
@@ -263,29 +272,27 @@ class Scorer:
                     bag.layout,
                     embedding=answers["embedding"][row],
                     samples=drawn,
-                    anomaly=self._detector(embeddings) if self._detector else None,
+                    anomaly=self._detector(self._split(embeddings)[0]) if self._detector else None,
                 ),
             )
 
+    def _ask(
+        self, networks: Sequence[tuple[Network, Any]], batch: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Gives what `predict_step` and `sample_step` give, values as the networks' mean."""
+        answers, samples = [], []
+        parts = self._split(batch.pop("embeddings"))
+        for (network, variables), embeddings in zip(networks, parts, strict=True):
+            bags = jax.device_put({**batch, "embeddings": embeddings}, self._sharded)
+            found = network.predict(variables, bags)
+            answers.append({name: np.asarray(value) for name, value in found.items()})
+            if network.sample:
+                samples.append(np.asarray(network.sample(variables, bags)))
+        means = {name: np.mean([one[name] for one in answers], axis=0) for name in _VALUES}
+        return answers[0] | means, np.mean(samples, axis=0) if samples else None
+
     def _fuse_late(self, name: str, tile_values: np.ndarray) -> np.ndarray:
         return LATE_FUSIONS[name](tile_values, np.ones(tile_values.shape[:-1], bool), self._prior)
-
-
-def _encode_passes(
-    variables: Any,
-    passes: UInt8[Array, "pass n height width 3"],
-    count: Int[Array, ""],
-    *,
-    model: QualityModel,
-) -> Float[Array, "pass n dim"]:
-    """Gives the embeddings of the tiles of the first so many passes, some at a time."""
-    encode = partial(encode_step, variables, model=model)
-    one = jax.eval_shape(encode, passes[0])
-    embeddings = jnp.zeros((len(passes), *one.shape), one.dtype)
-    # A loop and not a `scan`: what a chunk is not filled with costs no time.
-    return jax.lax.fori_loop(
-        0, count, lambda index, done: done.at[index].set(encode(passes[index])), embeddings
-    )
 
 
 def _join(pieces: list[tuple[Bag, np.ndarray]]) -> tuple[Bag, np.ndarray]:
@@ -319,8 +326,9 @@ def scorer_from_config(
     config: ml_collections.ConfigDict,
     passes: int = 0,
     detector: Callable[[np.ndarray], np.ndarray] | None = None,
+    members: Sequence[Member] = (),
 ) -> Scorer:
-    """Makes the scorer of a run; `passes` and `detector` as in `Scorer`."""
+    """Makes the scorer of a run; `passes`, `detector` and `members` as in `Scorer`."""
     return Scorer(
         setup.model_from_config(config),
         setup.task_from_config(config),
@@ -331,4 +339,5 @@ def scorer_from_config(
         passes=passes,
         seed=config.seed,
         detector=detector,
+        members=members,
     )

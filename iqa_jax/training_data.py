@@ -158,8 +158,10 @@ def prepare_training(
     return TrainingData(manifest, source, index, features, targets, text, embeddings)
 
 
-def images_of_the_encoder(config: ml_collections.ConfigDict) -> pd.DataFrame | None:
-    """Identifies what trained the run whose encoder is taken, and those before; None without.
+def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame | None:
+    """Identifies what trained the runs that this one builds on, and those before; None without.
+
+    They are the run whose weights it starts from, and those whose answers count beside its own.
 
     Returns:
       As `identify_images`.
@@ -167,34 +169,42 @@ def images_of_the_encoder(config: ml_collections.ConfigDict) -> pd.DataFrame | N
     Raises:
       TrainingError: a manifest is gone, so it cannot be told.
     """
-    found, weights = [], config.model.weights
-    while weights not in WEIGHTS:
-        run = Workdir(weights)
+    found, waiting = [], _runs_before(config)
+    while waiting:
+        run = Workdir(waiting.pop())
         theirs, path = run.config(), run.read_json("manifest.json")["path"]
         if not Path(path).exists():
             raise TrainingError(
-                f"{path}, which trained the encoder of {run.folder}, is gone: whether it has seen "
-                "what is tested cannot be told. Put it back, or start from other model.weights."
+                f"{path}, which trained {run.folder}, is gone: whether it has seen what is tested "
+                "cannot be told. Put it back, or build on other runs (model.weights, "
+                "model.ensemble)."
             )
         manifest = setup.manifest_from_config(theirs, path)
         images = identify_images(manifest, setup.source_from_config(theirs, manifest))
         found.append(images[manifest.images["split"].isin(("train", "val")).to_numpy()])
-        weights = theirs.model.weights
+        waiting += _runs_before(theirs)
     return pd.concat(found) if found else None
 
 
+def _runs_before(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists the workdirs that a run with this config builds on."""
+    weights = config.model.weights
+    return [*config.model.ensemble, *([] if weights in WEIGHTS else [weights])]
+
+
 def _refuse_seen(config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource) -> None:
-    """Makes sure that the run whose encoder is taken has not seen what is tested here."""
-    before = images_of_the_encoder(config)
+    """Makes sure that no run that this one builds on has seen what is tested here."""
+    before = images_seen_before(config)
     if before is None:
         return
     is_tested = ~manifest.images["split"].isin(("train", "val"))
     leaks = find_leaks(before, identify_images(manifest, source)[is_tested.to_numpy()])
     if leaks:
         raise TrainingError(
-            f"{config.model.weights}, whose encoder is taken, has seen what is tested here:\n"
-            f"{format_leaks(leaks)}\nDraw both runs' splits by the same seed and data.fractions, "
-            'or train on all images of both: data.fractions="(1.0, 0.0, 0.0)".'
+            f"{' or '.join(_runs_before(config))} has seen what is tested here:\n"
+            f"{format_leaks(leaks)}\nDraw the splits of all these runs by the same seed and "
+            "data.fractions, or train on all images everywhere: "
+            'data.fractions="(1.0, 0.0, 0.0)".'
         )
 
 

@@ -18,7 +18,7 @@ from iqa_jax.baselines.deep_biq import CLASSES, grade
 from iqa_jax.baselines.pictures import PictureFeatures
 from iqa_jax.baselines.regression import RIDGE, choose
 from iqa_jax.baselines.rows import Rows
-from iqa_jax.training_data import TrainingError, images_of_the_encoder
+from iqa_jax.training_data import TrainingError, images_seen_before
 
 LABEL = LabelSpec("numeric", minimum=0.0, maximum=100.0)
 STRENGTHS = np.linspace(0, 2.5, 10)
@@ -164,7 +164,7 @@ def test_deep_biq_learns_from_rows_to_fit_on_alone(crops_config, blurred, tmp_pa
     assert learnt["label"].tolist() == [CLASSES[g] for g in grade(train.labels, 0, 100)]
     # Its encoder is known to have seen them, and them alone.
     crops_config.model.weights = str(tmp_path / "encoder")
-    seen = images_of_the_encoder(crops_config)
+    seen = images_seen_before(crops_config)
     known = identify_images(train.manifest, train.source)
     assert not find_leaks(seen, known.loc[test.image_ids])
     assert find_leaks(seen, known.loc[train.image_ids])

@@ -63,7 +63,7 @@ def narrow_recipe(name: str, manifest: Path, folder: Path) -> ConfigDict:
         # Only random weights have every width.
         config.model.width_multiplier, config.model.trainable_layers = 0.1, -1
         config.model.weights, config.model.weights_of = "none", "encoder"
-        config.optimizer.start_share = 0.0
+        config.model.ensemble = ()
     config.bags.cache_folder = str(folder / "embeddings")
     # Whole groups of six levels, or the eight that divide by anything else.
     config.batch_size = 12 if config.data.label_kind == "ranking" else 8

@@ -12,7 +12,7 @@ from iqa_jax import setup
 from iqa_jax import train as train_module
 from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.evaluate import evaluate_run
-from iqa_jax.training_data import TrainingError, images_of_the_encoder, prepare_training
+from iqa_jax.training_data import TrainingError, images_seen_before, prepare_training
 from iqa_jax.variables import initial_variables, restore_variables
 from iqa_jax.workdir import Workdir
 
@@ -97,7 +97,7 @@ def test_the_encoder_goes_on_to_opinion_scores(run, photos, tiny_config):
     changed = jax.tree.map(lambda one, other: bool((one != other).any()), theirs, first)
     assert all(jax.tree.leaves(changed))
     # What the ranking run trained on is known to it, and may not be tested.
-    assert len(images_of_the_encoder(config)) == 5
+    assert len(images_seen_before(config)) == 5
 
 
 def test_an_encoder_that_has_ranked_what_is_tested_is_refused(

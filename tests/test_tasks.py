@@ -18,7 +18,7 @@ from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
-from iqa_jax.models.heads import CoralHead
+from iqa_jax.models.heads import CoralHead, TwoLayerHead
 
 _RNG = np.random.default_rng(0)
 _ALL = [(kind, name) for kind, losses in TASKS.items() for name in losses]
@@ -157,6 +157,23 @@ def test_the_distribution_of_ratings_answers_with_its_mean():
     found = task.predict(jnp.log(jnp.array(probabilities)))[:, 0]
     np.testing.assert_allclose(found, probabilities @ np.linspace(1, 5, 9), rtol=1e-5)
     np.testing.assert_allclose(task.loss(jnp.log(probabilities), probabilities), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", [TwoLayerHead, CoralHead])
+def test_a_head_of_one_layer_begins_at_0_and_learns(head):
+    head = head(hidden_dim=0, outputs=3, dropout=0.0)
+    embedding = jnp.ones((2, 5))
+    params = head.init(jax.random.key(0), embedding)["params"]
+    assert "hidden" not in params
+    assert not params["output"]["kernel"].any()
+
+    def answer(params, embedding):
+        return head.apply({"params": params}, embedding).sum()
+
+    # Nothing reaches what is before it until it has learnt something itself.
+    of_params, of_embedding = jax.grad(answer, argnums=(0, 1))(params, embedding)
+    assert not of_embedding.any()
+    assert of_params["output"]["kernel"].all()
 
 
 def test_the_coral_head_shares_its_weights_and_starts_in_order():

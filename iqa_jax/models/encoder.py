@@ -24,8 +24,14 @@ def pool_statistics(maps: list[Float[Array, "n rows columns channels"]]) -> Floa
     return jnp.concatenate([*means, *deviations], axis=-1)
 
 
+def pool_last(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+    """Gives mean and standard deviation of the last feature map."""
+    return pool_statistics(maps[-1:])
+
+
 POOLINGS: Mapping[str, Callable] = {
     "mean": pool_mean,
+    "last": pool_last,
     "stages": pool_statistics,
     "layers": pool_statistics,
 }

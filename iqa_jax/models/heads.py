@@ -6,13 +6,14 @@ from jaxtyping import Array, Float
 
 
 class TwoLayerHead(nn.Module):
-    """Two fully connected layers with ReLU and dropout between them.
+    """Two fully connected layers with ReLU and dropout between them, or one alone.
 
     The outputs are float32 whatever the computation's type, so that losses are. With a kernel ridge
     regression among the variables they are the mean of the layers' and of its own.
 
     Attributes:
-      hidden_dim: width of the first layer.
+      hidden_dim: width of the first layer; 0: there is none, and the other one begins at 0, so that
+        nothing random reaches an encoder that trains with it.
       outputs: width of the second.
       dropout: part of the inputs and of the hidden units dropped in training, from [0, 1).
       dtype: of the computation; parameters stay float32.
@@ -28,8 +29,9 @@ class TwoLayerHead(nn.Module):
         self, embedding: Float[Array, "*batch dim"], train: bool = False
     ) -> Float[Array, "*batch outputs"]:
         hidden = nn.Dropout(self.dropout, deterministic=not train)(embedding)
-        hidden = nn.relu(nn.Dense(self.hidden_dim, dtype=self.dtype, name="hidden")(hidden))
-        hidden = nn.Dropout(self.dropout, deterministic=not train)(hidden)
+        if self.hidden_dim:
+            hidden = nn.relu(nn.Dense(self.hidden_dim, dtype=self.dtype, name="hidden")(hidden))
+            hidden = nn.Dropout(self.dropout, deterministic=not train)(hidden)
         outputs = self.output(hidden).astype(jnp.float32)
         if self.has_variable("kernel_ridge", "dual"):
             outputs = (outputs + self._ask_neighbours(embedding.astype(jnp.float32))) / 2
@@ -50,7 +52,14 @@ class TwoLayerHead(nn.Module):
 
     def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
         """Applies the second layer; called within `__call__`."""
-        return nn.Dense(self.outputs, dtype=self.dtype, name="output")(hidden)
+        return nn.Dense(
+            self.outputs, dtype=self.dtype, kernel_init=self.output_init, name="output"
+        )(hidden)
+
+    @property
+    def output_init(self) -> nn.initializers.Initializer:
+        """What the second layer's kernel begins with."""
+        return nn.linear.default_kernel_init if self.hidden_dim else nn.initializers.zeros
 
 
 class CoralHead(TwoLayerHead):
@@ -63,7 +72,9 @@ class CoralHead(TwoLayerHead):
     """
 
     def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
-        score = nn.Dense(1, use_bias=False, dtype=self.dtype, name="output")(hidden)
+        score = nn.Dense(
+            1, use_bias=False, dtype=self.dtype, kernel_init=self.output_init, name="output"
+        )(hidden)
         bias = self.param(
             "bias", lambda _: jnp.arange(self.outputs, 0, -1, jnp.float32) / self.outputs
         )

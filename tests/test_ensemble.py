@@ -1,0 +1,177 @@
+"""Runs that answer together."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import iqa_jax
+from conftest import make_tiny_config
+from input_pipeline.features import FeatureTable
+from input_pipeline.sources import TileSource
+from input_pipeline.tiles import Tiling
+from input_pipeline.views import make_views
+from input_pipeline.whole_bags import whole_bags
+from iqa_jax import setup
+from iqa_jax.config_checks import ConfigError, check_config
+from iqa_jax.networks import Member
+from iqa_jax.scorer import Scorer
+from iqa_jax.train import train
+from iqa_jax.training_data import TrainingError
+from iqa_jax.workdir import Workdir, WorkdirError
+from shallow import ShallowEncoder, make_batch, make_model
+
+FUSION = "mean_embedding"
+
+
+class LongerEncoder(ShallowEncoder):
+    def __call__(self, images, mask=None, train=False, progress=1.0):
+        embeddings = super().__call__(images, mask, train, progress)
+        return jnp.concatenate([embeddings, embeddings**2], axis=-1)
+
+
+def make_network(encoder, seed):
+    model = make_model(dropout=0.5).clone(encoder=encoder)
+    batch = {key: jnp.asarray(value) for key, value in make_batch(1).items()}
+    batch["tiles"] = batch["tiles"] / 255.0
+    variables = jax.device_get(jax.jit(model.init)(jax.random.key(seed), batch))
+    for layer in variables["params"]["head"].values():
+        layer["kernel"] = layer["kernel"] * 8
+    return model, variables
+
+
+def test_values_are_the_mean_of_the_networks_and_the_rest_is_the_first_ones(tiny_config, tmp_path):
+    networks = [make_network(ShallowEncoder(), 0), make_network(LongerEncoder(), 1)]
+    task = setup.task_from_config(tiny_config)
+    rng = np.random.default_rng(0)
+    sizes = [(40, 60), (16, 16), (70, 33), (200, 300)]
+    images = [rng.integers(0, 256, (*size, 3)).astype(np.uint8) for size in sizes]
+    (tmp_path / "text.jpg").write_text("no image")
+    source = TileSource([*images, tmp_path / "text.jpg"], Tiling(16, 16), max_pixels=10**6)
+
+    def score(first, members=()):
+        scorer = Scorer(
+            networks[first][0], task, kind="binary", fusion=FUSION, chunk_tiles=16, passes=3,
+            detector=lambda embeddings: embeddings.sum(axis=1),
+            members=[Member(networks[one][0], task, networks[one][1]) for one in members],
+        )  # fmt: skip
+        views = make_views("horizontal", 0, ())
+        bags = whole_bags(source, range(5), FeatureTable(), threads=1, views=views)
+        return list(scorer.score(networks[first][1], bags))
+
+    alone = [score(0), score(1)]
+    together = score(0, [1])
+    assert together[4].error and not together[4].values
+    for number in range(4):
+        one, other, both = alone[0][number], alone[1][number], together[number]
+        assert abs(one.values[FUSION] - other.values[FUSION]).max() > 0.01
+        for name in ("tile_values", "samples", "views"):
+            mean = (getattr(one, name) + getattr(other, name)) / 2
+            np.testing.assert_allclose(getattr(both, name), mean, atol=1e-6)
+        for name in (FUSION, "mean_score"):
+            mean = (one.values[name] + other.values[name]) / 2
+            np.testing.assert_allclose(both.values[name], mean, atol=1e-6)
+        for name in ("embedding", "attention", "anomaly"):
+            np.testing.assert_allclose(getattr(both, name), getattr(one, name), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_manifest, tmp_path_factory):
+    """Two workdirs: of a run, and of one with another seed and network that answers with it."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    first = make_tiny_config(tiny_manifest)
+    first.data.features = ()
+    assert train(first, str(folder / "first"), "") == 0
+    second = first.copy_and_resolve_references()
+    second.seed, second.model.hidden_dim = 1, 12
+    second.model.ensemble = (str(folder / "first"),)
+    assert train(second, str(folder / "second"), "") == 0
+    return folder / "first", folder / "second"
+
+
+@pytest.fixture
+def alone(runs, tmp_path):
+    """The second run without the first."""
+    shutil.copytree(runs[1], tmp_path / "alone")
+    path = tmp_path / "alone" / "config.json"
+    config = json.loads(path.read_text())
+    config["model"]["ensemble"] = []
+    path.write_text(json.dumps(config))
+    return tmp_path / "alone"
+
+
+def test_a_run_of_an_ensemble_answers_for_all_of_it(runs, alone, tiny_manifest):
+    images = pd.read_csv(tiny_manifest)
+    test = [str(tiny_manifest.parent / path) for path in images["path"][images["split"] == "test"]]
+    first, own, both = (
+        iqa_jax.load_scorer(folder).score(test)["p_bad"] for folder in (runs[0], alone, runs[1])
+    )
+    assert abs(first - own).max() > 1e-3
+    np.testing.assert_allclose(both, (first + own) / 2, atol=1e-6)
+    written = pd.read_csv(runs[1] / "predictions_test.csv")
+    np.testing.assert_allclose(written["p_bad"], both, atol=1e-6)
+    assert runs[0].name in (runs[1] / "model_card.md").read_text()
+
+
+def test_maps_show_the_answers_of_the_ensemble(runs, alone, tiny_manifest):
+    picture = str(tiny_manifest.parent / "scene5_1.png")
+    first, own, both = (
+        iqa_jax.load_explainer(folder).explain(picture) for folder in (runs[0], alone, runs[1])
+    )
+    assert both.score == pytest.approx((first.score + own.score) / 2, abs=1e-5)
+    mean = (first.maps.tile_scores + own.maps.tile_scores) / 2
+    np.testing.assert_allclose(both.maps.tile_scores, mean, atol=1e-5)
+    np.testing.assert_allclose(both.maps.grad_cam, own.maps.grad_cam, atol=1e-5)
+
+
+def test_predictions_do_not_go_on_after_another_member(runs, alone):
+    ours, theirs = (iqa_jax.load_scorer(folder).fingerprint() for folder in (runs[1], alone))
+    assert ours["the checkpoint"] != theirs["the checkpoint"]
+
+
+def test_a_member_that_is_gone_is_named(runs, tmp_path):
+    shutil.copytree(runs[1], tmp_path / "second")
+    path = tmp_path / "second" / "config.json"
+    path.write_text(path.read_text().replace(str(runs[0]), str(tmp_path / "gone")))
+    with pytest.raises(WorkdirError, match="gone holds no run"):
+        iqa_jax.load_scorer(tmp_path / "second")
+
+
+def test_a_member_that_has_seen_what_is_tested_is_refused(runs, tiny_manifest, tmp_path):
+    table = pd.read_csv(tiny_manifest)
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    table.loc[table["group"] == "scene1", "split"] = "test"
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    config = Workdir(runs[1]).config()
+    config.data.manifest = str(tmp_path / "manifest.csv")
+    with pytest.raises(TrainingError, match="has seen what is tested here:\n.*scene1_0.png"):
+        train(config, str(tmp_path / "run"), "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"tiles.stride": 16}, "tiles.stride is 32, and here it is 16"),
+        ({"model.fusion": "attention"}, "model.fusion is mean_embedding, and here it is attention"),
+        ({"data.classes": ("worse", "better")}, "data.classes is"),
+        ({"data.features": ("n_tiles",)}, "scaled by each run"),
+        ({"model.ensemble": ("no_run",)}, 'has "no_run"; give the workdirs of finished runs'),
+    ],
+)
+def test_members_that_cannot_answer_beside_a_run_are_refused(runs, changes, sentence):
+    config = Workdir(runs[1]).config()
+    check_config(config)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(ConfigError, match=sentence):
+        check_config(config)
+
+
+def test_an_ensemble_is_no_member(runs):
+    config = Workdir(runs[0]).config()
+    config.model.ensemble = (str(runs[1]),)
+    with pytest.raises(ConfigError, match="itself an ensemble"):
+        check_config(config)
