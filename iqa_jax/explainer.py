@@ -42,7 +42,7 @@ class Explained:
 class Explainer:
     """Explains bags with one set of parameters, on one device.
 
-    Answers are those of the whole ensemble, where there is one; Grad-CAM asks the run's own network.
+    Answers are those of the whole ensemble, if any; Grad-CAM asks the run's own network.
 
     Grad-CAM shows what makes an image bad: classes in an order, what speaks for the lower ones;
     scores, what lowers them. Classes without an order: what speaks for the one that is answered.
