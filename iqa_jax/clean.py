@@ -26,6 +26,7 @@ from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
 from iqa_jax.cleaning_report import write_cleaning
 from iqa_jax.config_checks import ConfigError, check_run
+from iqa_jax.config_rules import study_problems
 from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import say
 from iqa_jax.protocol_splits import refuse_leaks
@@ -229,7 +230,7 @@ def _copy(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 
 def _check(config: ml_collections.ConfigDict) -> None:
-    noise, problems = config.noise, []
+    noise, problems = config.noise, study_problems(config)
     check_run(config)
     if config.data.label_kind == "numeric":
         problems.append("--mode=clean needs classes: an opinion score is not right or wrong")

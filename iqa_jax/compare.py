@@ -25,6 +25,7 @@ from iqa_jax.analysis.comparison import (
 from iqa_jax.analysis.weighted_metrics import measures_for
 from iqa_jax.config import LOWER_IS_BETTER, fusions_for, headline_metric
 from iqa_jax.config_checks import ConfigError, check_config, check_run
+from iqa_jax.config_rules import study_problems
 from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import meter, say
 from iqa_jax.study import Stopped, run_study
@@ -70,7 +71,7 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
     """Makes the config of every run: for each split, fusion -> config."""
     compare = config.compare
     check_run(config)
-    problems = []
+    problems = study_problems(config)
     if REFERENCE not in compare.fusions:
         problems.append(f"compare.fusions lacks {REFERENCE}, which the others are compared with")
     if config.data.label_kind in PAIR_KINDS:

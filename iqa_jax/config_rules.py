@@ -113,6 +113,13 @@ def ensemble_problems(config: ml_collections.ConfigDict) -> list[str]:
     return problems
 
 
+def study_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what cannot be where many runs are trained and compared."""
+    if config.model.ensemble:
+        return ["model.ensemble answers beside a single run; leave it out where many are trained"]
+    return []
+
+
 def _of_answers(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Gives the keys that the answers of an ensemble must have in common."""
     data, tiles = config.data, config.tiles

@@ -21,6 +21,7 @@ from iqa_jax.confidence import (
 )
 from iqa_jax.config import LOWER_IS_BETTER, headline_metric
 from iqa_jax.embed import cache_embeddings
+from iqa_jax.ensemble import load_members
 from iqa_jax.evaluator import Evaluation, Evaluator, compute_metrics, probe_figures
 from iqa_jax.explainer import Explainer
 from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
@@ -67,9 +68,11 @@ def evaluate_run(
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     features = workdir.features()
     detector = read_detector(workdir, config, step)
+    members = load_members(workdir, config)
     evaluator = Evaluator(
-        config, manifest, source, features, embeddings, is_thorough=True, detector=detector
-    )
+        config, manifest, source, features, embeddings,
+        is_thorough=True, detector=detector, members=members,
+    )  # fmt: skip
     manifest, source = evaluator.manifest, evaluator.source
     say(f"evaluating the checkpoint of step {step}")
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
@@ -81,7 +84,7 @@ def evaluate_run(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, seen=seen,
     )  # fmt: skip
-    explainer = Explainer(config, detector)
+    explainer = Explainer(config, detector, members)
     for name in splits:
         if found := localise(config, explainer, variables, manifest, source, features, name):
             metrics[name]["localisation"] = found

@@ -21,13 +21,13 @@ from input_pipeline.whole_bags import Bag, whole_bags
 from iqa_jax import setup
 from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.kernel_ridge import KernelRidge
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.analysis.pair_metrics import pair_accuracy
-from iqa_jax.analysis.kernel_ridge import KernelRidge
 from iqa_jax.analysis.probe import Probe
 from iqa_jax.config import METRICS
 from iqa_jax.embed import CachedEmbeddings
-from iqa_jax.ensemble import load_members
+from iqa_jax.networks import Member
 from iqa_jax.processes import gather_shares, share
 from iqa_jax.progress import meter
 from iqa_jax.scorer import Answered, scorer_from_config
@@ -72,10 +72,11 @@ class Evaluator:
         `manifest` and `source` are then of their degraded versions.
       features: scaling of the hand-crafted features.
       embeddings: of all images as they are, where the config asks for the cache.
-      is_thorough: answer with the config's views, dropout passes and ensemble too, which the loop
-        does without: they take their time and may change after training.
+      is_thorough: answer with the config's views and dropout passes too, which the loop does
+        without: they take their time and may change after training.
       is_shared: all processes of the run call together, and each scores its part.
       detector: of anomalous tiles, if any.
+      members: networks that answer beside the run's own; the loop does without them too.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Evaluator:
         is_thorough: bool = False,
         is_shared: bool = False,
         detector: Detector | None = None,
+        members: Sequence[Member] = (),
     ):
         if config.data.label_kind == "ranking":
             manifest, source = setup.versions_from_config(config, manifest)
@@ -96,7 +98,6 @@ class Evaluator:
         self.source, self._features = source, features
         self._views = setup.views_from_config(config) if is_thorough else (PLAIN,)
         passes = config.uncertainty.passes if is_thorough else 0
-        members = load_members(config) if is_thorough else []
         self._scorer = scorer_from_config(config, passes, detector, members)
         # The cache holds the plain view alone, and embeddings of this run's encoder.
         self._needs_pixels = embeddings is None or bool(members)

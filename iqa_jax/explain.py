@@ -18,6 +18,7 @@ from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS, label_of, written_score
 from iqa_jax.analysis.maps import Maps
 from iqa_jax.anomaly import image_anomaly, read_detector
+from iqa_jax.ensemble import load_members
 from iqa_jax.explainer import Explainer
 from iqa_jax.predict import SOME_FAILED, check_array, open_listing
 from iqa_jax.progress import meter, say
@@ -68,7 +69,8 @@ class ImageExplainer:
         self._variables, step = restore_variables(workdir, self.config)
         self._features = workdir.features()
         self._thresholds = workdir.thresholds(step)
-        self._explainer = Explainer(self.config, read_detector(workdir, self.config, step))
+        detector = read_detector(workdir, self.config, step)
+        self._explainer = Explainer(self.config, detector, load_members(workdir, self.config))
 
     def explain(self, picture: Picture, of: str = "") -> Explanation:
         """Explains one picture.

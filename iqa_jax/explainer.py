@@ -1,7 +1,7 @@
 """From bags of tiles to what explains their answers: the scorer's way, with the maps kept."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,8 @@ from iqa_jax.analysis.answers import SCORE_KINDS, score_of
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
-from iqa_jax.ensemble import load_members
 from iqa_jax.learning.augment import to_unit
+from iqa_jax.networks import Member
 from iqa_jax.scorer import Answered, scorer_from_config
 
 
@@ -52,12 +52,17 @@ class Explainer:
     Args:
       config: of the run.
       detector: of anomalous tiles, if any.
+      members: networks that answer beside the run's own.
     """
 
-    def __init__(self, config: ml_collections.ConfigDict, detector: Detector | None = None):
-        self._config = config
-        self._members = load_members(config)
-        self._scorer = scorer_from_config(config, detector=detector, members=self._members)
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        detector: Detector | None = None,
+        members: Sequence[Member] = (),
+    ):
+        self._config, self._members = config, members
+        self._scorer = scorer_from_config(config, detector=detector, members=members)
         model, task = setup.model_from_config(config), setup.task_from_config(config)
         self._encode = jax.jit(
             lambda variables, tiles: model.apply(

@@ -142,7 +142,8 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
         fusion += f", which with the head was begun with that of the run {model.weights}"
     yield "Fusion over tiles", fusion
     if model.ensemble:
-        yield "Ensemble", f"its answer is the mean of its own and of {', '.join(model.ensemble)}"
+        runs = ", ".join(model.ensemble)
+        yield "Ensemble", f"an answer is the mean of its own and of those of {runs}"
     if config.data.features:
         yield "Features besides the pixels", ", ".join(data.features)
     chosen = "the last"

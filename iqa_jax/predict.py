@@ -67,7 +67,7 @@ class QualityScorer:
         self._thresholds = workdir.thresholds(self.step)
         self._confidence = read_confidence(workdir, self.config, self.step) or Confidence()
         self._views = setup.views_from_config(self.config)
-        members = load_members(self.config)
+        members = load_members(workdir, self.config)
         self._ensemble = [member.variables for member in members]
         self._scorer = scorer_from_config(
             self.config, self.config.uncertainty.passes, members=members

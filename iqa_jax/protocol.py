@@ -19,6 +19,7 @@ from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.baselines import BASELINES
 from iqa_jax.config_checks import ConfigError, check_run
+from iqa_jax.config_rules import study_problems
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.evaluate import evaluate_splits
 from iqa_jax.evaluator import Evaluation, Evaluator
@@ -113,7 +114,7 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
 
 
 def _check(config: ml_collections.ConfigDict) -> None:
-    protocol, problems = config.protocol, []
+    protocol, problems = config.protocol, study_problems(config)
     check_run(config)
     if protocol.kind not in KINDS:
         problems.append(f'protocol.kind is "{protocol.kind}"; the choices are {", ".join(KINDS)}')

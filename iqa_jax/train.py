@@ -26,6 +26,7 @@ from iqa_jax.anomaly import fit_training_detector, write_detector
 from iqa_jax.compiling import announce
 from iqa_jax.config import LOWER_IS_BETTER
 from iqa_jax.config_checks import check_run
+from iqa_jax.ensemble import keep_members
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.evaluator import Evaluator, probe_figures
 from iqa_jax.learning.sharding import PLACEMENTS, Placement
@@ -80,8 +81,9 @@ def train(
     manifest = setup.manifest_from_config(config)
     workdir = Workdir(folder)
     workdir.open_for_training(config, manifest)
-    stopped_by = fit(config, prepare_training(config, manifest, workdir), workdir, is_profiled)
-    if stopped_by:
+    data = prepare_training(config, manifest, workdir)
+    keep_members(workdir, config)
+    if stopped_by := fit(config, data, workdir, is_profiled):
         return 128 + stopped_by
     if is_first():
         evaluate_run(workdir, command=command)

@@ -17,8 +17,11 @@ from input_pipeline.tiles import Tiling
 from input_pipeline.views import make_views
 from input_pipeline.whole_bags import whole_bags
 from iqa_jax import setup
+from iqa_jax.clean import clean
+from iqa_jax.compare import compare
 from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.networks import Member
+from iqa_jax.protocol import run_protocol
 from iqa_jax.scorer import Scorer
 from iqa_jax.train import train
 from iqa_jax.training_data import TrainingError
@@ -133,12 +136,26 @@ def test_predictions_do_not_go_on_after_another_member(runs, alone):
     assert ours["the checkpoint"] != theirs["the checkpoint"]
 
 
-def test_a_member_that_is_gone_is_named(runs, tmp_path):
+def test_a_workdir_alone_answers_for_the_ensemble(runs, tiny_manifest, tmp_path):
+    picture = [str(tiny_manifest.parent / "scene5_1.png")]
+    expected = iqa_jax.load_scorer(runs[1]).score(picture)
     shutil.copytree(runs[1], tmp_path / "second")
-    path = tmp_path / "second" / "config.json"
-    path.write_text(path.read_text().replace(str(runs[0]), str(tmp_path / "gone")))
-    with pytest.raises(WorkdirError, match="gone holds no run"):
+    runs[0].rename(tmp_path / "elsewhere")
+    try:
+        found = iqa_jax.load_scorer(tmp_path / "second").score(picture)
+    finally:
+        (tmp_path / "elsewhere").rename(runs[0])
+    pd.testing.assert_frame_equal(found, expected)
+    (tmp_path / "second" / "ensemble_0.npz").unlink()
+    with pytest.raises(WorkdirError, match="lacks ensemble_0.npz, the network of .*first"):
         iqa_jax.load_scorer(tmp_path / "second")
+
+
+@pytest.mark.parametrize("study", [compare, run_protocol, clean])
+def test_a_study_of_many_runs_takes_no_ensemble(runs, tmp_path, study):
+    config = Workdir(runs[1]).config()
+    with pytest.raises(ConfigError, match="leave it out where many are trained"):
+        study(config, str(tmp_path / "study"), "")
 
 
 def test_a_member_that_has_seen_what_is_tested_is_refused(runs, tiny_manifest, tmp_path):
