@@ -69,7 +69,7 @@ def refuse_leaks(
 ) -> None:
     """Makes sure that nothing a split is tested on trains it or chooses its checkpoint.
 
-    What trained the runs that they build on counts as well.
+    What trained the encoder that the runs start from counts as well.
 
     Args:
       config: of the runs.
@@ -91,6 +91,6 @@ def refuse_leaks(
             raise TrainingError(
                 f"split {number} leaks, and no figure is given:\n{format_leaks(leaks)}"
                 "\nGive images of one scene or source one group, keep one of equal files, in two "
-                "data sets call different groups by different names, and build on no run "
-                "(model.weights, model.ensemble) that was trained on what is tested."
+                "data sets call different groups by different names, and take no encoder "
+                "(model.weights) that was trained on what is tested."
             )
