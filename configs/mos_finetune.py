@@ -4,6 +4,9 @@
         --workdir=runs/mos
     python main.py --config=configs/mos_finetune.py --config.data.manifest=live/manifest.csv \
         "--config.model.ensemble=('runs/mos',)" --workdir=runs/mos_finetune
+
+Seven minutes on two cores with 425 images of 500² pixels. Over ten splits of LIVE In the Wild SRCC
+.821 in the median and on average, where configs/mos.py has .817 and .816 (docs/figures.md).
 """
 
 import ml_collections
