@@ -4,9 +4,9 @@
         [--splits=10] [--jobs=1] [-- --config.epochs=2]
 
 On each split `configs/mos.py` trains on 80 % of the images, `configs/mos_finetune.py` on the same
-images, to answer together with it, and both are tested on the other 20 %. Split k is drawn with `seed` k. No
-image chooses a checkpoint. The command can be stopped and repeated; what stands after -- goes to
-the fine-tuning.
+images, to answer together with it, and both are tested on the other 20 %. Split k is drawn with
+`seed` k. No image chooses a checkpoint. The command can be stopped and repeated; what stands after
+-- goes to the fine-tuning.
 """
 
 import argparse

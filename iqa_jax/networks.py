@@ -25,6 +25,7 @@ class Network:
     """A model's steps for prediction, compiled.
 
     Attributes:
+      dim: of its embeddings; 0 until it has encoded.
       encode: `(variables, passes [pass, n, height, width, 3], count)` -> embeddings [pass, n, dim]
         of the tiles of the first so many passes.
       predict: see `predict_step`.
@@ -43,7 +44,7 @@ class Network:
         keys: Key[Array, " pass"] | None = None,
         is_per_tile: bool = False,
     ):
-        both = {"model": model, "task": task}
+        self.dim, both = 0, {"model": model, "task": task}
         self.encode = announce("encode", jax.jit(partial(_encode_passes, model=model)))
         self.predict = announce("predict", jax.jit(partial(predict_step, **both)))
         self.sample = None

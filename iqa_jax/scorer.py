@@ -116,7 +116,6 @@ class Scorer:
         make = partial(Network, keys=keys, is_per_tile=self._headline in LATE_FUSIONS)
         self._network = make(model, task)
         self._members = [(make(m.model, m.task), self._place(m.variables)) for m in members]
-        self._widths = [0]  # Of the embeddings of every network; known once one is encoded.
         self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
 
     def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:
@@ -172,11 +171,11 @@ class Scorer:
             passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
             passes = jax.device_put(passes, self._over_passes)
             count = -(-filled // self._per_pass)
-            each = [
-                np.asarray(network.encode(variables, passes, count)).reshape(self._chunk, -1)
-                for network, variables in networks
-            ]
-            self._widths = [part.shape[1] for part in each]
+            # All are under way before the first is waited for.
+            each = [network.encode(variables, passes, count) for network, variables in networks]
+            for (network, _), part in zip(networks, each, strict=True):
+                network.dim = part.shape[-1]
+            each = [np.asarray(part).reshape(self._chunk, -1) for part in each]
             embeddings, filled = np.concatenate(each, axis=1)[:filled], 0
             for bag, parts in waiting:
                 missing = len(bag.tiles) - sum(map(len, parts))
@@ -219,7 +218,9 @@ class Scorer:
         """Gives each network its part of embeddings [..., dim]."""
         if not self._members:
             return [embeddings]
-        return np.split(embeddings, np.cumsum(self._widths)[:-1], axis=-1)
+        networks = [self._network, *(network for network, _ in self._members)]
+        ends = np.cumsum([network.dim for network in networks])
+        return np.split(embeddings, ends[:-1], axis=-1)
 
     def _fuse(
         self, networks: Sequence[tuple[Network, Any]], group: list[tuple[Bag, np.ndarray]]
@@ -281,13 +282,14 @@ class Scorer:
     ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         """Gives what `predict_step` and `sample_step` give, values as the networks' mean."""
         answers, samples = [], []
-        parts = self._split(batch.pop("embeddings"))
+        parts = jax.device_put(self._split(batch.pop("embeddings")), self._sharded)
+        batch = jax.device_put(batch, self._sharded)
         for (network, variables), embeddings in zip(networks, parts, strict=True):
-            bags = jax.device_put({**batch, "embeddings": embeddings}, self._sharded)
-            found = network.predict(variables, bags)
-            answers.append({name: np.asarray(value) for name, value in found.items()})
+            bags = {**batch, "embeddings": embeddings}
+            answers.append(network.predict(variables, bags))
             if network.sample:
-                samples.append(np.asarray(network.sample(variables, bags)))
+                samples.append(network.sample(variables, bags))
+        answers, samples = jax.device_get((answers, samples))
         means = {name: np.mean([one[name] for one in answers], axis=0) for name in _VALUES}
         return answers[0] | means, np.mean(samples, axis=0) if samples else None
 

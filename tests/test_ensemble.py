@@ -20,11 +20,15 @@ from iqa_jax import setup
 from iqa_jax.clean import clean
 from iqa_jax.compare import compare
 from iqa_jax.config_checks import ConfigError, check_config
+from iqa_jax.embed import cache_embeddings
+from iqa_jax.ensemble import keep_members, load_members
+from iqa_jax.evaluator import Evaluator
 from iqa_jax.networks import Member
 from iqa_jax.protocol import run_protocol
 from iqa_jax.scorer import Scorer
 from iqa_jax.train import train
 from iqa_jax.training_data import TrainingError
+from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
 from shallow import ShallowEncoder, make_batch, make_model
 
@@ -117,7 +121,28 @@ def test_a_run_of_an_ensemble_answers_for_all_of_it(runs, alone, tiny_manifest):
     np.testing.assert_allclose(both, (first + own) / 2, atol=1e-6)
     written = pd.read_csv(runs[1] / "predictions_test.csv")
     np.testing.assert_allclose(written["p_bad"], both, atol=1e-6)
-    assert runs[0].name in (runs[1] / "model_card.md").read_text()
+    card = (runs[1] / "model_card.md").read_text()
+    assert f"the mean of its own and of those of {runs[0]}" in card
+
+
+def test_members_see_the_pixels_though_embeddings_are_kept(runs, tmp_path):
+    workdir = Workdir(runs[1])
+    config = workdir.config()
+    config.bags.cache_folder = str(tmp_path / "embeddings")
+    variables, _ = restore_variables(workdir, config)
+    manifest = setup.manifest_from_config(config)
+    source = setup.source_from_config(config, manifest)
+    kept = cache_embeddings(config, variables, source)
+
+    def values(embeddings, members):
+        evaluator = Evaluator(
+            config, manifest, source, workdir.features(), embeddings, members=members
+        )
+        return evaluator(variables, "test").values(FUSION)
+
+    members = load_members(workdir, config)
+    np.testing.assert_array_equal(values(kept, members), values(None, members))
+    assert abs(values(kept, members) - values(kept, [])).max() > 1e-3
 
 
 def test_maps_show_the_answers_of_the_ensemble(runs, alone, tiny_manifest):
@@ -143,6 +168,11 @@ def test_a_workdir_alone_answers_for_the_ensemble(runs, tiny_manifest, tmp_path)
     runs[0].rename(tmp_path / "elsewhere")
     try:
         found = iqa_jax.load_scorer(tmp_path / "second").score(picture)
+        # A run that goes on keeps what it began with, and asks for the other no more.
+        copy = Workdir(tmp_path / "second")
+        kept = (copy.folder / "ensemble_0.npz").read_bytes()
+        keep_members(copy, copy.config())
+        assert (copy.folder / "ensemble_0.npz").read_bytes() == kept
     finally:
         (tmp_path / "elsewhere").rename(runs[0])
     pd.testing.assert_frame_equal(found, expected)

@@ -65,6 +65,16 @@ def test_the_pooling_layers_also_takes_every_depthwise_map(pretrained, photo):
     assert layers.apply(pretrained, crop).shape == (1, 19840)
 
 
+def test_the_pooling_last_has_mean_and_deviation_of_the_last_map(pretrained, photo):
+    crop = photo[:, :64, :64]
+    embedding = MobileNetV2(pooling="last").apply(pretrained, crop)
+    last = np.asarray(MobileNetV2().apply(pretrained, crop, method="features"))
+    expected = np.concatenate([last.mean((1, 2)), last.std((1, 2))], axis=-1)
+    # The deviation is of a variance that is kept off 0.
+    np.testing.assert_allclose(embedding, expected, atol=2e-3)
+    assert np.ptp(expected[:, :1280] - expected[:, 1280:]) > 0.1
+
+
 def test_layers_are_numbered_and_the_last_ones_train(pretrained):
     paths = list(flatten_dict(pretrained["params"]))
     assert {mobilenet_v2.layer_index(path) for path in paths} == set(range(52))
