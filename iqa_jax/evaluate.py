@@ -65,10 +65,13 @@ def evaluate_run(
     manifest, output = _open_manifest(workdir, config, manifest_path)
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
-    embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     features = workdir.features()
     detector = read_detector(workdir, config, step)
     members = load_members(workdir, config)
+    embeddings = None
+    # Other networks need the pixels anyhow.
+    if config.bags.cached and not members:
+        embeddings = cache_embeddings(config, variables, source)
     evaluator = Evaluator(
         config, manifest, source, features, embeddings,
         is_thorough=True, detector=detector, members=members,

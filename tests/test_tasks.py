@@ -18,6 +18,7 @@ from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
+from iqa_jax.learning.tasks.scoring import REGRESSIONS
 from iqa_jax.models.heads import CoralHead, TwoLayerHead
 
 _RNG = np.random.default_rng(0)
@@ -174,6 +175,18 @@ def test_a_head_of_one_layer_begins_at_0_and_learns(head):
     of_params, of_embedding = jax.grad(answer, argnums=(0, 1))(params, embedding)
     assert not of_embedding.any()
     assert of_params["output"]["kernel"].all()
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_a_regression_begins_in_the_middle_of_its_scale(name):
+    config = default.get_config()
+    config.data.label_kind, config.loss.name = "numeric", name
+    head, task = setup.model_from_config(config).head, setup.task_from_config(config)
+    embedding = jnp.array(_RNG.normal(size=(10, 3)))
+    variables = head.init(jax.random.key(0), embedding)
+    np.testing.assert_array_equal(task.predict(head.apply(variables, embedding)), 50)
+    # All units of the hidden layer must not learn the same.
+    assert jnp.ptp(variables["params"]["hidden"]["kernel"]) > 0.1
 
 
 def test_the_coral_head_shares_its_weights_and_starts_in_order():

@@ -17,12 +17,14 @@ class TwoLayerHead(nn.Module):
       outputs: width of the second.
       dropout: part of the inputs and of the hidden units dropped in training, from [0, 1).
       dtype: of the computation; parameters stay float32.
+      begins_at_zero: whether the second layer does so too where there is a first one.
     """
 
     hidden_dim: int
     outputs: int
     dropout: float
     dtype: jnp.dtype = jnp.float32
+    begins_at_zero: bool = False
 
     @nn.compact
     def __call__(
@@ -59,7 +61,9 @@ class TwoLayerHead(nn.Module):
     @property
     def output_init(self) -> nn.initializers.Initializer:
         """What the second layer's kernel begins with."""
-        return nn.linear.default_kernel_init if self.hidden_dim else nn.initializers.zeros
+        if self.begins_at_zero or not self.hidden_dim:
+            return nn.initializers.zeros
+        return nn.linear.default_kernel_init
 
 
 class CoralHead(TwoLayerHead):
