@@ -22,6 +22,7 @@ from iqa_jax.compare import compare
 from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.ensemble import keep_members, load_members
+from iqa_jax.evaluate import evaluate_run
 from iqa_jax.evaluator import Evaluator
 from iqa_jax.networks import Member
 from iqa_jax.protocol import run_protocol
@@ -100,15 +101,20 @@ def runs(tiny_manifest, tmp_path_factory):
     return folder / "first", folder / "second"
 
 
+def copy_run(folder, target, part, changes):
+    """Copies a workdir and changes a part of its config."""
+    shutil.copytree(folder, target)
+    path = target / "config.json"
+    config = json.loads(path.read_text())
+    config[part] |= changes
+    path.write_text(json.dumps(config))
+    return target
+
+
 @pytest.fixture
 def alone(runs, tmp_path):
     """The second run without the first."""
-    shutil.copytree(runs[1], tmp_path / "alone")
-    path = tmp_path / "alone" / "config.json"
-    config = json.loads(path.read_text())
-    config["model"]["ensemble"] = []
-    path.write_text(json.dumps(config))
-    return tmp_path / "alone"
+    return copy_run(runs[1], tmp_path / "alone", "model", {"ensemble": []})
 
 
 def test_a_run_of_an_ensemble_answers_for_all_of_it(runs, alone, tiny_manifest):
@@ -143,6 +149,14 @@ def test_members_see_the_pixels_though_embeddings_are_kept(runs, tmp_path):
     members = load_members(workdir, config)
     np.testing.assert_array_equal(values(kept, members), values(None, members))
     assert abs(values(kept, members) - values(kept, [])).max() > 1e-3
+
+
+def test_evaluating_an_ensemble_keeps_no_embeddings(runs, tmp_path):
+    cache = tmp_path / "embeddings"
+    keys = {"cached": True, "cache_folder": str(cache)}
+    workdir = Workdir(copy_run(runs[1], tmp_path / "second", "bags", keys))
+    assert evaluate_run(workdir, split="test")["test"]["rows"]
+    assert not cache.exists()
 
 
 def test_maps_show_the_answers_of_the_ensemble(runs, alone, tiny_manifest):
