@@ -129,6 +129,14 @@ def test_two_random_splits_end_to_end(config, tmp_path, monkeypatch, capsys):
     assert len(trained) == 3
 
 
+def untrained(config):
+    """Draws a network whose scores tell images apart; one for numbers begins with one for all."""
+    variables = initial_variables(config)
+    output = variables["params"]["head"]["output"]
+    output["kernel"] = np.random.default_rng(0).normal(size=output["kernel"].shape)
+    return variables
+
+
 def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
     # The last two scenes are the other data set.
     table = pd.read_csv(config.data.manifest, dtype=str)
@@ -144,8 +152,8 @@ def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
         run_protocol(config, str(folder), "")
     # Training has a test of its own; here the untrained network will do.
     monkeypatch.setattr(study, "fit", lambda config, data, workdir: 0)
-    untrained = initial_variables(config), 0
-    monkeypatch.setattr(study, "restore_variables", lambda *_: untrained)
+    network = untrained(config), 0
+    monkeypatch.setattr(study, "restore_variables", lambda *_: network)
 
     table[~is_other].to_csv(config.data.manifest, index=False)
     assert run_protocol(config, str(folder), "") == 0
@@ -161,12 +169,10 @@ def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
 
 
 def test_baselines_are_rows_of_the_same_table(config, tmp_path, monkeypatch):
-    # What a trained network would answer is of no account here, if only images differ.
-    variables = initial_variables(config)
-    output = variables["params"]["head"]["output"]
-    output["kernel"] = np.random.default_rng(0).normal(size=output["kernel"].shape)
+    # What a trained network would answer is of no account here.
+    network = untrained(config), 0
     monkeypatch.setattr(study, "fit", lambda *_: 0)
-    monkeypatch.setattr(study, "restore_variables", lambda *_: (variables, 0))
+    monkeypatch.setattr(study, "restore_variables", lambda *_: network)
 
     def fit_constant(config, train, folder):
         return lambda rows: Answers(np.full(len(rows.image_ids), 50.0), [""] * len(rows.image_ids))
