@@ -234,8 +234,8 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             outputs=task.outputs,
             dropout=model.dropout,
             dtype=dtype,
-            # A number drawn at random from thousands of dimensions is far off its scale, and the
-            # few steps that a few dozen images are good for do not bring it back.
+            # An output drawn at random from thousands of dimensions is soon far off the scale, and
+            # the few steps that a few dozen images are good for do not bring it back.
             begins_at_zero=task.target is not None,
         ),
         embedding_norm=EmbeddingNorm(axis_name) if model.norm_embeddings else None,
