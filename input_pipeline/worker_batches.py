@@ -4,6 +4,9 @@ Threads share one interpreter: they decode at once, but a few dozen of them wait
 """
 
 import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -36,7 +39,7 @@ class WorkerBatches:
                 grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
             )
             options = grain.MultiprocessingOptions(num_workers=self._workers)
-            self._batches = iter(made.mp_prefetch(options, _set_up_worker))
+            self._batches = iter(made.mp_prefetch(options, _worker_set_up()))
         batch = next(self._batches)
         self._next += 1
         return batch
@@ -57,8 +60,23 @@ class WorkerBatches:
             self._batches = None
 
 
-def _set_up_worker(worker: int, workers: int) -> None:
-    """Makes a process one core's worth, that ends when the one it works for ends it."""
-    cv2.setNumThreads(1)
-    # A terminal sends Ctrl-C to all; the process that trains saves first.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _worker_set_up() -> Callable[[int, int], None]:
+    """Gives the function that a process begins with.
+
+    It stands inside another one, so that it is sent whole and not by its name: in a new process
+    the user's folder comes first, which may have an `input_pipeline` of its own.
+    """
+    package = Path(__file__).resolve().parent
+
+    def set_up(worker: int, workers: int) -> None:
+        """Makes a process one core's worth, that ends when the one it works for ends it."""
+        sys.path.insert(0, str(package.parent))
+        loaded = getattr(sys.modules.get(package.name), "__file__", None)
+        if not loaded or Path(loaded).resolve().parent != package:
+            for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
+                del sys.modules[name]
+        cv2.setNumThreads(1)
+        # A terminal sends Ctrl-C to all; the process that trains saves first.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return set_up

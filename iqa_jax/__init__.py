@@ -5,6 +5,11 @@ scorer.score(["photo.jpg"])
 iqa_jax.load_explainer("runs/quickstart").explain("photo.jpg").maps.grad_cam
 """
 
+from iqa_jax.own_packages import use_own_packages
+
+# Before any module of this package imports them.
+use_own_packages()
+
 
 def __getattr__(name: str):
     # JAX and the rest load with the first use, so that `main.py --help` answers at once.

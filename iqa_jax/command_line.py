@@ -1,9 +1,12 @@
 """The flags of main.py, and which of them each mode takes."""
 
 import sys
+from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
+
+import configs
 
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 MODES = {
@@ -18,7 +21,7 @@ MODES = {
     "predict": ("predict", ["workdir", "images"], ["output", "shard", "deduplicate"]),
     "explain": ("explain", ["workdir", "images", "output"], []),
 }
-config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py.")
+config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py, or X.")
 flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
 flags.DEFINE_string("workdir", "", "Folder of the run.")
 flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
@@ -37,6 +40,28 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("shard", "", "predict: i/n, the i-th (from 0) of n parts of the list.")
 flags.DEFINE_bool("deduplicate", False, "predict: score equal files once.")
+
+
+def find_recipe(path: str) -> str:
+    """Finds a recipe: the file of that path, else the installed one that `configs/X.py` or X names.
+
+    Args:
+      path: as the user wrote it.
+
+    Returns:
+      The path of the file; what was given if there is no such recipe.
+    """
+    installed = Path(configs.__file__).with_name(f"{Path(path).stem}.py")
+    is_ours = path in (installed.stem, f"configs/{installed.name}") and installed.is_file()
+    return str(installed) if is_ours and not Path(path).is_file() else path
+
+
+class _RecipeParser(config_flags.config_flags.ConfigFileFlagParser):
+    def parse(self, path: str):
+        return super().parse(find_recipe(path))
+
+
+flags.FLAGS["config"].parser = _RecipeParser("config")
 
 
 def check_flags() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT
+from iqa_jax.command_line import find_recipe
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,18 @@ def test_a_wrong_argument_is_refused_in_a_sentence(run_main, arguments, sentence
     code, output, errors = run_main("--config=configs/default.py", *arguments)
     assert code not in (0, 3)
     assert sentence in output + errors
+
+
+def test_a_recipe_is_the_file_else_the_installed_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours = str(ROOT / "configs/mos.py")
+    assert find_recipe("mos") == find_recipe("configs/mos.py") == ours
+    # Nothing is guessed from a part of a path.
+    for path in ("mine/mos.py", "mos.py", "configs/mine.py", "mine", "/configs/mos.py", ""):
+        assert find_recipe(path) == path
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/mos.py").touch()
+    assert find_recipe("configs/mos.py") == "configs/mos.py" and find_recipe("mos") == ours
 
 
 def test_a_wrong_run_is_refused_in_a_sentence(run_main, tiny_run, tmp_path):

@@ -1,0 +1,152 @@
+"""The installed package, used from a folder with `configs/` and `input_pipeline.py` of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import pandas as pd
+import pytest
+
+from conftest import ROOT, TINY
+
+# What the wheel is made of.
+SOURCES = ("configs", "input_pipeline", "iqa_jax", "weights", "LICENSE", "README.md",
+           "pyproject.toml", "requirements.txt")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> str:
+    """The interpreter of an environment in which the wheel is installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        else:
+            shutil.copy(ROOT / name, source / name)
+    interpreter = str(folder / "environment/bin/python")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    for command in (
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(source)],
+        [sys.executable, "-m", "venv", "--without-pip", str(folder / "environment")],
+    ):
+        subprocess.run(command, check=True)
+    (packages,) = (folder / "environment").glob("lib/python*/site-packages")
+    # Everything else is what the tests themselves run with.
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run(
+        [*pip, "--python", interpreter, "install", "--no-deps", "--no-index", str(wheel)],
+        check=True,
+    )
+    return interpreter
+
+
+@pytest.fixture(scope="module")
+def users_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("users")
+    (folder / "configs").mkdir()
+    (folder / "configs/__init__.py").touch()
+    (folder / "configs/default.py").write_text("def get_config():\n    raise SystemExit('theirs')\n")
+    (folder / "input_pipeline.py").write_text("NAME = 'theirs'\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(python, users_folder):
+    """Runs Python in the user's folder; gives what it printed."""
+
+    def run_here(*arguments: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(
+            [python, *arguments],
+            cwd=users_folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run_here
+
+
+@pytest.fixture(scope="module")
+def workdir(run, tiny_manifest, tmp_path_factory):
+    """A run of two steps, whose batches another process made."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    keys = TINY | {"batch_size": 48, "evaluate_every_epochs": 1, "data.workers": 1,
+                   "data.manifest": str(tiny_manifest)}  # fmt: skip
+    flags = [f"--config.{key}={value}" for key, value in keys.items()]
+    run("-m", "iqa_jax", "--config=default", f"--workdir={folder}", *flags)
+    return folder
+
+
+def test_it_trains_scores_and_explains(run, workdir, tiny_manifest):
+    assert '"step": 2' in (workdir / "metrics.json").read_text()
+    assert "python -m iqa_jax --config=default" in (workdir / "report.md").read_text()
+    said = run(
+        "-c",
+        "import sys, iqa_jax\n"
+        "workdir, image = sys.argv[1:]\n"
+        "print(iqa_jax.load_scorer(workdir).score([image])['score'].notna().all())\n"
+        "print(iqa_jax.load_explainer(workdir).explain(image).maps.grad_cam.ndim)\n",
+        str(workdir),
+        str(tiny_manifest.parent / "scene0_0.png"),
+    )
+    assert said.split()[-2:] == ["True", "2"]
+
+
+def test_python_in_that_folder_finds_our_packages_and_weights(run):
+    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as ours\nprint(ours.grid)")
+    said = run(
+        "-c",
+        "import input_pipeline, configs\n"
+        "from iqa_jax.models.pretrained import load_pretrained\n"
+        "from iqa_jax.config import default\n"
+        "from input_pipeline.tiles import Tiling\n"
+        "print(input_pipeline.NAME, default.get_config().batch_size)\n"
+        "print(len(load_pretrained()['params']))\n",
+    )
+    # What the program had imported of its own before stays with it.
+    assert said.split() == ["theirs", "32", "52"]
+
+
+PROCESSES = """
+import multiprocessing
+import iqa_jax
+from input_pipeline.tiles import Tiling
+
+if __name__ == "__main__":
+    for method in ("spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            print(pool.apply(getattr, (Tiling(16, 16), "size")))
+"""
+
+
+def test_processes_started_there_find_our_packages(run, users_folder):
+    (users_folder / "script.py").write_text(PROCESSES)
+    assert run("script.py").split() == ["16", "16"]
+
+
+WORKER = """
+import grain
+import iqa_jax
+from input_pipeline.tiles import Tiling
+from input_pipeline.worker_batches import WorkerBatches
+
+batches = WorkerBatches(grain.MapDataset.source([Tiling(32, 32, "shift")]), workers=1)
+print(next(batches))
+batches.close()
+"""
+
+
+def test_a_worker_of_a_program_without_a_file_finds_our_packages(run):
+    assert run("-c", WORKER)
