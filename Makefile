@@ -1,11 +1,16 @@
 # make quickstart   from nothing to a trained, evaluated scorer and its report
 # make test         the test suite
-# PYTHON=python3.12 picks the interpreter (3.11 or newer).
-PYTHON ?= python3
+# make lint         the linter
+# make resolve      whether requirements.lock can be installed on every version of Python below
+# PYTHON=/opt/python3.12/bin/python3 names the interpreter; else it is the first of those below.
+VERSIONS := 3.13 3.12 3.11
+PYTHON ?= python3 $(VERSIONS:%=python%)
+IS_KNOWN := import ensurepip, sys; \
+    sys.exit('%d.%d' % sys.version_info[:2] not in '$(VERSIONS)'.split())
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: quickstart test clean
+.PHONY: quickstart test lint resolve clean
 
 quickstart: data/sample_photos/manifest.csv
 	$(RUN) main.py --config=configs/quickstart.py --workdir=runs/quickstart
@@ -16,13 +21,31 @@ quickstart: data/sample_photos/manifest.csv
 test: $(VENV)/.installed
 	$(RUN) -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile tests
 
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check
+
+# promise, which TFDS needs, has no wheel.
+resolve: $(VENV)/.installed
+	@for version in $(VERSIONS); do \
+	    echo "resolving requirements.lock for Python $$version"; \
+	    $(RUN) -m uv --quiet pip install --dry-run --target=$(VENV)/nowhere \
+	        --python-version=$$version --only-binary=:all: --no-binary=promise \
+	        --requirements=requirements.lock || exit 1; \
+	done
+
 data/sample_photos/manifest.csv: $(VENV)/.installed
 	$(RUN) -m input_pipeline.sample_photos --output=data/sample_photos
 
+# An interpreter may be found and not run, as one that pyenv has not selected.
 $(VENV)/.installed: requirements.lock
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
-	    'iqa_jax needs Python 3.11 or newer; this is ' + sys.version.split()[0])"
-	$(PYTHON) -m venv $(VENV)
+	@for python in $(PYTHON); do \
+	    if $$python -c "$(IS_KNOWN)" >/dev/null 2>&1; then \
+	        echo "$$python -m venv $(VENV)"; exec $$python -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "iqa_jax needs a Python of these versions: $(VERSIONS), with its module venv (Debian:" \
+	    "the package python3-venv), and none of these is one: $(PYTHON). Install one, or name it:" \
+	    "make PYTHON=/path/to/python3" >&2; exit 1
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 

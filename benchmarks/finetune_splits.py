@@ -1,6 +1,6 @@
 """Trains opinion scores on random splits, frozen and then fine-tuned, and prints one JSON object.
 
-    python -m benchmarks.finetune_splits --manifest=live/manifest.csv --output=runs/finetune_splits \
+    python -m benchmarks.finetune_splits --manifest=live/manifest.csv --output=runs/splits \
         [--splits=10] [--jobs=1] [-- --config.epochs=2]
 
 On each split `configs/mos.py` trains on 80 % of the images, `configs/mos_finetune.py` on the same

@@ -1,7 +1,7 @@
 """Learns to rank degraded versions of clean photographs, and prints one JSON object.
 
-    python -m benchmarks.ranking --photos=FOLDER --output=runs/ranking_seeds [--seeds=3] [--jobs=1] \
-        [-- --config.epochs=10]
+    python -m benchmarks.ranking --photos=FOLDER --output=runs/ranking_seeds [--seeds=3] \
+        [--jobs=1] [-- --config.epochs=10]
 
 `configs/ranking.py` trains once per seed, which also draws the photographs to test on. Printed are
 the pair accuracies on photographs never seen, with the kinds of distortion that were trained on and

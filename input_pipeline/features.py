@@ -19,7 +19,7 @@ COMPUTED = ("n_tiles", *MEASURED)
 # Name -> how many values, where it is more than one.
 _WIDTHS = {"nss": nss.FEATURES}
 # Feature -> [tile] or [tile, value].
-Measured = Mapping[str, Num[np.ndarray, "tile *value"]]
+Measured = Mapping[str, Num[np.ndarray, " tile *value"]]
 
 
 def measure_tiles(

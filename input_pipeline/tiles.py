@@ -202,8 +202,8 @@ def edge_sum(
 
 
 def within_band(
-    edge_sums: Int[np.ndarray, "tile"], low: int, high: int
-) -> Bool[np.ndarray, "tile"]:
+    edge_sums: Int[np.ndarray, " tile"], low: int, high: int
+) -> Bool[np.ndarray, " tile"]:
     """Tells which tiles have an edge sum from `low` to `high`, both included.
 
     Args:
@@ -223,7 +223,7 @@ def within_band(
     return (edge_sums >= low) & (edge_sums <= high)
 
 
-def _axis_origins(length: int, tiling: Tiling) -> Int32[np.ndarray, "tile"]:
+def _axis_origins(length: int, tiling: Tiling) -> Int32[np.ndarray, " tile"]:
     last = max(length - tiling.size, 0)
     starts = np.arange(0, last + 1, tiling.stride, dtype=np.int32)
     rest = last - starts[-1]
@@ -233,7 +233,7 @@ def _axis_origins(length: int, tiling: Tiling) -> Int32[np.ndarray, "tile"]:
     return np.append(starts, np.int32(extra))
 
 
-def _mirror(indices: Int[np.ndarray, "pixel"], length: int) -> Int[np.ndarray, "pixel"]:
+def _mirror(indices: Int[np.ndarray, " pixel"], length: int) -> Int[np.ndarray, " pixel"]:
     """Folds indices into [0, length) by reflection about the first and last pixel."""
     period = max(2 * (length - 1), 1)
     folded = indices % period

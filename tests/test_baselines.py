@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
-from conftest import make_tiny_config
 from scipy import stats
 
+from conftest import make_tiny_config
 from input_pipeline.labels import LabelSpec
 from input_pipeline.leaks import find_leaks, identify_images
 from input_pipeline.manifest import read_manifest

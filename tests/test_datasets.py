@@ -8,9 +8,9 @@ import openpyxl
 import pandas as pd
 import pytest
 import scipy.io
-from conftest import ROOT
 from PIL import Image
 
+from conftest import ROOT
 from input_pipeline.datasets import DATASETS
 from input_pipeline.datasets.__main__ import write_manifest
 from input_pipeline.datasets.layouts import LayoutError

@@ -57,9 +57,7 @@ def noises():
 def batch(distortion, strength, chance, grey=128):
     tiles = np.full((len(distortion), 2, 32, 32, 3), grey, np.uint8)
     tiles[:, :, ::2] = 64
-    kinds = (np.int32, np.float32, np.uint32)
-    rest = (np.array(v, kind) for v, kind in zip((distortion, strength, chance), kinds))
-    return tiles, *rest
+    return tiles, np.int32(distortion), np.float32(strength), np.uint32(chance)
 
 
 def test_each_example_gets_what_it_asks_for(noises):

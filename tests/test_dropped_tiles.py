@@ -52,8 +52,11 @@ def stream(kind, data, index, **changes):
         return training_batches(
             source, index, manifest.images, features, random_tiles=True, low=0, **arguments
         )
+
     # An embedding that says which tile of which image it is.
-    read = lambda image_id: 10.0 * image_id + np.arange(4, dtype=np.float32)[None, :, None]
+    def read(image_id):
+        return 10.0 * image_id + np.arange(4, dtype=np.float32)[None, :, None]
+
     return embedding_batches(read, index, manifest.images, features, **arguments)
 
 

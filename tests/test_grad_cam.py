@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from iqa_jax.analysis.grad_cam import embedding_gradient, evidence, grad_cam
-from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.encoder import POOLINGS, pool_last_again
+from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.quality_model import QualityModel
 
 BAD = jnp.array([1.0, 0.0])

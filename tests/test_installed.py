@@ -6,7 +6,6 @@ import subprocess
 import sys
 import sysconfig
 
-import pandas as pd
 import pytest
 
 from conftest import ROOT, TINY
@@ -52,7 +51,7 @@ def users_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("users")
     (folder / "configs").mkdir()
     (folder / "configs/__init__.py").touch()
-    (folder / "configs/default.py").write_text("def get_config():\n    raise SystemExit('theirs')\n")
+    (folder / "configs/default.py").write_text("raise SystemExit('theirs')\n")
     (folder / "input_pipeline.py").write_text("NAME = 'theirs'\n")
     return folder
 

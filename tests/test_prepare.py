@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_tiny_config
 
+from conftest import make_tiny_config
 from input_pipeline import records
 from input_pipeline.audit import audit
 from input_pipeline.bags import training_batches

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from report_page import EVIL, Page, full_report, photos
 
 from iqa_jax.analysis.report import write_report
 from iqa_jax.analysis.report_parts import (
@@ -18,6 +17,7 @@ from iqa_jax.analysis.report_parts import (
     Suspects,
     Table,
 )
+from report_page import EVIL, Page, full_report, photos
 
 # Part of a report -> the section that it makes appear.
 SECTION_OF = {

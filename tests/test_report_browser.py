@@ -6,9 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from report_page import Page, full_report
 
 from iqa_jax.analysis.report import write_report
+from report_page import Page, full_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from report_page import EVIL, full_report, read_tables
 
 from iqa_jax.analysis.markdown import block, code, prose
 from iqa_jax.analysis.model_card import ModelCard, write_model_card
 from iqa_jax.analysis.report_markdown import write_markdown_report
 from iqa_jax.analysis.report_parts import Confusion, Headline, Report, Table
 from iqa_jax.analysis.report_tables import comparison_tables, write_numbers
+from report_page import EVIL, full_report, read_tables
 
 
 def written(tmp_path, report):

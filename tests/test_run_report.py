@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 import pytest
+
 from report_page import Page, read_tables
 
 FIGURES = {"AUROC": "auroc", "Log loss": "log_loss", "Images": "n", "Accuracy": "accuracy"}

@@ -7,7 +7,6 @@ from jaxtyping import Float
 
 from iqa_jax.analysis.late_fusion import most_probable, three_class
 
-
 # Label kinds that are answered by one score; the others by a probability per class.
 SCORE_KINDS = ("numeric", "ranking", "pairs")
 

@@ -190,7 +190,7 @@ def confusion_table(confusion: Confusion) -> TextTable:
         )
     shares = confusion_shares(confusion)
     rows = [
-        (name, [Cell(str(count), f"{100 * share:.0f} %") for count, share in zip(*cells)])
+        (name, [Cell(str(n), f"{100 * share:.0f} %") for n, share in zip(*cells, strict=True)])
         for name, *cells in zip(confusion.classes, counts.tolist(), shares, strict=True)
     ]
     return TextTable(confusion.title, confusion.classes, rows, "true ↓ called →")

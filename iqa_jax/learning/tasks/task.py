@@ -27,8 +27,8 @@ class Task:
       batch_loss: `(logits, label, weight [batch]) -> scalar`, a term that needs the whole batch;
         weight is 0 for masked examples.
       has_shared_weight: whether the outputs differ in a bias alone; see `CoralHead`.
-      target: `label [batch] -> [batch, outputs]`, the outputs that answer with the label; None where
-        an answer is not the outputs themselves.
+      target: `label [batch] -> [batch, outputs]`, the outputs that answer with the label; None
+        where an answer is not the outputs themselves.
       projection_dim: so many outputs are an embedding and the rest a probe's; see
         `ProjectionHead`. 0: the network is trained to answer.
     """
