@@ -48,6 +48,8 @@ from input_pipeline.tiff_parts import (
     split_planes,
 )
 
+# Goes up when some file gives other pixels than before, so that nothing kept of it is believed.
+DECODING = 2
 DEFAULT_MAX_PIXELS = 250_000_000
 SHRINKS = (1, 2, 4, 8)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
