@@ -7,7 +7,8 @@ Findings are of three kinds:
 * bad images, which cannot be read: they are left out of training and get an error row in an
   evaluation, but do not stop either;
 * warnings: a picture in one split that looks like one in another, the same content twice in one
-  split, a split other than train and val without one of the classes, images smaller than a tile.
+  split, a split other than train and val without one of the classes, images smaller than a tile,
+  files that are damaged inside or have a colour profile that cannot be used.
 
 Pictures are compared by a 64-bit perceptual hash (the signs of the lowest 8×8 DCT coefficients of
 a 32×32 grey thumbnail, against their median). Measured on 15 photographs that come with installed
@@ -66,7 +67,7 @@ class Audit:
         summary: counts and sizes, ready for JSON.
         table: one row per readable file (per image, or per tile already cut): `image_id`,
             `name`, `file_row`, `split`, `height`, `width`, `tiles`, `bytes`, `sha256`,
-            `perceptual_hash` (uint64), `is_flat`.
+            `perceptual_hash` (uint64), `is_flat`, `warning`.
     """
 
     errors: list[str]
@@ -83,6 +84,7 @@ class _Reading(NamedTuple):
     sha256: str
     perceptual_hash: np.uint64
     is_flat: bool
+    warning: str
 
 
 def audit(
@@ -142,6 +144,11 @@ def audit(
         errors += find_straddling_groups(manifest) + check_split_contents(readable, needed)
         warnings += _find_thin_splits(readable, needed)
     warnings += _find_similar(table[~table["is_flat"]], manifest.splits)
+    is_odd = table["warning"] != ""
+    warnings += [
+        f"row {row}: {name}: {warning}"
+        for row, name, warning in table.loc[is_odd, ["file_row", "name", "warning"]].to_numpy()
+    ]
     small = table[(table[["height", "width"]] if is_tiled else sides).min(axis=1) < tiling.size]
     if len(small):
         warnings.append(
@@ -218,7 +225,8 @@ def _examine(path: str, name: str, max_pixels: int, largest_side: int | None) ->
     try:
         with open_file(path) as file:
             data = file.read()
-        image = decode(data, max_pixels=max_pixels, name=name)
+        warnings: list[str] = []
+        image = decode(data, max_pixels=max_pixels, name=name, warn=warnings.append)
     except OSError as error:
         return f"{name}: the file cannot be read ({error.strerror or error}): {path}"
     except ImageError as error:
@@ -226,9 +234,8 @@ def _examine(path: str, name: str, max_pixels: int, largest_side: int | None) ->
     height, width = image.shape[:2]
     if largest_side and max(height, width) > largest_side:
         return f"{name}: this tile is {height}×{width} pixels, larger than tiles of {largest_side}"
-    return _Reading(
-        height, width, len(data), hashlib.sha256(data).hexdigest(), *hash_picture(image)
-    )
+    digest, picture_hash = hashlib.sha256(data).hexdigest(), hash_picture(image)
+    return _Reading(height, width, len(data), digest, *picture_hash, " ".join(warnings))
 
 
 def _find_same_content(table: pd.DataFrame, manifest: Manifest) -> tuple[list[str], list[str]]:

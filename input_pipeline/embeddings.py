@@ -52,10 +52,21 @@ class EmbeddingCache:
             # Damaged by a crash or a full disk: as good as not there.
             return None
 
-    def write(self, content: str, embeddings: Float32[np.ndarray, "copy tile dim"]) -> None:
-        """Keeps the embeddings of a picture; the file appears whole."""
+    def warning(self, content: str) -> str:
+        """Gives what was wrong with a picture that was embedded all the same, or nothing."""
+        try:
+            return self._path(content).with_suffix(".txt").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def write(
+        self, content: str, embeddings: Float32[np.ndarray, "copy tile dim"], warning: str = ""
+    ) -> None:
+        """Keeps the embeddings of a picture, and a warning of it; the file appears whole."""
         path = self._path(content)
         path.parent.mkdir(exist_ok=True)
+        if warning:
+            path.with_suffix(".txt").write_text(warning, encoding="utf-8")
         part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:
             np.save(file, embeddings)
@@ -96,6 +107,7 @@ def embedded_bags(
     image_ids: Sequence[int],
     features: FeatureTable,
     images: pd.DataFrame,
+    warning: Callable[[int], str] = lambda image_id: "",
 ) -> Iterator[Bag]:
     """Gives whole images as bags of cached embeddings; a bad image is a bag with its error.
 
@@ -105,6 +117,7 @@ def embedded_bags(
       image_ids: which pictures.
       features: hand-crafted features, none of them measured on pixels.
       images: the manifest's images.
+      warning: image_id -> what is wrong with its picture.
     """
     nothing = np.zeros((0, 1, 1, 3), np.uint8)
     for image_id in map(int, image_ids):
@@ -117,4 +130,5 @@ def embedded_bags(
             continue
         count = len(embeddings)
         values = features({}, count, count, images.loc[image_id])
-        yield Bag(image_id, nothing, values, layout, embeddings=embeddings)
+        about = {"embeddings": embeddings, "warning": warning(image_id)}
+        yield Bag(image_id, nothing, values, layout, **about)

@@ -1,10 +1,11 @@
 """Image files in, uint8 RGB arrays out: every format, mode and orientation ends in the same form.
 
-Pillow reads every format, but the pixels of an ordinary JPEG come from OpenCV: both have them from
-libjpeg-turbo, so they are the same, but OpenCV writes them straight into the array. Pillow's format
-classes are called directly and not through `Image.open`, so that only the formats named here are
-ever tried and the pixel limit is this module's own argument, not a process-wide setting of
-Pillow's. Colour profiles are not applied.
+Pillow reads every format, but the pixels of a JPEG come from simplejpeg: both have them from
+libjpeg-turbo, so they are the same, but simplejpeg writes them straight into the array and says
+what the decoder remarked. Pillow's format classes are called directly and not through
+`Image.open`, so that only the formats named here are ever tried and the pixel limit is this
+module's own argument, not a process-wide setting of Pillow's. Colours are converted to sRGB where
+the file says that they are others.
 
 Every reader can give the picture smaller. A JPEG is then decoded at that size, which spares most of
 the work; other formats are decoded whole and averaged.
@@ -13,12 +14,13 @@ the work; other formats are decoded whole and averaged.
 import glob
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
+import simplejpeg
 from jaxtyping import UInt8
 from PIL import (
     BmpImagePlugin,
@@ -31,15 +33,30 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from input_pipeline.color_profiles import BadProfile, to_srgb
+from input_pipeline.png_chunks import SIGNATURE, png_profile, read_head, without_texts
 from input_pipeline.prepared import open_file
+from input_pipeline.tiff_parts import (
+    BITS,
+    COMPRESSION,
+    EXTRA,
+    PHOTOMETRIC,
+    SAMPLE_FORMAT,
+    SAMPLES,
+    UNCOMPRESSED,
+    is_by_plane,
+    split_planes,
+)
 
+# Goes up when some file gives other pixels than before, so that nothing kept of it is believed.
+DECODING = 2
 DEFAULT_MAX_PIXELS = 250_000_000
 SHRINKS = (1, 2, 4, 8)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (SIGNATURE, PngImagePlugin.PngImageFile),
     (b"RIFF", WebPImagePlugin.WebPImageFile),
     (b"BM", BmpImagePlugin.BmpImageFile),
     (b"II*\x00", TiffImagePlugin.TiffImageFile),
@@ -48,16 +65,6 @@ _SIGNATURES = (
     (b"MM\x00+", TiffImagePlugin.TiffImageFile),
 )
 _ORIENTATION_TAG = 0x0112
-# Shrink -> how OpenCV decodes. Its names for small sizes have the bit of BGR, which excludes RGB.
-_JPEG_FLAGS = {
-    shrink: size & ~cv2.IMREAD_COLOR | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    for shrink, size in {
-        1: cv2.IMREAD_COLOR,
-        2: cv2.IMREAD_REDUCED_COLOR_2,
-        4: cv2.IMREAD_REDUCED_COLOR_4,
-        8: cv2.IMREAD_REDUCED_COLOR_8,
-    }.items()
-}
 # EXIF orientation -> what turns the stored picture upright.
 _TURNS = {
     2: lambda pixels: cv2.flip(pixels, 1),
@@ -68,30 +75,50 @@ _TURNS = {
     7: lambda pixels: cv2.transpose(cv2.rotate(pixels, cv2.ROTATE_180)),
     8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
-_PHOTOMETRIC_TAG = 262
-_WHITE_IS_ZERO = 0
+_PNG_BITS = 24  # Where the header says how many a sample has.
+_LUMA, _SUBSAMPLING_TAG = 6, 530
+_WHITE_IS_ZERO, _UNSIGNED, _UNDEFINED, _PREMULTIPLIED = 0, 1, 4, 1
+# What libjpeg remarks on headers, and no pixel suffers from.
+_HARMLESS = ("Warning: unknown JFIF", "Unknown Adobe color transform", "Invalid SOS parameters")
+
+# Is told what is wrong with a picture that is decoded all the same; a sentence without its name.
+Warn = Callable[[str], None]
 
 
 class ImageError(ValueError):
     """A file that cannot be used as an image; the message names it and says what to do."""
 
 
+def ignore(warning: str) -> None:
+    """Takes a warning that nobody asked for."""
+
+
 def decode(
-    data: bytes, *, max_pixels: int, shrink: int = 1, name: str = "image"
+    data: bytes,
+    *,
+    max_pixels: int,
+    shrink: int = 1,
+    name: str = "image",
+    warn: Warn = ignore,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Turns the bytes of an image file into upright RGB.
 
     Grey is repeated over the three channels; CMYK is multiplied out (Adobe's inverted JPEGs
-    included). Transparent pixels are laid over white, the page that cut-out pictures are made
+    included). Colours that an ICC profile, or the chunks of a PNG, say are not sRGB are converted to
+    it, with 8 bits. Transparent pixels are laid over white, the page that cut-out pictures are made
     for, because that is what a person looking at the file would judge. 16-bit samples keep their
     high byte, which returns an 8-bit picture that was stored as 16 bits unchanged. Of several
     frames or pages the first is read.
+
+    A JPEG that is damaged inside is decoded as far as it goes: `warn` is told, as it is of a profile
+    that cannot be used.
 
     Args:
         data: the whole file: JPEG, PNG, WebP, BMP or TIFF.
         max_pixels: larger images are refused from their header, before memory is taken.
         shrink: one of `SHRINKS`: the sides become so many times smaller, rounded up.
         name: what to call the image in an error.
+        warn: is told in a sentence what is wrong with a picture that is decoded all the same.
 
     Returns:
         [height, width, 3] uint8 in RGB order, after EXIF orientation; contiguous, read-only.
@@ -100,37 +127,50 @@ def decode(
         ImageError: if the bytes are no image, damaged, too large, or of a kind without a known
             display range (floating point, 32-bit or signed integers).
     """
-    image = open_header(io.BytesIO(data), max_pixels=max_pixels, name=name)
+    if data.startswith(SIGNATURE):
+        file = io.BytesIO(without_texts(data))
+    else:
+        file = io.BytesIO(data)
+    image = open_header(file, max_pixels=max_pixels, name=name)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise ImageError(
             f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, which lets "
             "damaged files pass as grey areas; set it back to False."
         )
+    if image.format == "PNG":
+        _scale_transparent_color(image, data[_PNG_BITS], name)
     try:
-        orientation = orientation_of(image)
-        pixels = _decode_jpeg(data, image, shrink) if image.format == "JPEG" else None
-        if pixels is None:
-            upright = ImageOps.exif_transpose(image) if orientation > 1 else image
-            pixels = np.ascontiguousarray(shrink_by(_to_rgb(upright), shrink))
-        elif orientation > 1:
-            pixels = _TURNS[orientation](pixels)
+        profile = _read_profile(data, image, warn)
+        if image.format == "JPEG":
+            pixels = _turn(_decode_jpeg(data, image, shrink, profile, warn), orientation_of(image))
+        elif _is_by_plane(image):
+            pixels = _to_rgb(_join_planes(data, image), profile, warn)
+            pixels = shrink_by(_turn(pixels, orientation_of(image)), shrink)
+        else:
+            upright = ImageOps.exif_transpose(image) if orientation_of(image) > 1 else image
+            pixels = shrink_by(_to_rgb(upright, profile, warn), shrink)
     except Exception as error:  # Pillow raises a dozen types for damaged files.
         raise ImageError(
             f"{name}: the file is damaged or cut short ({error}); copy or export it again."
         ) from error
+    pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False  # Caches share it.
     return pixels
 
 
 def load(
-    path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS, shrink: int = 1
+    path: str | os.PathLike,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    shrink: int = 1,
+    warn: Warn = ignore,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Reads an image file as upright RGB.
 
     Args:
         path: the file; its suffix does not matter, its content does.
         max_pixels: larger images are refused before they are decoded.
-        shrink: as in `decode`.
+        shrink, warn: as in `decode`.
 
     Returns:
         [height, width, 3] uint8; see `decode`.
@@ -143,7 +183,7 @@ def load(
             data = file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return decode(data, max_pixels=max_pixels, shrink=shrink, name=str(path))
+    return decode(data, max_pixels=max_pixels, shrink=shrink, name=str(path), warn=warn)
 
 
 def read_size(
@@ -163,7 +203,10 @@ def read_size(
         ImageError: as `load`, except for damage that only decoding can find.
     """
     try:
-        with open_file(path) as file:
+        with open_file(path) as opened:
+            is_png = opened.read(len(SIGNATURE)) == SIGNATURE
+            opened.seek(0)
+            file = io.BytesIO(without_texts(read_head(opened))) if is_png else opened
             image = open_header(file, max_pixels=max_pixels, name=str(path))
             width, height = image.size
             # Pillow has already turned the size of a TIFF.
@@ -263,15 +306,34 @@ def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.Imag
             f"{name}: {width}x{height} pixels are more than the limit of {max_pixels}; "
             "scale the image down, or raise max_pixels if the file can be trusted."
         )
-    is_negative = image.mode.startswith("I;16") and (
-        getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
-    )
-    if image.mode in ("I", "F") or is_negative:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_tiff(image, name)
+    return image
+
+
+def _check_tiff(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuses what Pillow would read as something else, or not at all."""
+    tags = image.tag_v2
+    is_negative = image.mode.startswith("I;16") and tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO
+    formats = {*np.atleast_1d(tags.get(SAMPLE_FORMAT, _UNSIGNED)).tolist()}
+    if image.mode in ("I", "F") or is_negative or not formats <= {_UNSIGNED, _UNDEFINED}:
         raise ImageError(
             f"{name}: holds samples without a known display range (floating point, 32-bit, "
             "signed, or white-is-zero 16-bit); save it with 8 or 16 unsigned bits."
         )
-    return image
+    bits = {*np.atleast_1d(tags.get(BITS, 1)).tolist()}
+    is_luma = tags.get(PHOTOMETRIC) == _LUMA
+    # Pillow takes uncompressed samples for as many of each kind, which is not what the format
+    # says of a file that says nothing.
+    is_odd = is_luma and tags.get(COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED
+    is_odd &= tags.get(_SUBSAMPLING_TAG, (2, 2)) != (1, 1)
+    if is_by_plane(image):
+        is_odd |= is_luma or (tags.get(SAMPLES, 1) > 1 and not bits <= {8, 16})
+    if image.mode == "LAB" or len(bits) > 1 or is_odd:
+        raise ImageError(
+            f"{name}: a TIFF of a kind that cannot be read (CIELab; YCbCr without compression or "
+            "in planes; planes of unusual bits); save it as RGB with 8 or 16 bits."
+        )
 
 
 def orientation_of(image: ImageFile.ImageFile) -> int:
@@ -282,26 +344,145 @@ def orientation_of(image: ImageFile.ImageFile) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
+def _scale_transparent_color(image: ImageFile.ImageFile, bits: int, name: str) -> None:
+    """Puts the transparent colour of a PNG in the levels that Pillow decodes its samples to."""
+    color = image.info.get("transparency")
+    if isinstance(color, tuple) and bits == 16:
+        raise ImageError(
+            f"{name}: a PNG with one transparent colour of 3×16 bits cannot be read; save it with "
+            "8 bits or with an alpha channel."
+        )
+    if isinstance(color, int) and bits < 8 and image.mode != "P":
+        image.info["transparency"] = color * 255 // (2**bits - 1)
+
+
 def _decode_jpeg(
-    data: bytes, image: ImageFile.ImageFile, shrink: int
-) -> UInt8[np.ndarray, "height width 3"] | None:
-    """Decodes a grey or colour JPEG as it is stored; None leaves it, or its error, to Pillow."""
-    if image.mode not in ("L", "RGB"):
-        return None
+    data: bytes, image: ImageFile.ImageFile, shrink: int, profile: bytes | None, warn: Warn
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Decodes a JPEG as it is stored."""
+    if image.mode == "CMYK":
+        # Whoever writes such JPEGs writes them inverted, as Adobe did.
+        inks = Image.fromarray(255 - _jpeg_pixels(data, image, 1, warn), "CMYK")
+        return shrink_by(_to_rgb(inks, profile, warn), shrink)
+    if max(image.size) > 8:
+        pixels = _jpeg_pixels(data, image, shrink, warn)
+    else:
+        # So few pixels have several sizes that come to as many.
+        pixels = shrink_by(_jpeg_pixels(data, image, 1, warn), shrink)
+    if profile is None:
+        return pixels
+    stored = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels)
+    return _to_rgb(stored, profile, warn)
+
+
+def _jpeg_pixels(
+    data: bytes, image: ImageFile.ImageFile, shrink: int, warn: Warn
+) -> UInt8[np.ndarray, "height width channel"]:
+    """Decodes a JPEG to RGB, or to the inks that it stores, even if it is damaged inside.
+
+    Raises:
+        OSError, ValueError: it cannot be decoded to its end.
+    """
+    rows, columns = shrunk_sides(image.height, image.width, shrink)
+    options = {"colorspace": "CMYK" if image.mode == "CMYK" else "RGB"}
+    if shrink > 1:
+        options |= {"min_height": rows, "min_width": columns}
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _JPEG_FLAGS[shrink])
-    except cv2.error:  # More pixels than OpenCV's own limit.
+        return simplejpeg.decode_jpeg(data, strict=True, **options)
+    except ValueError as error:
+        remark = str(error)
+        if remark.startswith("Premature end of JPEG file"):
+            raise
+    shape = rows, columns, len(options["colorspace"])
+    try:
+        # A decoder that gives up on the way leaves what it was given: on black as on white.
+        black, white = (
+            simplejpeg.decode_jpeg(
+                data, strict=False, buffer=np.full(shape, level, np.uint8), **options
+            )
+            for level in (0, 255)
+        )
+        if (black[-1] != white[-1]).any():
+            raise ValueError(remark)
+        pixels = black
+    except ValueError:  # Remarks on the header also stop it; Pillow makes none.
+        pixels = np.asarray(image if image.mode == "CMYK" else image.convert("RGB"))
+        pixels = 255 - pixels if image.mode == "CMYK" else shrink_by(pixels, shrink)
+    if not remark.startswith(_HARMLESS):
+        warn(
+            f"the file is damaged inside ({remark}), and parts of the picture may be wrong; copy "
+            "or export it again."
+        )
+    return pixels
+
+
+def _is_by_plane(image: ImageFile.ImageFile) -> bool:
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and is_by_plane(image)
+
+
+def _join_planes(data: bytes, image: TiffImagePlugin.TiffImageFile) -> Image.Image:
+    """Decodes each channel of a TIFF that has them one after the other as a picture of its own."""
+    planes = [TiffImagePlugin.TiffImageFile(io.BytesIO(p)) for p in split_planes(data, image)]
+    if len(planes) == 1:
+        return planes[0]
+    mode = "L" if image.mode.startswith("I;16") else image.mode
+    # What is stored beyond the colours and their opacity is no part of the picture.
+    planes = [_to_8_bits(plane) for plane in planes[: Image.getmodebands(mode)]]
+    if len(planes) == 1:
+        return planes[0]
+    if image.mode == "RGBA" and image.tag_v2.get(EXTRA, (0,))[0] == _PREMULTIPLIED:
+        mode = "RGBa"
+    return Image.merge(mode, planes)
+
+
+def _read_profile(data: bytes, image: ImageFile.ImageFile, warn: Warn) -> bytes | None:
+    """Gives the ICC profile of a picture's colours, None if they are sRGB or nothing is known."""
+    if image.format != "PNG":
+        return image.info.get("icc_profile") or None
+    try:
+        return png_profile(data)
+    except BadProfile as error:
+        _warn_of_profile(error, warn)
         return None
-    expected = shrunk_sides(image.height, image.width, shrink)
-    return pixels if pixels is not None and pixels.shape[:2] == expected else None
 
 
-def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
-    if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255 instead of scaling.
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+def _warn_of_profile(error: BadProfile, warn: Warn) -> None:
+    warn(f"{error}; its colours are taken as sRGB.")
+
+
+def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    return _TURNS[orientation](pixels) if orientation > 1 else pixels
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Keeps the highest 8 bits of longer samples: Pillow's own conversion clips at 255."""
+    if not image.mode.startswith("I;16"):
+        return image
+    bits = image.tag_v2[BITS][0] if isinstance(image, TiffImagePlugin.TiffImageFile) else 16
+    return Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
+
+
+def _to_rgb(
+    image: Image.Image, profile: bytes | None, warn: Warn
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Converts any picture, with the meaning of its colours, to pixels over white."""
+    color = image.info.get("transparency")
+    if image.mode == "I;16" and color is not None:
+        opacity = Image.fromarray(np.where(np.asarray(image) == color, 0, 255).astype(np.uint8))
+        image = Image.merge("LA", [_to_8_bits(image), opacity])
+    image = _to_8_bits(image)
+    if image.mode == "La":
+        image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
+    elif image.mode not in ("L", "CMYK"):
+        image = image.convert("RGB")
+    if profile is not None:
+        try:
+            image = to_srgb(image, profile)
+        except BadProfile as error:
+            _warn_of_profile(error, warn)
+    if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 

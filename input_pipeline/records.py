@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from input_pipeline.images import ImageError, decode, load
+from input_pipeline.images import ImageError, Warn, decode, load
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import INDEX_COLUMN, SPLIT_COLUMN, TABLE, open_file
 from input_pipeline.tiles import Tiling, cut, grid
@@ -98,22 +98,26 @@ def is_done(plan: Plan, name: str) -> bool:
 
 
 def write_shard(plan: Plan, name: str) -> None:
-    """Writes a shard; an image that cannot be used is left out and noted."""
+    """Writes a shard; an image that cannot be used is left out, and noted as warnings are."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
     features = make_features(plan)
     records: list[dict[str, Any]] = []
-    errors, size = [], 0
+    errors: list[dict[str, str]] = []
+    warnings: list[dict[str, str]] = []
+    size = 0
     part = plan.shards / f"{name}.{uuid.uuid4().hex}.part"
     # One record per group, as TFDS writes them: any of them is read alone.
     writer = ArrayRecordWriter(str(part), "group_size:1")
     try:
         for image in json.loads((plan.shards / f"{name}.todo").read_text(encoding="utf-8")):
+            found: list[str] = []
             try:
-                examples = _examples(plan, image)
+                examples = _examples(plan, image, found.append)
             except ImageError as error:
                 errors.append({"path": image["name"], "error": str(error)})
                 continue
+            warnings += [{"path": image["name"], "warning": sentence} for sentence in found]
             for record, example in examples:
                 data = features.serialize_example(example)
                 writer.write(data)
@@ -123,7 +127,7 @@ def write_shard(plan: Plan, name: str) -> None:
         os.replace(part, _shard_path(plan, name))
     finally:
         part.unlink(missing_ok=True)
-    done = {"records": records, "errors": errors, "bytes": size}
+    done = {"records": records, "errors": errors, "warnings": warnings, "bytes": size}
     _write_json(plan.shards / f"{name}.done", done)
 
 
@@ -155,6 +159,9 @@ def finish(
         [error for shard in done.values() for error in shard["errors"]], columns=["path", "error"]
     )
     errors.to_csv(Path(plan.folder, "errors.csv"), index=False)
+    # Tiles are written as they were decoded: nobody can find out later.
+    if warnings := [one for shard in done.values() for one in shard.get("warnings", ())]:
+        pd.DataFrame(warnings).to_csv(Path(plan.folder, "warnings.csv"), index=False)
     template = tfds.core.ShardedFileTemplate(
         data_dir=Path(plan.folder), dataset_name=plan.name, filetype_suffix=_SUFFIX
     )
@@ -257,7 +264,9 @@ def _describe_image(
     }
 
 
-def _examples(plan: Plan, image: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _examples(
+    plan: Plan, image: dict[str, Any], warn: Warn
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Gives, per record of an image, what the table says of it, and the example itself.
 
     Raises:
@@ -265,7 +274,7 @@ def _examples(plan: Plan, image: dict[str, Any]) -> list[tuple[dict[str, Any], d
     """
     read = _cut_file if plan.tiling else _read_files
     examples = []
-    for record, data in read(plan, image):
+    for record, data in read(plan, image, warn):
         example = {"image": data, "path": record["path"], **image["values"]}
         if plan.is_numeric:
             example["label"] = float(example["label"])
@@ -276,7 +285,7 @@ def _examples(plan: Plan, image: dict[str, Any]) -> list[tuple[dict[str, Any], d
     return examples
 
 
-def _read_files(plan: Plan, image: dict[str, Any]):
+def _read_files(plan: Plan, image: dict[str, Any], warn: Warn):
     """Yields the files of an image as they are, once they are known to be whole."""
     for file in image["files"]:
         try:
@@ -286,16 +295,17 @@ def _read_files(plan: Plan, image: dict[str, Any]):
             raise ImageError(
                 f"{file['path']}: it cannot be read ({error.strerror or error})."
             ) from error
-        decode(data, max_pixels=plan.max_pixels, name=file["path"])
+        decode(data, max_pixels=plan.max_pixels, name=file["path"], warn=warn)
         record = {"file_row": file["file_row"], "path": file["written"]}
         row, column = file["place"]
         yield record | ({"row": row, "column": column} if plan.is_tiled else {}), data
 
 
-def _cut_file(plan: Plan, image: dict[str, Any]):
+def _cut_file(plan: Plan, image: dict[str, Any], warn: Warn):
     """Yields the tiles of an image as PNG, which loses nothing."""
     (file,) = image["files"]
-    pixels = load(file["path"], max_pixels=plan.max_pixels, shrink=plan.tiling.shrink)
+    shrink = plan.tiling.shrink
+    pixels = load(file["path"], max_pixels=plan.max_pixels, shrink=shrink, warn=warn)
     cells = grid(*pixels.shape[:2], plan.tiling)
     tiles = cut(pixels, cells.origins, plan.tiling.size)
     for tile, (row, column) in zip(tiles, cells.positions.tolist(), strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from input_pipeline.distortions import distort
-from input_pipeline.images import ImageError, load, read_size, shrink_by, shrunk_sides
+from input_pipeline.images import ImageError, Warn, load, read_size, shrink_by, shrunk_sides
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
 from input_pipeline.tiles import Grid, Tiling, cut, grid, needed_rows, pixel_mask
@@ -92,6 +92,8 @@ class TileSource:
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cached = 0
+        # Path -> what was remarked when it was read; as the keys of a dict, in their order.
+        self._warnings: dict[str, dict[str, None]] = {}
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -159,7 +161,8 @@ class TileSource:
         origins, size, shrink = layout.grid.origins[chosen], self.tiling.size, self.tiling.shrink
         if bands := self._bands(index):
             top, bottom = needed_rows(layout.height, origins, size)
-            rows = bands.read(top * shrink, min(bottom * shrink, bands.height))
+            warn = self._warn_of(picture)
+            rows = bands.read(top * shrink, min(bottom * shrink, bands.height), warn)
             return cut(shrink_by(rows, shrink), origins - (top, 0), size)
         return cut(self._pixels(index), origins, size)
 
@@ -183,6 +186,24 @@ class TileSource:
         for (top, left), tile in zip(layout.grid.origins, self.tiles(index, layout), strict=True):
             image[top : top + size, left : left + size] = tile
         return image
+
+    def warning(self, index: int) -> str:
+        """Says what is wrong with a picture that was read all the same; empty if nothing is.
+
+        Only what has been read is known: ask after the tiles or the image.
+        """
+        picture = self._pictures[index]
+        is_cut = isinstance(picture, CutTiles)
+        if isinstance(picture, Version):
+            picture = picture.path
+        with self._lock:
+            found = [
+                f"{path}: {sentence}" if is_cut else sentence
+                for path in (picture.paths if is_cut else [picture])
+                if isinstance(path, (str, Path))
+                for sentence in self._warnings.get(str(path), ())
+            ]
+        return " ".join(found)
 
     def content(self, index: int) -> str:
         """Hashes what a picture is made of: its pixels' file, or its tiles' files and places.
@@ -212,11 +233,19 @@ class TileSource:
             digest.update(picture.positions.tobytes())
         return digest.hexdigest()
 
+    def _warn_of(self, path: str | Path) -> Warn:
+        def warn(sentence):
+            with self._lock:
+                self._warnings.setdefault(str(path), {})[sentence] = None
+
+        return warn
+
     def _size(self, path: str | Path) -> tuple[int, int]:
         return read_size(path, max_pixels=self._max_pixels, shrink=self.tiling.shrink)
 
     def _load_tile(self, path: str) -> np.ndarray:
-        tile, size = load(path, max_pixels=self._max_pixels), self.tiling.size
+        tile = load(path, max_pixels=self._max_pixels, warn=self._warn_of(path))
+        size = self.tiling.size
         if max(tile.shape[:2]) > size:
             raise ImageError(
                 f"{path}: this tile is {tile.shape[0]}×{tile.shape[1]} pixels, larger than "
@@ -244,7 +273,8 @@ class TileSource:
             if name in self._cache:
                 self._cache.move_to_end(name)
                 return self._cache[name]
-        image = load(path, max_pixels=self._max_pixels, shrink=self.tiling.shrink)
+        shrink, warn = self.tiling.shrink, self._warn_of(path)
+        image = load(path, max_pixels=self._max_pixels, shrink=shrink, warn=warn)
         with self._lock:
             if image.nbytes <= self._cache_bytes and name not in self._cache:
                 self._cache[name] = image

@@ -32,6 +32,7 @@ class Bag:
       embeddings: [tile, dim], where they are known and `tiles` is empty.
       view: which of the views of its image this is, counted from 0.
       is_last: False if the next bag goes on with the tiles of this image.
+      warning: what is wrong with the picture all the same; empty if nothing is.
     """
 
     image_id: int
@@ -42,6 +43,7 @@ class Bag:
     embeddings: Float32[np.ndarray, "tile dim"] | None = None
     view: int = 0
     is_last: bool = True
+    warning: str = ""
 
 
 def whole_bags(
@@ -90,14 +92,15 @@ def whole_bags(
             no_features = np.zeros((0, feature_width(features.names)), np.float32)
             return [Bag(image_id, nothing, no_features, None, str(error), is_last=is_last)]
         row = images.loc[image_id] if images is not None else {}
-        bags = []
+        bags, warning = [], source.warning(image_id)
         for view, (tiles, layout) in enumerate(looks):
             measured = {}
             if features.names:
                 masks = source.pixel_masks(layout, chosen)
                 measured = measure_tiles(features.names, tiles, masks)
             values = features(measured, len(tiles), len(layout.grid.origins), row)
-            bags.append(Bag(image_id, tiles, values, layout, view=view, is_last=is_last))
+            about = {"view": view, "is_last": is_last, "warning": warning}
+            bags.append(Bag(image_id, tiles, values, layout, **about))
         return bags
 
     def pieces():

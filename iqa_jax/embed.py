@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from input_pipeline.embeddings import EmbeddingCache
 from input_pipeline.features import FeatureTable
-from input_pipeline.images import ImageError
+from input_pipeline.images import DECODING, ImageError
 from input_pipeline.sources import TileSource
 from input_pipeline.whole_bags import Bag, moved_bag, whole_bags
 from iqa_jax.progress import meter, say
@@ -47,6 +47,10 @@ class CachedEmbeddings:
             )
         return embeddings
 
+    def warning(self, image_id: int) -> str:
+        """Says what was wrong with a picture that was embedded all the same."""
+        return self._cache.warning(self._content.get(image_id, ""))
+
 
 def cache_embeddings(
     config: ml_collections.ConfigDict, variables: Mapping[str, Any], source: TileSource
@@ -72,6 +76,7 @@ def cache_embeddings(
             "dtype": config.model.dtype,
             "tiling": [tiling.size, tiling.stride, tiling.edge, tiling.shrink],
             "copies": copies,
+            "decoding": DECODING,
         },
     )
     content, errors = {}, {}
@@ -108,7 +113,7 @@ def cache_embeddings(
         for bag, embeddings in scorer.embed(variables, bags()):
             parts.append(embeddings)
             if len(parts) == copies:
-                cache.write(content[bag.image_id], np.stack(parts))
+                cache.write(content[bag.image_id], np.stack(parts), bag.warning)
                 parts, done = [], done + 1
                 progress.update(done)
     for image_id in lacking:

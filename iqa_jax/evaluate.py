@@ -119,6 +119,8 @@ def evaluate_run(
             say(f"{name:8} {fusion:15} " + format_figures(values))
         if figures["errors"]:
             say(f"{name:8} {figures['errors']} image(s) could not be read: predictions_{name}.csv")
+        if odd := sum(bool(answer.warning) for answer in evaluations[name].answers):
+            say(f"{name:8} {odd} image(s) with a warning: predictions_{name}.csv")
     # With the splits of earlier evaluations of this checkpoint.
     everything = output.read_json("metrics.json")
     for line in format_splits(everything):

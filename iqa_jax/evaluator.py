@@ -118,7 +118,7 @@ class Evaluator:
     def _bags(self, image_ids: Sequence[int], views: Sequence[View]) -> Iterator[Bag]:
         which = (self.source, image_ids, self._features, self.manifest.images)
         if not self._needs_pixels and set(views) == {PLAIN}:
-            return embedded_bags(self._embeddings, *which)
+            return embedded_bags(self._embeddings, *which, self._embeddings.warning)
         return whole_bags(*which, threads=self._config.data.threads, views=views)
 
     def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:

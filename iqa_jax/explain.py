@@ -28,7 +28,7 @@ from iqa_jax.workdir import Workdir, WorkdirError
 
 COLUMNS = {
     "path": str, "figure": str, "maps": str, "score": float, "label": str, "anomaly": float,
-    "tiles": int, "error": str,
+    "tiles": int, "error": str, "warning": str,
 }  # fmt: skip
 _NAME_LENGTH = 60
 
@@ -45,6 +45,7 @@ class Explanation:
       anomaly: how unlike good images it is; None with an error or without detector.
       image: RGB; None with an error.
       error: why there is no answer, or empty.
+      warning: what is wrong with a picture that has an answer all the same; empty if nothing is.
     """
 
     score: float | None
@@ -55,6 +56,7 @@ class Explanation:
     anomaly: float | None
     image: UInt8[np.ndarray, "height width 3"] | None
     error: str = ""
+    warning: str = ""
 
 
 class ImageExplainer:
@@ -138,6 +140,7 @@ class ImageExplainer:
                 explains=explained.explains,
                 anomaly=image_anomaly(config, answer),
                 image=image,
+                warning=answer.warning,
             )
 
 
@@ -194,7 +197,8 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
     with meter("explained", len(pictures)) as progress, open_writer as write:
         explanations = explainer.explain_all(pictures, table)
         for place, (name, explanation) in enumerate(zip(names, explanations, strict=True)):
-            row = {"path": name, "error": explanation.error, "tiles": explanation.tiles}
+            row = {name: getattr(explanation, name) for name in ("error", "warning", "tiles")}
+            row |= {"path": name}
             if explanation.error:
                 errors += 1
             else:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from input_pipeline.ahead import map_ahead
 from input_pipeline.features import COMPUTED, FeatureTable, feature_width
-from input_pipeline.images import ImageError, list_images
+from input_pipeline.images import DECODING, ImageError, list_images
 from input_pipeline.listing import (
     Input,
     Listing,
@@ -91,6 +91,7 @@ class QualityScorer:
             **COLUMNS,
             "tiles": int,
             "error": str,
+            "warning": str,
         }
 
     def score(self, pictures: Sequence[Picture]) -> pd.DataFrame:
@@ -102,7 +103,7 @@ class QualityScorer:
         Returns:
           One row per picture, in order: `path` (empty for arrays), `score`, `label`,
           `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
-          `tiles`, `error`. What the label kind does not have, or the run has not fitted, is None.
+          `tiles`, `error`, `warning`. What the label kind does not have, or the run has not fitted, is None.
 
         Raises:
           TypeError, ValueError: this is one picture, or an array is no RGB image.
@@ -203,6 +204,7 @@ class QualityScorer:
             dataclasses.asdict(self._features),
             self._thresholds,
             dataclasses.asdict(self._confidence),
+            DECODING,
         ]
         return {
             "the checkpoint": hash_tree([self._variables, *self._ensemble]),

@@ -39,7 +39,8 @@ def answer_row(
     """Gives the columns that say what the headline fusion answers for one image."""
     data, trust = config.data, confidence_row(config, answer, confidence)
     if answer.error:
-        return {"score": None, "predicted": None, **trust, "tiles": 0, "error": answer.error}
+        bad = {"score": None, "predicted": None, **trust, "tiles": 0}
+        return bad | {"error": answer.error, "warning": ""}
     values = answer.values[config.evaluation.fusion]
     row: dict[str, Any] = {
         "score": _written_score(config, values),
@@ -47,7 +48,8 @@ def answer_row(
     }
     if data.label_kind not in SCORE_KINDS:
         row |= {f"p_{name}": float(p) for name, p in zip(data.classes, values, strict=True)}
-    return row | trust | {"tiles": len(answer.tile_values), "error": ""}
+    tiles = {"tiles": len(answer.tile_values)}
+    return row | trust | tiles | {"error": "", "warning": answer.warning}
 
 
 def _written_score(config: ml_collections.ConfigDict, values: np.ndarray) -> float:

@@ -54,6 +54,7 @@ class Answered:
       views: [view, values] of the headline fusion; None with an error. With several views, `values`
         and `samples` are their means and the rest is of the first, the image as it is.
       anomaly: [tile], how unlike good tiles each is; None without detector.
+      warning: what is wrong with the picture that was read all the same; empty if nothing is.
     """
 
     image_id: int
@@ -66,6 +67,7 @@ class Answered:
     samples: np.ndarray | None = None
     views: np.ndarray | None = None
     anomaly: np.ndarray | None = None
+    warning: str = ""
 
 
 class Scorer:
@@ -274,6 +276,7 @@ class Scorer:
                     embedding=answers["embedding"][row],
                     samples=drawn,
                     anomaly=self._detector(self._split(embeddings)[0]) if self._detector else None,
+                    warning=bag.warning,
                 ),
             )
 
@@ -304,7 +307,9 @@ def _join(pieces: list[tuple[Bag, np.ndarray]]) -> tuple[Bag, np.ndarray]:
         return bad or pieces[0]
     bags, embeddings = zip(*pieces, strict=True)
     features = np.concatenate([bag.features for bag in bags])
-    return dataclasses.replace(bags[-1], features=features), np.concatenate(embeddings)
+    warning = next((bag.warning for bag in bags if bag.warning), "")
+    joined = dataclasses.replace(bags[-1], features=features, warning=warning)
+    return joined, np.concatenate(embeddings)
 
 
 def _merge(views: list[Answered], headline: str) -> Answered:

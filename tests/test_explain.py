@@ -38,7 +38,7 @@ def test_a_folder_is_explained(tiny_run, tiny_manifest, tmp_path):
     (photos / names[2]).write_text("no image")
     assert explain(Workdir(tiny_run), str(photos), str(output)) == SOME_FAILED
     table = pd.read_csv(output / "index.csv", keep_default_na=False)
-    about = ["score", "label", "anomaly", "tiles", "error"]
+    about = ["score", "label", "anomaly", "tiles", "error", "warning"]
     assert list(table.columns) == ["path", "figure", "maps", *about]
     assert (table["anomaly"] == "").all()  # The run has no detector.
     assert list(table["path"]) == [str(photos / name) for name in (names[0], names[2], names[1])]

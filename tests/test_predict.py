@@ -17,7 +17,7 @@ from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.workdir import Workdir, WorkdirError
 
 TRUST = ["uncertainty", "mutual_information", "lower", "upper", "ood", "abstain"]
-COLUMNS = ["path", "score", "label", "p_bad", "p_good", *TRUST, "tiles", "error"]
+COLUMNS = ["path", "score", "label", "p_bad", "p_good", *TRUST, "tiles", "error", "warning"]
 
 
 @pytest.fixture(scope="module")
