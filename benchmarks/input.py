@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from benchmarks.machine import describe_machine
@@ -102,7 +103,7 @@ def open_training(work: Work, manifest: str, *, is_cached: bool):
     table = setup.manifest_from_config(config)
     source = setup.source_from_config(config, table, cached=is_cached)
     index = index_images(config, source, list(table.images.index))
-    return config, TrainingData(table, source, index, FeatureTable(), {}, "", None)
+    return config, TrainingData(table, source, index, FeatureTable(), {}, "", None, pd.DataFrame())
 
 
 class PhotoTiles:

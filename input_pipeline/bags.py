@@ -17,6 +17,10 @@ from input_pipeline.tile_index import NO_LIMIT, TileIndex, rows_by_image
 from input_pipeline.tiles import cut, pixel_mask, random_origins, within_band
 from input_pipeline.worker_batches import WorkerBatches
 
+# More draws than any run makes. Grain's endless `repeat` has sys.maxsize of them, which no float
+# is, and a batch of one counts its batches in floats.
+_DRAWS = 1 << 52
+
 
 def shuffled_batches(
     labels: Num[np.ndarray, " example"],
@@ -48,7 +52,8 @@ def shuffled_batches(
     """
 
     def shuffled(examples, salt):
-        return grain.MapDataset.source(examples).seed(seed + salt).shuffle().repeat()
+        dataset = grain.MapDataset.source(examples).seed(seed + salt).shuffle()
+        return dataset.repeat(_DRAWS // len(examples))
 
     if balanced:
         parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]

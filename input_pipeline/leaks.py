@@ -1,19 +1,26 @@
 """Finds what is on both sides of a split: the same file, group or content.
 
 Works across two manifests too, where equal names may be different files and equal files have
-different names.
+different names. The name of a group means something within a data set only: groups of two manifests
+are compared where these are of one data set, having a folder of images, a file or a content in
+common. So `scene1` here is not `scene1` of somebody else's photographs, but it is that of another
+list of the same ones.
 """
 
 import os
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from input_pipeline.cells import name_rows
 from input_pipeline.images import ImageError
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 
+# The columns of `identify_images`.
+IDENTITY = ("name", "file_row", "split", "manifest", "folder", "place", "group", "content")
 _SHOWN = 10
 
 
@@ -25,23 +32,28 @@ def identify_images(manifest: Manifest, source: TileSource) -> pd.DataFrame:
       source: of the same images.
 
     Returns:
-      Indexed by image_id: `name`, `file_row`, `place` (the real path, or the name of an image
-      given as tiles), `group` (None where the manifest gave none) and `content` (None where a file
-      cannot be read).
+      Indexed by image_id: `name`, `file_row`, `split`, `manifest` (its digest), `folder` and
+      `place` (the real path, or the name of an image given as tiles), `group` (None where the
+      manifest gave none) and `content` (None where a file cannot be read).
     """
     images, content = manifest.images, []
+    table = os.path.realpath(manifest.path)
     for image_id in images.index:
         try:
             content.append(source.content(int(image_id)))
         except ImageError:
             content.append(None)
+    places = [os.path.realpath(path) if path else "" for path in images["path"]]
     return pd.DataFrame(
         {
             "name": images["name"],
             "file_row": images["file_row"],
+            "split": images["split"],
+            "manifest": manifest.digest,
+            "folder": [os.path.dirname(place or table) for place in places],
             "place": [
-                os.path.realpath(path) if path else f"{manifest.path}: {name}"
-                for path, name in zip(images["path"], images["name"], strict=True)
+                place or f"{table}: {name}"
+                for place, name in zip(places, images["name"], strict=True)
             ],
             # An image without a group is its own, by its name, which two data sets may share.
             "group": images["group"].where(images["group"] != images["name"], None),
@@ -60,6 +72,7 @@ def find_leaks(trained: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
       One sentence per shared file, group or content; empty where nothing leaks.
     """
     leaks, told = [], set()
+    trained = _with_comparable_groups(trained, tested)
     for column, what in (("place", "the file"), ("group", "the group"), ("content", "the content")):
         shared = set(trained[column].dropna()) & set(tested[column].dropna())
         for value in sorted(shared):
@@ -77,12 +90,39 @@ def find_leaks(trained: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
     return leaks
 
 
+def find_seen(trained: pd.DataFrame, tested: pd.DataFrame) -> Bool[np.ndarray, " image"]:
+    """Says which of tested images share their file, group or content with one that trains.
+
+    Args:
+      trained, tested: as in `find_leaks`.
+    """
+    trained = _with_comparable_groups(trained, tested)
+    shared = [
+        tested[column].isin(trained[column].dropna()) for column in ("place", "group", "content")
+    ]
+    return np.any(shared, axis=0)
+
+
 def format_leaks(leaks: Sequence[str]) -> str:
     """Lays leaks out one to a line, the first of them where there are many."""
     lines = [f"  {leak}" for leak in leaks[:_SHOWN]]
     if len(leaks) > _SHOWN:
         lines.append(f"  … and {len(leaks) - _SHOWN} more")
     return "\n".join(lines)
+
+
+def _with_comparable_groups(trained: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
+    """Takes the groups away from images of other data sets than the tested ones."""
+    of_data_set = [
+        digest
+        for digest, images in trained.groupby("manifest")
+        if any(
+            images[column].dropna().isin(tested[column].dropna()).any()
+            for column in ("manifest", "folder", "place", "content")
+        )
+    ]
+    is_known = trained["manifest"].isin(of_data_set)
+    return trained.assign(group=trained["group"].where(is_known, None))
 
 
 def _names(rows: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ Works on predictions_<split>.csv, so it trains and scores nothing.
 """
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import ml_collections
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.labels import PAIR_KINDS
-from iqa_jax import setup
 from iqa_jax.analysis.bootstrap import (
     DRAWS,
     FEW_GROUPS,
@@ -24,10 +23,9 @@ from iqa_jax.analysis.bootstrap import (
 from iqa_jax.analysis.weighted_metrics import measures_for
 from iqa_jax.config import LOWER_IS_BETTER
 from iqa_jax.progress import say
+from iqa_jax.seen import FITTED_SPLITS, seen_by
 from iqa_jax.workdir import Workdir, WorkdirError
 
-# Rows that a run trained on, or chose its checkpoint by, compare nothing.
-_FITTED_SPLITS = ("train", "val")
 PAIRED = f"95 % percentile interval of {DRAWS} bootstrap draws of groups, the same for both runs"
 
 
@@ -52,7 +50,7 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
     if not splits:
         raise WorkdirError(
             f"{workdir.folder} and {other.folder} have no predictions_<split>.csv of the same "
-            f"split, {' and '.join(_FITTED_SPLITS)} apart; run --mode=evaluate on both."
+            f"split, {' and '.join(FITTED_SPLITS)} apart; run --mode=evaluate on both."
         )
     record: dict[str, Any] = {
         "a": str(workdir.folder),
@@ -89,7 +87,7 @@ def _check_kinds(
 def _predicted(workdir: Workdir) -> list[str]:
     names = [path.stem.removeprefix("predictions_") for path in
              sorted(workdir.folder.glob("predictions_*.csv"))]  # fmt: skip
-    return [name for name in names if name not in _FITTED_SPLITS]
+    return [name for name in names if name not in FITTED_SPLITS]
 
 
 def compare_split(
@@ -106,7 +104,8 @@ def compare_split(
       configs: of both.
 
     Returns:
-      `rows`, `groups`, `seen_in_training` (workdir -> images) and `figures`: name -> `a`, `b`,
+      `rows`, `groups`, `seen_in_training` (workdir -> images; None where that cannot be
+      told) and `figures`: name -> `a`, `b`,
       `difference` (above 0 in favour of A), `interval`, `verdict`.
 
     Raises:
@@ -130,10 +129,7 @@ def compare_split(
         raise WorkdirError(
             f"{split}: {workdir.folder} and {other.folder} answer no image in common."
         )
-    seen = {
-        str(run.folder): len(tables[0].index.intersection(_names_fitted_on(run, config)))
-        for run, config in zip((workdir, other), configs, strict=True)
-    }
+    seen = _count_seen((workdir, other), tables[0].index)
     groups = tables[0]["group"].to_numpy()
     measures = [
         measures_for(config.data.label_kind, *_values(config, table))
@@ -157,8 +153,8 @@ def compare_split(
         say("  " + _format(name, row))
     for run, overlap in seen.items():
         if overlap:
-            say(f"WARNING: {overlap} of these images trained {run} or chose its checkpoint; it is "
-                "flattered")  # fmt: skip
+            say(f"WARNING: {overlap} of these images trained {run} or a run that it builds on, "
+                "chose a checkpoint, or are of a group that did; it is flattered")  # fmt: skip
     for name in too_dear(measures[0], len(groups)):
         say(f"no interval for {name}: drawing it from {len(groups)} rows would take minutes")
     if count < FEW_GROUPS:
@@ -190,14 +186,23 @@ def _read(workdir: Workdir, split: str) -> pd.DataFrame:
     return table.set_index("path")
 
 
-def _names_fitted_on(workdir: Workdir, config: ml_collections.ConfigDict) -> pd.Index:
-    """Names the images that trained a run or chose its checkpoint, if its manifest is there."""
-    path = Path(workdir.read_json("manifest.json")["path"])
-    if not path.exists():
-        say(f"{path} is gone: whether these images trained {workdir.folder} cannot be told")
-        return pd.Index([])
-    images = setup.manifest_from_config(config, path).images
-    return pd.Index(images["name"][images["split"].isin(_FITTED_SPLITS)])
+def _count_seen(runs: Sequence[Workdir], names: pd.Index) -> dict[str, int | None]:
+    """Counts, for each run, the compared images that it has learnt from; None if nobody can tell.
+
+    Both runs answer the same rows, so whichever of them knows their files can identify them.
+    """
+    seen = [seen_by(run) for run in runs]
+    images = max((part.named(names) for part in seen), key=len)
+    if missing := len(names) - len(images):
+        say(f"{missing} of these images are not in the manifest of a run: whether they trained one "
+            "cannot be told")  # fmt: skip
+    found: dict[str, int | None] = {}
+    for run, part in zip(runs, seen, strict=True):
+        for clause in part.gone:
+            say(f"{clause}: whether these images trained {run.folder} cannot be told")
+        count = int(part.among(images).sum())
+        found[str(run.folder)] = None if not count and (part.gone or missing) else count
+    return found
 
 
 def _values(

@@ -1,7 +1,7 @@
 """Figures, predictions and a report of a run's splits: `--mode=evaluate`, and a training's end."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
+from input_pipeline.leaks import identify_images
 from input_pipeline.manifest import Manifest
+from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.anomaly import anomaly_figures, read_detector
 from iqa_jax.confidence import (
@@ -29,6 +31,7 @@ from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
 from iqa_jax.probe import read_probe
 from iqa_jax.progress import say
+from iqa_jax.seen import flattered, seen_by
 from iqa_jax.split_figures import (
     describe_split,
     format_splits,
@@ -36,6 +39,9 @@ from iqa_jax.split_figures import (
 )
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
+
+# Images of a split -> how many of them a run has learnt from; None where that cannot be told.
+CountSeen = Callable[[pd.DataFrame], int | None]
 
 
 def evaluate(workdir: Workdir, split: str, manifest_path: str, command: str) -> int:
@@ -72,6 +78,8 @@ def evaluate_run(
     # Other networks need the pixels anyhow.
     if config.bags.cached and not members:
         embeddings = cache_embeddings(config, variables, source)
+    # Of the images as they are: an evaluator of rankings degrades them.
+    count_seen = _seen_counter(workdir, manifest, source) if manifest_path else _count_none
     evaluator = Evaluator(
         config, manifest, source, features, embeddings,
         is_thorough=True, detector=detector, members=members,
@@ -82,10 +90,9 @@ def evaluate_run(
     if not splits:
         say("there is no split but train: its figures say how well it was learnt, no more")
         splits = ["train"]
-    seen = _names_seen(workdir, config) if manifest_path else set()
     evaluations, metrics = evaluate_splits(
         config, workdir, evaluator, variables, step, splits,
-        output=output, is_own=not manifest_path, seen=seen,
+        output=output, is_own=not manifest_path, count_seen=count_seen,
     )  # fmt: skip
     explainer = Explainer(config, detector, members)
     for name in splits:
@@ -140,6 +147,11 @@ def format_figures(figures: dict[str, Any]) -> str:
     )
 
 
+def _count_none(images: pd.DataFrame) -> int:
+    """Counts the images of a run's own manifest that were learnt from: training let none pass."""
+    return 0
+
+
 def evaluate_splits(
     config: ml_collections.ConfigDict,
     workdir: Workdir,
@@ -150,7 +162,7 @@ def evaluate_splits(
     *,
     output: Workdir,
     is_own: bool = True,
-    seen: Collection[str] = (),
+    count_seen: CountSeen = _count_none,
 ) -> tuple[dict[str, Evaluation], dict[str, Any]]:
     """Evaluates splits, fits what answers need, and writes metrics.json and the predictions.
 
@@ -161,7 +173,8 @@ def evaluate_splits(
       splits: `val` before what is tested.
       output: where metrics.json and the predictions go.
       is_own: whether the splits are those of the run's own manifest, which things are fitted on.
-      seen: places of images that trained the run or chose its checkpoint.
+      count_seen: counts those of a split's images that the run, or one that it builds on, has
+        learnt from.
 
     Returns:
       Split -> evaluation, and split -> what metrics.json holds of it.
@@ -191,7 +204,7 @@ def evaluate_splits(
         evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
         if is_own and name == "val":
             fit_on_val(workdir, config, evaluation, step)
-        overlap = len(set(seen).intersection(_places(evaluation.images)))
+        overlap = count_seen(evaluation.images)
         thresholds = workdir.thresholds(step)
         # No figure on rows that what it needs was fitted on.
         fitted_on = {"train", "val"} if overlap else {name} if is_own else set()
@@ -209,10 +222,10 @@ def evaluate_splits(
             labels = evaluation.images["label"].to_numpy()
             metrics[name] |= probe_figures(config, evaluation, probe)
             metrics[name] |= anomaly_figures(config, evaluation.answers, labels)
-        if overlap:
+        if overlap != 0:
             metrics[name]["seen_in_training"] = overlap
-            say(f"WARNING: {overlap} images of {name} trained this run or chose its checkpoint; "
-                "its figures flatter")  # fmt: skip
+        if overlap:
+            say(f"WARNING: {flattered(overlap, name)}")
         # Nor on rows that intervals and abstaining were fitted on, or the network was.
         elif not is_own or name not in ("train", trusted_on):
             labels = evaluation.images["label"].to_numpy()
@@ -252,14 +265,18 @@ def _places(images: pd.DataFrame) -> pd.Series:
     return images["path"].where(images["path"] != "", images["name"])
 
 
-def _names_seen(workdir: Workdir, config: ml_collections.ConfigDict) -> set[str]:
-    """Names the images that trained a run or chose its checkpoint, if its manifest is there."""
-    path = Path(workdir.read_json("manifest.json")["path"])
-    if not path.exists():
-        say(f"{path} is gone: whether these images trained the run cannot be told")
-        return set()
-    images = setup.manifest_from_config(config, path).images
-    return set(_places(images[images["split"].isin(("train", "val"))]))
+def _seen_counter(workdir: Workdir, manifest: Manifest, source: TileSource) -> CountSeen:
+    """Makes what counts the images of another manifest that a run has learnt from."""
+    seen = seen_by(workdir)
+    for clause in seen.gone:
+        say(f"{clause}: whether these images trained this run cannot be told")
+    places = set(_places(manifest.images[seen.among(identify_images(manifest, source))]))
+
+    def count(images: pd.DataFrame) -> int | None:
+        found = len(places.intersection(_places(images)))
+        return None if seen.gone and not found else found
+
+    return count
 
 
 def _add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ from iqa_jax.report_images import (
     find_suspects,
     place_images,
 )
+from iqa_jax.seen import flattered
 from iqa_jax.workdir import Workdir, versions
 
 # What nothing was fitted or chosen on comes first.
@@ -220,9 +221,10 @@ def warnings(metrics: Mapping[str, Any]) -> Iterator[str]:
         figures = metrics[split]
         for sentence in figures.get("disagrees_with_test") or ():
             yield f"{sentence}."
-        if overlap := figures.get("seen_in_training"):
-            yield (f"{overlap} images of {split} trained this run or chose its checkpoint; its "
-                   "figures flatter.")  # fmt: skip
+        if overlap := figures.get("seen_in_training", 0):
+            yield f"{flattered(overlap, split)}."
+        elif overlap is None:
+            yield f"Whether images of {split} trained this run cannot be told."
         if figures["errors"]:
             yield f"{figures['errors']} of {figures['rows']} images of {split} could not be read."
 

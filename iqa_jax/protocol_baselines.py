@@ -1,7 +1,8 @@
 """Fits the baselines of a protocol inside each of its splits and writes what they answer.
 
-split_<k>/<baseline>/    tested.json, predictions_test.csv, logistic.json, and config.json and
-                         manifest.json as in a run, so that compare_runs can pair them
+split_<k>/<baseline>/    tested.json, predictions_test.csv, logistic.json, and config.json,
+                         manifest.json and seen.csv.gz as in a run, so that compare_runs can pair
+                         them
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
+from input_pipeline.leaks import identify_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
@@ -25,6 +27,7 @@ from iqa_jax.baselines.rows import Answers, Predict, Rows
 from iqa_jax.config import config_to_json
 from iqa_jax.fitted import MAP_ROWS
 from iqa_jax.progress import say
+from iqa_jax.seen import write_seen
 from iqa_jax.study import ANSWERS, is_tested, split_folder
 from iqa_jax.training_data import TrainingError
 from iqa_jax.workdir import Workdir
@@ -53,11 +56,16 @@ def run_baselines(
       TrainingError: nothing can be fitted or tested.
       Stopped: by a signal; the same call goes on.
     """
-    answers, source = [], None
+    if not names:
+        return [{} for _ in configs]
+    answers, source, known = [], None, None
     for number, config in enumerate(configs):
         manifest = setup.manifest_from_config(config)
         # The same images in the same order in every split.
-        source = source or setup.source_from_config(config, manifest)
+        if source is None:
+            source = setup.source_from_config(config, manifest)
+            known = identify_images(manifest, source)
+        known = known.assign(split=manifest.images["split"], manifest=manifest.digest)
         is_test = (manifest.images["split"] == "test").to_numpy()
         train = Rows(manifest, source, np.flatnonzero(~is_test))
         test = Rows(manifest, source, np.flatnonzero(is_test))
@@ -69,6 +77,8 @@ def run_baselines(
             workdir = Workdir(split_folder(home, number) / name)
             if not is_tested(workdir, config, digests):
                 say(f"split {number + 1} of {len(configs)}, {name}")
+                workdir.folder.mkdir(parents=True, exist_ok=True)
+                write_seen(workdir, config, known)
                 record = _fit_and_test(name, config, train, test, workdir)
                 workdir.write_text(ANSWERS, json.dumps({"digests": digests, **record}))
             found[name] = workdir.read_json(ANSWERS)
@@ -79,7 +89,6 @@ def run_baselines(
 def _fit_and_test(
     name: str, config: ml_collections.ConfigDict, train: Rows, test: Rows, workdir: Workdir
 ) -> dict[str, Any]:
-    workdir.folder.mkdir(parents=True, exist_ok=True)
     (workdir.folder / ANSWERS).unlink(missing_ok=True)
     about = {"path": str(train.manifest.path), "sha256": train.manifest.digest}
     workdir.write_text("manifest.json", json.dumps(about, indent=2))

@@ -12,6 +12,7 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from input_pipeline.splits import assign_splits, leave_groups_out
 from iqa_jax import setup
+from iqa_jax.seen import FITTED_SPLITS
 from iqa_jax.training_data import TrainingError, images_seen_before
 
 
@@ -84,13 +85,12 @@ def refuse_leaks(
     other = identify_images(*tested) if tested else None
     before = images_seen_before(config)
     for number, split in enumerate(splits):
-        trained = known[np.isin(split, ("train", "val"))]
-        trained = trained if before is None else pd.concat([trained, before])
+        trained = pd.concat([known[np.isin(split, FITTED_SPLITS)], before])
         leaks = find_leaks(trained, known[split == "test"] if other is None else other)
         if leaks:
             raise TrainingError(
                 f"split {number} leaks, and no figure is given:\n{format_leaks(leaks)}"
-                "\nGive images of one scene or source one group, keep one of equal files, in two "
-                "data sets call different groups by different names, and take no encoder "
+                "\nGive images of one scene or source one group, and groups of two data sets that "
+                "share images different names; keep one of equal files, and take no encoder "
                 "(model.weights) that was trained on what is tested."
             )

@@ -36,6 +36,7 @@ from iqa_jax.probe import fit_training_probe, probe_kind, with_probe, write_prob
 from iqa_jax.processes import is_first, largest, wait_for_all
 from iqa_jax.profiling import Clock, Profiler
 from iqa_jax.progress import meter, say
+from iqa_jax.seen import write_seen
 from iqa_jax.training_data import TrainingData, TrainingError, prepare_training
 from iqa_jax.variables import initial_variables, restore_trained
 from iqa_jax.workdir import Workdir
@@ -106,6 +107,7 @@ def fit(
     """
     workdir.write_features(data.features)
     workdir.write_text("audit.txt", data.audit)
+    write_seen(workdir, config, data.known)
     loop = _Loop(config, data, workdir)
     if stopped_by := loop.run(is_profiled):
         return stopped_by

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import grain
@@ -31,11 +30,11 @@ from input_pipeline.tile_index import (
 )
 from iqa_jax import setup
 from iqa_jax.analysis.answers import SCORE_KINDS
-from iqa_jax.config_rules import WEIGHTS
 from iqa_jax.edge_filter import draw_edge_filter
 from iqa_jax.embed import CachedEmbeddings, cache_embeddings
 from iqa_jax.processes import is_first
 from iqa_jax.progress import meter, say
+from iqa_jax.seen import FITTED_SPLITS, runs_before, seen_before
 from iqa_jax.targets import targets_from_config
 from iqa_jax.variables import initial_variables
 from iqa_jax.workdir import Workdir
@@ -56,6 +55,7 @@ class TrainingData:
       targets: name -> [image, ...], joined to a batch by its `image_id`.
       audit: what was found in the images, as text.
       embeddings: of all images, where the encoder is frozen and the config asks for the cache.
+      known: what would give the images away elsewhere, as `identify_images`.
     """
 
     manifest: Manifest
@@ -65,6 +65,7 @@ class TrainingData:
     targets: Mapping[str, np.ndarray]
     audit: str
     embeddings: CachedEmbeddings | None
+    known: pd.DataFrame
 
     def examples(self, config: ml_collections.ConfigDict) -> int:
         """Counts the examples of an epoch.
@@ -148,60 +149,41 @@ def prepare_training(
     targets = targets_from_config(config, manifest)
     source = setup.source_from_config(config, manifest, cached=True)
     found = _audit(config, manifest, source, workdir)
-    _refuse_seen(config, manifest, source)
+    known = identify_images(manifest, source)
+    _refuse_seen(config, known)
     index = _index(config, manifest, source, found, workdir)
     features = fit_index_features(config.data.features, index, manifest.images)
     embeddings = None
     if config.bags.cached:
         embeddings = cache_embeddings(config, initial_variables(config), source)
     text = format_audit(found)
-    return TrainingData(manifest, source, index, features, targets, text, embeddings)
+    return TrainingData(manifest, source, index, features, targets, text, embeddings, known)
 
 
-def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame | None:
-    """Identifies what trained the runs that this one builds on, and those before; None without.
-
-    They are the run whose weights it starts from, and those whose answers count beside its own.
+def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame:
+    """Identifies what trained the runs that this one builds on, and those before.
 
     Returns:
-      As `identify_images`.
+      As `identify_images`; no rows where it builds on none.
 
     Raises:
-      TrainingError: a manifest is gone, so it cannot be told.
+      TrainingError: a part cannot be told.
     """
-    found, waiting = [], _runs_before(config)
-    while waiting:
-        run = Workdir(waiting.pop())
-        theirs, path = run.config(), run.read_json("manifest.json")["path"]
-        if not Path(path).exists():
-            raise TrainingError(
-                f"{path}, which trained {run.folder}, is gone: whether it has seen what is tested "
-                "cannot be told. Put it back, or build on other runs (model.weights, "
-                "model.ensemble)."
-            )
-        manifest = setup.manifest_from_config(theirs, path)
-        images = identify_images(manifest, setup.source_from_config(theirs, manifest))
-        found.append(images[manifest.images["split"].isin(("train", "val")).to_numpy()])
-        waiting += _runs_before(theirs)
-    return pd.concat(found) if found else None
-
-
-def _runs_before(config: ml_collections.ConfigDict) -> list[str]:
-    """Lists the workdirs that a run with this config builds on."""
-    weights = config.model.weights
-    return [*config.model.ensemble, *([] if weights in WEIGHTS else [weights])]
-
-
-def _refuse_seen(config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource) -> None:
-    """Makes sure that no run that this one builds on has seen what is tested here."""
-    before = images_seen_before(config)
-    if before is None:
-        return
-    is_tested = ~manifest.images["split"].isin(("train", "val"))
-    leaks = find_leaks(before, identify_images(manifest, source)[is_tested.to_numpy()])
-    if leaks:
+    before = seen_before(config)
+    if before.gone:
         raise TrainingError(
-            f"{' or '.join(_runs_before(config))} has seen what is tested here:\n"
+            f"{before.gone[0]}: whether it has seen what is tested cannot be told. Put it back, or "
+            "build on other runs (model.weights, model.ensemble)."
+        )
+    return before.learnt
+
+
+def _refuse_seen(config: ml_collections.ConfigDict, known: pd.DataFrame) -> None:
+    """Makes sure that no run that this one builds on has seen what is tested here."""
+    tested = known[~known["split"].isin(FITTED_SPLITS)]
+    if leaks := find_leaks(images_seen_before(config), tested):
+        raise TrainingError(
+            f"{' or '.join(runs_before(config))} has seen what is tested here:\n"
             f"{format_leaks(leaks)}\nDraw the splits of all these runs by the same seed and "
             "data.fractions, or train on all images everywhere: "
             'data.fractions="(1.0, 0.0, 0.0)".'

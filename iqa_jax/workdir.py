@@ -1,6 +1,6 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
-config.json  manifest.json  versions.json  features.json
+config.json  manifest.json  versions.json  features.json  seen.csv.gz
 thresholds.json  temperature.json  logistic.json  confidence.npz  probe.npz  anomaly.npz
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
 metrics.json  predictions_<split>.csv  report.html  report.md  model_card.md
@@ -133,12 +133,16 @@ class Workdir:
 
     def write_text(self, name: str, text: str) -> Path:
         """Writes a file whole or not at all."""
+        return self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Writes a file whole or not at all."""
         path = self.folder / name
         if not is_first():
             return path
         part = path.with_name(path.name + ".part")
         try:
-            part.write_text(text, encoding="utf-8")
+            part.write_bytes(content)
             os.replace(part, path)
         except OSError:
             part.unlink(missing_ok=True)

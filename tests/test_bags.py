@@ -90,21 +90,38 @@ def test_the_seed_decides_and_threads_do_not(data):
     )
 
 
-def test_goes_on_from_a_saved_position(data):
-    iterator = batches(data)
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_goes_on_from_a_saved_position(data, batch_size):
+    iterator = batches(data, batch_size=batch_size)
     take(iterator, 3)
     position = iterator.get_state()
     rest = take(iterator, 3)
-    again = batches(data)
+    again = batches(data, batch_size=batch_size)
     again.set_state(position)
     assert_same(rest, take(again, 3))
 
 
-def test_processes_give_the_batches_that_threads_give(data):
-    iterator = batches(data)
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("tiles_per_bag", [1, 4])
+def test_batches_of_one_give_the_examples_of_larger_ones_in_their_order(
+    data, balanced, tiles_per_bag
+):
+    order = {"balanced": balanced, "tiles_per_bag": tiles_per_bag}
+    alone = batches(data, batch_size=1, **order)
+    # Two processes with a batch of two make one example each.
+    shares = [batches(data, batch_size=2, process=i, processes=2, **order) for i in range(2)]
+    for batch in take(batches(data, **order), 4):
+        for row in range(8):
+            example = {name: values[row : row + 1] for name, values in batch.items()}
+            assert_same([example, example], [next(alone), next(shares[row % 2])])
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_processes_give_the_batches_that_threads_give(data, batch_size):
+    iterator = batches(data, batch_size=batch_size)
     first = take(iterator, 2)
     rest = take(iterator, 3)
-    made = batches(data, workers=2)
+    made = batches(data, batch_size=batch_size, workers=2)
     try:
         assert_same(first, take(made, 2))
         position = made.get_state()
@@ -114,7 +131,7 @@ def test_processes_give_the_batches_that_threads_give(data):
     finally:
         made.close()
     # A run may go on with another number of them, or with none.
-    again = batches(data)
+    again = batches(data, batch_size=batch_size)
     again.set_state(position)
     assert_same(rest, take(again, 3))
 

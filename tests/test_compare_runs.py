@@ -63,7 +63,9 @@ def test_a_better_run_is_told_and_the_other_way_round(write, capsys):
         low, high = row["interval"]
         assert 0 < low < row["difference"] < high and row["verdict"] == "A is better"
     said = capsys.readouterr().out
-    assert "1 of these images trained" in said and said.count("WARNING") == 2
+    # The one that the manifest trains on, and two of its group.
+    assert "3 of these images trained" in said and said.count("WARNING") == 2
+    assert split[1]["seen_in_training"] == {str(good.folder): 3, str(poor.folder): 3}
     compare_runs(poor, good)
     back = read(poor, good)["test"]["figures"]["srcc"]
     assert back["verdict"] == "B is better"
@@ -129,6 +131,20 @@ def test_classes_are_compared_by_their_probabilities(write):
     figures = read(one, other)["test"]["figures"]
     assert figures["auroc"]["verdict"] == figures["log_loss"]["verdict"] == "A is better"
     assert 0.9 < figures["auroc"]["a"] <= 1
+
+
+def test_what_cannot_be_told_is_no_zero(write, tmp_path, capsys):
+    one, other = write("one", 10), write("other", 20)
+    about = json.dumps({"path": str(tmp_path / "gone.csv")})
+    other.write_text("manifest.json", about)
+    compare_runs(one, other)
+    seen = read(one, other)["test"]["seen_in_training"]
+    assert seen == {str(one.folder): 3, str(other.folder): None}
+    said = capsys.readouterr().out
+    assert "gone.csv" in said and f"whether these images trained {other.folder} cannot" in said
+    one.write_text("manifest.json", about)
+    compare_runs(one, other)
+    assert set(read(one, other)["test"]["seen_in_training"].values()) == {None}
 
 
 def test_other_labels_groups_or_kinds_are_refused(write):

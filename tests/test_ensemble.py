@@ -27,6 +27,7 @@ from iqa_jax.evaluator import Evaluator
 from iqa_jax.networks import Member
 from iqa_jax.protocol import run_protocol
 from iqa_jax.scorer import Scorer
+from iqa_jax.seen import seen_by
 from iqa_jax.train import train
 from iqa_jax.training_data import TrainingError
 from iqa_jax.variables import restore_variables
@@ -187,6 +188,9 @@ def test_a_workdir_alone_answers_for_the_ensemble(runs, tiny_manifest, tmp_path)
         kept = (copy.folder / "ensemble_0.npz").read_bytes()
         keep_members(copy, copy.config())
         assert (copy.folder / "ensemble_0.npz").read_bytes() == kept
+        # So is what the other has learnt from.
+        learnt = seen_by(copy).learnt
+        assert learnt["run"].value_counts().to_dict() == {"": 35, str(runs[0]): 35}
     finally:
         (tmp_path / "elsewhere").rename(runs[0])
     pd.testing.assert_frame_equal(found, expected)

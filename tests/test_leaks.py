@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from input_pipeline.labels import LabelSpec
-from input_pipeline.leaks import find_leaks, identify_images
+from input_pipeline.leaks import find_leaks, find_seen, identify_images
 from input_pipeline.manifest import read_manifest, read_split_rows, with_splits
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.table_files import ManifestError
@@ -62,6 +62,31 @@ def test_names_of_two_data_sets_may_be_equal(write):
     ours = identify(write("a", {"1.png": 1, "2.png": 2}, ["", ""]))
     theirs = identify(write("b", {"1.png": 3, "2.png": 4}, ["", ""]))
     assert find_leaks(ours, theirs) == []
+
+
+def test_groups_of_other_data_sets_are_other_groups(write, tmp_path):
+    ours = identify(write("a", {"1.png": 1, "2.png": 2}, ["scene1", "scene2"]))
+    theirs = identify(write("b", {"3.png": 3, "4.png": 4}, ["scene1", "scene3"]))
+    assert find_leaks(ours, theirs) == []
+    assert find_seen(ours, theirs).tolist() == [False, False]
+    # Another list of photographs of the same folder, none of them in the first one.
+    shutil.move(tmp_path / "b" / "3.png", tmp_path / "a" / "3.png")
+    (tmp_path / "more.csv").write_text(
+        "path,label,group,split\na/3.png,bad,scene1,test\nb/4.png,bad,scene3,test\n"
+    )
+    more = identify(tmp_path / "more.csv")
+    (leak,) = find_leaks(ours, more)
+    assert leak == "the group 'scene1' is trained on (1.png: row 2) and tested on (row 2)"
+    assert find_seen(ours, more).tolist() == [True, False]
+    # A copy elsewhere says that both lists are of one data set.
+    elsewhere = tmp_path / "c"
+    elsewhere.mkdir()
+    shutil.copy(tmp_path / "a" / "2.png", elsewhere / "x.png")
+    shutil.copy(tmp_path / "b" / "4.png", elsewhere / "y.png")
+    (elsewhere / "m.csv").write_text(
+        "path,label,group,split\nx.png,bad,other,test\ny.png,bad,scene1,test\n"
+    )
+    assert find_seen(ours, identify(elsewhere / "m.csv")).tolist() == [True, True]
 
 
 def test_two_data_sets_may_share_a_file(write, tmp_path):

@@ -19,6 +19,7 @@ from iqa_jax.config import config_to_json
 from iqa_jax.config_checks import ConfigError
 from iqa_jax.protocol import run_protocol
 from iqa_jax.protocol_splits import draw_splits
+from iqa_jax.seen import seen_by
 from iqa_jax.training_data import TrainingError
 from iqa_jax.variables import initial_variables
 from iqa_jax.workdir import Workdir, WorkdirError
@@ -220,10 +221,15 @@ def test_baselines_are_rows_of_the_same_table(config, tmp_path, monkeypatch):
     with (folder / "protocol.csv").open(newline="") as file:
         written = {(row["fusion"], row["figure"]): row for row in csv.DictReader(file)}
     assert written["brisque_svr", "plcc_mapped"]["verdict"] and set(written) == set(rows)
-    # Its folder pairs with that of the run.
+    # Its folder pairs with that of the run, and keeps what the baseline was fitted on.
     run, baseline = (Workdir(homes[0] / name) for name in ("run", "brisque_svr"))
+    listed = pd.read_csv(homes[0] / "rows.csv")
+    fitted_on = listed["name"][listed["split"] != "test"]
+    assert set(seen_by(baseline).learnt["name"]) == set(fitted_on)
     assert compare_runs(run, baseline) == 0
-    paired = run.read_json("compared_with_brisque_svr.json")["splits"]["test"]["figures"]["plcc"]
+    compared = run.read_json("compared_with_brisque_svr.json")["splits"]["test"]
+    assert list(compared["seen_in_training"].values()) == [0, 0]
+    paired = compared["figures"]["plcc"]
     assert paired["b"] == pytest.approx(rows["brisque_svr", "plcc"]["per_split"][0])
 
     # What is finished is not done again.

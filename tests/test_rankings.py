@@ -107,6 +107,14 @@ def test_a_group_is_one_photo_with_one_kind_at_all_levels(make_bag):
     assert sorted(seen) == [(photo, kind) for photo in range(3) for kind in sorted(KINDS)]
 
 
+def test_a_batch_of_one_group_is_a_part_of_a_larger_one(make_bag):
+    iterator, larger = batches(make_bag, batch_size=GROUP_SIZE), next(batches(make_bag))
+    for first in range(0, 4 * GROUP_SIZE, GROUP_SIZE):
+        part = {name: values[first : first + GROUP_SIZE] for name, values in larger.items()}
+        part["label"] = part["label"] - [first // GROUP_SIZE, 0]
+        assert_same(next(iterator), part)
+
+
 def test_the_seed_decides_and_a_stop_changes_nothing(make_bag):
     iterator = batches(make_bag)
     first = [next(iterator) for _ in range(5)]
