@@ -33,6 +33,9 @@ from PIL import (
 
 from input_pipeline.prepared import open_file
 
+# Else the first thread that saves a picture would import the plugins of further formats.
+Image.preinit()
+
 DEFAULT_MAX_PIXELS = 250_000_000
 SHRINKS = (1, 2, 4, 8)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")

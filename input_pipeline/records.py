@@ -4,7 +4,7 @@ TFDS's own writers shuffle a split as a whole, and begin again after a kill. A s
 its own images only, so any machine that sees the folder can make any shard, in any order, twice
 if need be; one that is there is not made again. Until the data set is finished its folder `shards`
 holds, per shard, what is to do (`.todo`) and, once the shard is in place, what it holds (`.done`).
-TensorFlow is not needed.
+TensorFlow is not needed. TFDS is imported with this file, before any thread writes a shard.
 """
 
 import dataclasses
@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
 from input_pipeline.images import ImageError, decode, load
@@ -99,8 +101,6 @@ def is_done(plan: Plan, name: str) -> bool:
 
 def write_shard(plan: Plan, name: str) -> None:
     """Writes a shard; an image that cannot be used is left out and noted."""
-    from array_record.python.array_record_module import ArrayRecordWriter
-
     features = make_features(plan)
     records: list[dict[str, Any]] = []
     errors, size = [], 0
@@ -145,8 +145,6 @@ def finish(
     Raises:
         ImageError: no image of a split could be used.
     """
-    import tensorflow_datasets as tfds
-
     done = {
         name: json.loads((plan.shards / f"{name}.done").read_text(encoding="utf-8"))
         for name in names
@@ -204,8 +202,6 @@ def finish(
 
 def make_features(plan: Plan):
     """Describes a record to TFDS."""
-    import tensorflow_datasets as tfds
-
     label = "as the manifest writes it, in its own direction"
     features = {
         "image": tfds.features.Image(

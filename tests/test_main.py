@@ -1,6 +1,5 @@
 """The command line: what it refuses, in which words, and what it returns."""
 
-import subprocess
 import sys
 
 import cv2
@@ -8,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT
+from conftest import run_program
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def run_main(start_main):
     def run(*arguments):
         process = start_main(*arguments)
@@ -23,13 +22,7 @@ def run_main(start_main):
 
 
 def test_help_costs_nothing():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "main.py", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program([sys.executable, "-X", "importtime", "main.py", "--help"], check=False)
     assert "--workdir" in done.stdout and "--mode=predict" in done.stdout
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "ml_collections" in imported

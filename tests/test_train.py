@@ -48,7 +48,7 @@ def test_killed_twice_is_never_stopped(tiny_manifest, tiny_config, tiny_run, tmp
     process = start_main(*arguments)
     wait_for_step(process, folder, 1)
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, errors
     saved = Workdir(folder).last.steps[-1]
     assert 1 <= saved < 12
