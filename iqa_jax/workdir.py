@@ -52,7 +52,7 @@ class Workdir:
     """The folder of one run; where several processes train it, the first one writes."""
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.last = Checkpoints(self.folder / "checkpoints" / "last", keep=2)
         self.best = Checkpoints(self.folder / "checkpoints" / "best", keep=1)
 
