@@ -95,8 +95,11 @@ def plan_shards(plan: Plan, manifest: Manifest, table: pd.DataFrame, images: int
 
 
 def is_done(plan: Plan, name: str) -> bool:
-    """Says whether a shard is there, whole."""
-    return (plan.shards / f"{name}.done").is_file()
+    """Says whether a shard is there, whole; one whose record is damaged is made again."""
+    try:
+        return bool(_read_done(plan, name))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def write_shard(plan: Plan, name: str) -> None:
@@ -145,10 +148,7 @@ def finish(
     Raises:
         ImageError: no image of a split could be used.
     """
-    done = {
-        name: json.loads((plan.shards / f"{name}.done").read_text(encoding="utf-8"))
-        for name in names
-    }
+    done = {name: _read_done(plan, name) for name in names}
     errors = pd.DataFrame(
         [error for shard in done.values() for error in shard["errors"]], columns=["path", "error"]
     )
@@ -300,6 +300,10 @@ def _cut_file(plan: Plan, image: dict[str, Any]):
         path = f"{file['written']}/{row}_{column}.png"
         record = {"file_row": file["file_row"], "path": path, "row": row, "column": column}
         yield record, data.getvalue()
+
+
+def _read_done(plan: Plan, name: str) -> dict[str, Any]:
+    return json.loads((plan.shards / f"{name}.done").read_text(encoding="utf-8"))
 
 
 def _shard_path(plan: Plan, name: str) -> Path:

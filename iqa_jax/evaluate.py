@@ -218,7 +218,7 @@ def evaluate_splits(
         if name == "val" and len(setup.views_from_config(config)) > 1:
             metrics[name]["tta_gain"] = _tta_gain(config, evaluation)
         table = prediction_table(config, evaluation, thresholds, confidence)
-        table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
+        output.write_text(f"predictions_{name}.csv", table.to_csv(index=False))
         _add_metrics(output, metrics)
     return evaluations, metrics
 

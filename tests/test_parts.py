@@ -176,3 +176,13 @@ def test_names_that_are_no_text_survive(tmp_path):
         assert next(parts.read(), None) is None
         parts.finish(COLUMNS)
     assert b"caf\xe9.jpg" in (tmp_path / "scores.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["about.json", "rows-0000000000-0000000003.jsonl"])
+def test_a_damaged_part_is_named_with_what_to_do(tmp_path, name):
+    target = tmp_path / "scores.csv"
+    fill(target, 4, finish=False)
+    path = target.with_name("scores.csv.parts") / name
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(WorkdirError, match=f"{name} is damaged or cut short.*delete"):
+        fill(target, 5)
