@@ -70,7 +70,8 @@ def parse(argv: list[str]) -> list[str]:
     """
     try:
         rest = app.parse_flags_with_usage([_expand_home(argument) for argument in argv])
-        if flags.FLAGS.config:
+        # A recipe that cannot be loaded complains when it is used.
+        if isinstance(flags.FLAGS.config, ml_collections.ConfigDict):
             _expand_config(flags.FLAGS.config)
         return rest
     except (AttributeError, KeyError) as error:

@@ -53,11 +53,13 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
     Raises:
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
-    try:
-        answers = run_study(_configs(config), Path(folder), _test)
-    except Stopped as stopped:
-        return 128 + stopped.number
-    _write(config, Path(folder), answers, command)
+    configs, home = _configs(config), Workdir(folder)
+    with home.sole_writer("--mode=compare"):
+        try:
+            answers = run_study(configs, home.folder, _test)
+        except Stopped as stopped:
+            return 128 + stopped.number
+        _write(config, home.folder, answers, command)
     return 0
 
 

@@ -63,6 +63,19 @@ def evaluate_run(
     """
     config = workdir.config()
     manifest, output = _open_manifest(workdir, config, manifest_path)
+    with output.sole_writer("--mode=evaluate"):
+        return _evaluate(config, workdir, manifest, output, split, manifest_path, command)
+
+
+def _evaluate(
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    manifest: Manifest,
+    output: Workdir,
+    split: str,
+    manifest_path: str,
+    command: str,
+) -> dict[str, Any]:
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     features = workdir.features()

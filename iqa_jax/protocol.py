@@ -76,7 +76,11 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     _check(config)
-    home = Path(folder)
+    with Workdir(folder).sole_writer("--mode=protocol"):
+        return _run_protocol(config, Path(folder), command)
+
+
+def _run_protocol(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
     whole = _read_whole(config, config.data.manifest, "all")
     say(f"{len(whole.images)} images of {config.data.manifest}; splits are drawn from all of them, "
         "whatever its column split may say")  # fmt: skip

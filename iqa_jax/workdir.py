@@ -11,7 +11,8 @@ import json
 import os
 import platform
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from iqa_jax.config import config_from_json, config_to_json, differing_keys
 from iqa_jax.learning.checkpoint import Checkpoints
+from iqa_jax.lock import LOCK, sole_writer
 from iqa_jax.processes import is_first, wait_for_all
 
 # Keys that a later start may change without making another run of it.
@@ -66,6 +68,19 @@ class Workdir:
         self.last = Checkpoints(self.folder / "checkpoints" / "last", keep=2)
         self.best = Checkpoints(self.folder / "checkpoints" / "best", keep=1)
 
+    @contextmanager
+    def sole_writer(self, doing: str) -> Iterator[None]:
+        """Keeps other starts from writing here meanwhile; `doing` tells people what for.
+
+        Raises:
+          InUseError: another process writes here.
+        """
+        if is_first():
+            with sole_writer(self.folder, doing):
+                yield
+        else:
+            yield
+
     def open_for_training(self, config: ml_collections.ConfigDict, manifest: Manifest) -> None:
         """Makes the folder, or makes sure that it belongs to the same run.
 
@@ -94,12 +109,15 @@ class Workdir:
                     + "\n".join(f"  {line}" for line in changed)
                     + "\nGive another --workdir, or the config of that run to go on with it."
                 )
-        elif not is_run and self.folder.exists() and any(self.folder.iterdir()):
+        elif not is_run and self.folder.exists() and self._has_files():
             raise WorkdirError(f"{self.folder} is not empty and is no run; give another --workdir.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_text("manifest.json", json.dumps(about, indent=2))
         self.write_text("versions.json", json.dumps(versions(), indent=2))
         self.write_text("config.json", config_to_json(config))
+
+    def _has_files(self) -> bool:
+        return any(path.name != LOCK for path in self.folder.iterdir())
 
     def config(self) -> ml_collections.ConfigDict:
         """Reads the config of the run.

@@ -142,7 +142,9 @@ def test_a_killed_process_goes_on_where_it_was(tiny_run, photos, start_main):
     process = start_main(*arguments, devices=1)
     output, errors = process.communicate(timeout=300)
     assert process.returncode == SOME_FAILED, errors
+    assert f"taking over {target}, which process " in output
     assert "going on after 1000 finished rows" in output
+    assert not target.with_name("scores.csv.lock").exists()
     table = read(target)
     assert list(table["path"]) == [str(photos.parent / name) for name in names]
     assert list(table["error"] == "") == [(photos.parent / name).exists() and "bad" not in name
