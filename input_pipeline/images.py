@@ -50,6 +50,9 @@ from input_pipeline.tiff_parts import (
 
 # Goes up when some file gives other pixels than before, so that nothing kept of it is believed.
 DECODING = 2
+# Else the first thread that saves a picture would import the plugins of further formats.
+Image.preinit()
+
 DEFAULT_MAX_PIXELS = 250_000_000
 SHRINKS = (1, 2, 4, 8)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")

@@ -10,6 +10,8 @@ import functools
 import io
 import json
 import re
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +24,9 @@ MARK, TABLE = "iqa_jax.json", "manifest.parquet"
 SPLIT_COLUMN, INDEX_COLUMN = "tfds_split", "tfds_index"
 
 _RECORD = re.compile(r"(?P<folder>.+)/(?P<split>[\w-]+)\[(?P<index>\d+)\]")
+# Opening imports parts of TFDS. Threads that do it at once can wait for each other for ever, one
+# for a module's lock and the other for that of a cached property.
+_opening = threading.Lock()
 
 
 class PreparedError(ValueError):
@@ -69,10 +74,15 @@ def read_mark(folder: Path) -> dict:
 
 def record_paths(folder: Path, table: pd.DataFrame) -> list[str]:
     """Names the record of each row of a prepared data set's table."""
-    return [
+    paths = [
         f"{folder.as_posix()}/{split}[{index}]"
         for split, index in zip(table[SPLIT_COLUMN], table[INDEX_COLUMN], strict=True)
     ]
+    # Threads will read them: what TFDS imports at the first record is imported before they start.
+    for path in paths[:1]:
+        with suppress(OSError):  # Whoever needs a record is told what is wrong with it.
+            open_file(path).close()
+    return paths
 
 
 def open_file(path: str | Path) -> BinaryIO:
@@ -88,7 +98,9 @@ def open_file(path: str | Path) -> BinaryIO:
     if match is None or not is_prepared(Path(match["folder"])):
         return open(path, "rb")
     try:
-        record = _open_split(match["folder"], match["split"])[int(match["index"])]
+        with _opening:
+            split = _open_split(match["folder"], match["split"])
+        record = split[int(match["index"])]
     except Exception as error:  # TFDS and ArrayRecord raise many types for missing files.
         raise OSError(f"the record cannot be read: {error}") from error
     return io.BytesIO(record["image"])

@@ -4,7 +4,7 @@ TFDS's own writers shuffle a split as a whole, and begin again after a kill. A s
 its own images only, so any machine that sees the folder can make any shard, in any order, twice
 if need be; one that is there is not made again. Until the data set is finished its folder `shards`
 holds, per shard, what is to do (`.todo`) and, once the shard is in place, what it holds (`.done`).
-TensorFlow is not needed.
+TensorFlow is not needed. TFDS is imported with this file, before any thread writes a shard.
 """
 
 import dataclasses
@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
 from input_pipeline.images import ImageError, Warn, decode, load
@@ -93,14 +95,15 @@ def plan_shards(plan: Plan, manifest: Manifest, table: pd.DataFrame, images: int
 
 
 def is_done(plan: Plan, name: str) -> bool:
-    """Says whether a shard is there, whole."""
-    return (plan.shards / f"{name}.done").is_file()
+    """Says whether a shard is there, whole; one whose record is damaged is made again."""
+    try:
+        return bool(_read_done(plan, name))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def write_shard(plan: Plan, name: str) -> None:
     """Writes a shard; an image that cannot be used is left out, and noted as warnings are."""
-    from array_record.python.array_record_module import ArrayRecordWriter
-
     features = make_features(plan)
     records: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
@@ -149,12 +152,7 @@ def finish(
     Raises:
         ImageError: no image of a split could be used.
     """
-    import tensorflow_datasets as tfds
-
-    done = {
-        name: json.loads((plan.shards / f"{name}.done").read_text(encoding="utf-8"))
-        for name in names
-    }
+    done = {name: _read_done(plan, name) for name in names}
     errors = pd.DataFrame(
         [error for shard in done.values() for error in shard["errors"]], columns=["path", "error"]
     )
@@ -211,8 +209,6 @@ def finish(
 
 def make_features(plan: Plan):
     """Describes a record to TFDS."""
-    import tensorflow_datasets as tfds
-
     label = "as the manifest writes it, in its own direction"
     features = {
         "image": tfds.features.Image(
@@ -314,6 +310,10 @@ def _cut_file(plan: Plan, image: dict[str, Any], warn: Warn):
         path = f"{file['written']}/{row}_{column}.png"
         record = {"file_row": file["file_row"], "path": path, "row": row, "column": column}
         yield record, data.getvalue()
+
+
+def _read_done(plan: Plan, name: str) -> dict[str, Any]:
+    return json.loads((plan.shards / f"{name}.done").read_text(encoding="utf-8"))
 
 
 def _shard_path(plan: Plan, name: str) -> Path:

@@ -11,6 +11,7 @@ without edges are left out before anything is degraded: blurred sky is still a g
 
 import argparse
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -208,7 +209,12 @@ def draw_region(height: int, width: int, rng: np.random.Generator) -> Bool[np.nd
 def main():
     """Writes the data set from the command line and says what it holds."""
     parser = argparse.ArgumentParser(description=write.__doc__.splitlines()[0])
-    parser.add_argument("--output", default="data/sample_photos", help="folder to write to")
+    parser.add_argument(
+        "--output",
+        default="data/sample_photos",
+        type=os.path.expanduser,
+        help="folder to write to",
+    )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same files")
     arguments = parser.parse_args()
     try:

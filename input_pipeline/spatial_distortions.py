@@ -9,7 +9,10 @@ import io
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, Jpeg2KImagePlugin, WebPImagePlugin  # noqa: F401
+
+# Else the first thread that recodes a picture would import the plugins of all formats.
+Image.preinit()
 
 Photo = UInt8[np.ndarray, "height width 3"]
 

@@ -59,7 +59,11 @@ def clean(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     _check(config)
-    home = Path(folder)
+    with Workdir(folder).sole_writer("--mode=clean"):
+        return _clean(config, Path(folder), command)
+
+
+def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
     plain, filtered = Workdir(home / "plain"), home / config.noise.filter
     if status := _train(config, plain, command):
         return status

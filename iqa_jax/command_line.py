@@ -1,8 +1,11 @@
 """The flags of main.py, and which of them each mode takes."""
 
+import os
+import re
 import sys
 from pathlib import Path
 
+import ml_collections
 from absl import app, flags
 from ml_collections import config_flags
 
@@ -84,12 +87,38 @@ def check_flags() -> None:
 def parse(argv: list[str]) -> list[str]:
     """Reads the flags; ends the program at a key that the config does not have.
 
+    A shell leaves `~` in `--flag=~/folder` as it is, and libraries differ in what they make of it:
+    here it is the home folder, in every flag and in every key, of a recipe too.
+
     Returns:
       What is no flag, the name of the program first.
     """
     try:
-        return app.parse_flags_with_usage(argv)
+        rest = app.parse_flags_with_usage([_expand_home(argument) for argument in argv])
+        # A recipe that cannot be loaded complains when it is used.
+        if isinstance(flags.FLAGS.config, ml_collections.ConfigDict):
+            _expand_config(flags.FLAGS.config)
+        return rest
     except (AttributeError, KeyError) as error:
         # A key that the config does not have; the message names a near one.
         cause = error.args[0] if isinstance(error.args[0], KeyError) else error
         sys.exit("error: --config: there is no key " + " ".join(str(cause.args[0]).split("\n")))
+
+
+def _expand_home(argument: str) -> str:
+    """Puts the home folder for a `~` that begins an argument, or the value of a flag."""
+    flag, value = re.fullmatch(r"(--?[\w.]+=)?(.*)", argument, re.DOTALL).groups()
+    return (flag or "") + os.path.expanduser(value)
+
+
+def _expand_config(config: ml_collections.ConfigDict) -> None:
+    for key, value in config.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            _expand_config(value)
+        elif isinstance(value, tuple):
+            config[key] = tuple(
+                os.path.expanduser(item) if isinstance(item, str) else item for item in value
+            )
+        # A workdir keeps the place of the caches as it is given: it may move to another home.
+        elif isinstance(value, str) and key != "cache_folder":
+            config[key] = os.path.expanduser(value)

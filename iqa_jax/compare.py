@@ -5,6 +5,7 @@ comparison.csv  comparison.json  comparison.png
 """
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,13 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
     Raises:
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
-    try:
-        answers = run_study(_configs(config), Path(folder), _test)
-    except Stopped as stopped:
-        return 128 + stopped.number
-    _write(config, Path(folder), answers, command)
+    configs, home = _configs(config), Workdir(folder)
+    with home.sole_writer("--mode=compare"):
+        try:
+            answers = run_study(configs, home.folder, _test)
+        except Stopped as stopped:
+            return 128 + stopped.number
+        _write(config, home.folder, answers, command)
     return 0
 
 
@@ -145,10 +148,11 @@ def _write(
         _row(member, result, [runs[source[member]] for runs in answers])
         for member, result in compared.items()
     ]
-    with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    Workdir(folder).write_text("comparison.csv", file.getvalue())
     for row, result in zip(rows, compared.values(), strict=True):
         row["figures"] = result.figures.tolist()
     groups = len({group for split in splits for group in split.groups})

@@ -16,7 +16,6 @@ from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.rankings import GROUP_SIZE
 from iqa_jax.analysis.anomaly import DETECTORS
 from iqa_jax.analysis.answers import SCORE_KINDS
-from iqa_jax.config import config_from_json
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS
 from iqa_jax.setup import (
     distortions_from_config,
@@ -26,6 +25,7 @@ from iqa_jax.setup import (
     tiling_from_config,
     views_from_config,
 )
+from iqa_jax.workdir import Workdir
 
 WEIGHTS = ("imagenet", "none")  # Of the encoder, besides the workdir of a run.
 
@@ -99,7 +99,7 @@ def ensemble_problems(config: ml_collections.ConfigDict) -> list[str]:
         if not Path(folder, "config.json").is_file():
             problems.append(f'model.ensemble has "{folder}"; give the workdirs of finished runs')
             continue
-        run = config_from_json(Path(folder, "config.json").read_text())
+        run = Workdir(folder).config()
         theirs = _of_answers(run)
         problems += [
             f"model.ensemble has {folder}, whose {key} is {theirs[key]}, and here it is {ours[key]}"

@@ -13,7 +13,7 @@ from iqa_jax.config import config_from_json, config_to_json
 from iqa_jax.networks import Member
 from iqa_jax.processes import is_first
 from iqa_jax.variables import restore_variables
-from iqa_jax.workdir import Workdir, WorkdirError
+from iqa_jax.workdir import COPY_BACK, Workdir, WorkdirError
 
 
 def keep_members(workdir: Workdir, config: ml_collections.ConfigDict) -> None:
@@ -39,11 +39,11 @@ def load_members(workdir: Workdir, config: ml_collections.ConfigDict) -> list[Me
     """Loads the networks whose answers count beside that of a run.
 
     Raises:
-      WorkdirError: the copy of one is gone.
+      WorkdirError: the copy of one is gone or damaged.
     """
     members = []
     for number, folder in enumerate(config.model.ensemble):
-        found = workdir.read_arrays(_file(number), {"run": folder})
+        found = workdir.read_arrays(_file(number), {"run": folder}, COPY_BACK)
         if found is None:
             raise WorkdirError(
                 f"{workdir.folder} lacks {_file(number)}, the network of {folder} that answers "

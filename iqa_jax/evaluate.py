@@ -69,6 +69,19 @@ def evaluate_run(
     """
     config = workdir.config()
     manifest, output = _open_manifest(workdir, config, manifest_path)
+    with output.sole_writer("--mode=evaluate"):
+        return _evaluate(config, workdir, manifest, output, split, manifest_path, command)
+
+
+def _evaluate(
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    manifest: Manifest,
+    output: Workdir,
+    split: str,
+    manifest_path: str,
+    command: str,
+) -> dict[str, Any]:
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     features = workdir.features()
@@ -233,7 +246,7 @@ def evaluate_splits(
         if name == "val" and len(setup.views_from_config(config)) > 1:
             metrics[name]["tta_gain"] = _tta_gain(config, evaluation)
         table = prediction_table(config, evaluation, thresholds, confidence)
-        table.to_csv(output.folder / f"predictions_{name}.csv", index=False)
+        output.write_text(f"predictions_{name}.csv", table.to_csv(index=False))
         _add_metrics(output, metrics)
     return evaluations, metrics
 

@@ -20,6 +20,7 @@ from iqa_jax.analysis.maps import Maps
 from iqa_jax.anomaly import image_anomaly, read_detector
 from iqa_jax.ensemble import load_members
 from iqa_jax.explainer import Explainer
+from iqa_jax.lock import sole_writer
 from iqa_jax.predict import SOME_FAILED, check_array, open_listing
 from iqa_jax.progress import meter, say
 from iqa_jax.tables import TABLE_WRITERS
@@ -179,19 +180,23 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
       The exit status: 0, or `SOME_FAILED` if an image has an error instead of a figure.
 
     Raises:
-      WorkdirError, CheckpointError, ManifestError, ImageError: with a sentence.
+      WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
     """
     folder = Path(output)
     if folder.suffix in TABLE_WRITERS or folder.is_file():
         raise WorkdirError(
             f"--output={output}: --mode=explain writes a folder of figures; give --output=FOLDER."
         )
+    with sole_writer(folder, "--mode=explain"):
+        return _explain_into(folder, workdir, images)
+
+
+def _explain_into(folder: Path, workdir: Workdir, images: str) -> int:
     explainer = load_explainer(workdir.folder)
     with open_listing(explainer.config, images) as listing:
         inputs = list(listing.read())
     names, pictures = [one.name for one in inputs], [one.picture for one in inputs]
     table = pd.DataFrame([one.features for one in inputs]) if inputs[0].features else None
-    folder.mkdir(parents=True, exist_ok=True)
     part, errors = folder / "index.csv.part", 0
     open_writer = TABLE_WRITERS[".csv"](part, COLUMNS)
     with meter("explained", len(pictures)) as progress, open_writer as write:

@@ -71,6 +71,11 @@ class Parts:
             known = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise self._unwritable(error) from error
+        except ValueError as error:
+            raise WorkdirError(
+                f"{path} is damaged or cut short ({error}): delete {self.folder} and start the same "
+                "command again, which scores all images anew."
+            ) from error
         changed = [name for name, value in about.items() if known.get(name) != value]
         if changed:
             raise WorkdirError(
@@ -92,10 +97,21 @@ class Parts:
             self._write_part()
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Gives the rows of the parts in their order."""
+        """Gives the rows of the parts in their order.
+
+        Raises:
+          WorkdirError: a part is damaged.
+        """
         for path in sorted(self.folder.glob("rows-*.jsonl")):
-            with path.open(encoding="utf-8") as file:
-                yield from map(json.loads, file)
+            try:
+                with path.open(encoding="utf-8") as file:
+                    rows = [json.loads(line) for line in file]
+            except ValueError as error:
+                raise WorkdirError(
+                    f"{path} is damaged or cut short ({error}): delete it and the parts after it, "
+                    "and start the same command again, which scores their images anew."
+                ) from error
+            yield from rows
 
     def finish(self, columns: Mapping[str, type]) -> int:
         """Makes the table of the parts; it appears when it is complete, and the parts go.

@@ -35,6 +35,7 @@ from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
 from iqa_jax.config import config_to_json
 from iqa_jax.duplicates import SeenContents
 from iqa_jax.ensemble import load_members
+from iqa_jax.lock import locked
 from iqa_jax.parts import Parts
 from iqa_jax.predictions import answer_row
 from iqa_jax.progress import meter, say
@@ -267,7 +268,7 @@ def predict(
       The exit status: 0, or `SOME_FAILED` if an image has an error instead of a score.
 
     Raises:
-      WorkdirError, CheckpointError, ManifestError, ImageError: with a sentence.
+      WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
     """
     number, count = _parse_shard(shard)
     target = Path(output)
@@ -279,6 +280,13 @@ def predict(
         raise WorkdirError(f"--output={output}: there is no folder {target.parent}.")
     if shard:
         target = target.with_stem(f"{target.stem}-{number:05}-of-{count:05}")
+    with locked(target.with_name(target.name + ".lock"), target, "--mode=predict"):
+        return _predict_into(target, workdir, images, number, count, deduplicate)
+
+
+def _predict_into(
+    target: Path, workdir: Workdir, images: str, number: int, count: int, deduplicate: bool
+) -> int:
     scorer = load_scorer(workdir.folder)
     with open_listing(scorer.config, images, target.parent) as listing, Parts(target) as parts:
         start, stop = shard_bounds(len(listing), number, count)

@@ -25,6 +25,7 @@ from input_pipeline.regions import COLUMN as REGION
 from input_pipeline.table_files import ManifestError, read_table
 from iqa_jax import setup
 from iqa_jax.config_checks import check_config
+from iqa_jax.lock import LOCK, sole_writer
 from iqa_jax.predict import SOME_FAILED
 from iqa_jax.progress import meter, say
 from iqa_jax.workdir import WorkdirError
@@ -44,7 +45,7 @@ def prepare(config: ml_collections.ConfigDict, output: str, beam_options: str = 
 
     Raises:
       WorkdirError: the folder holds something else, or Beam is not installed.
-      ConfigError, ManifestError, ImageError: with a sentence.
+      ConfigError, ManifestError, ImageError, InUseError: with a sentence.
     """
     if config.data.label_kind in PAIR_KINDS:
         raise ManifestError(
@@ -52,6 +53,13 @@ def prepare(config: ml_collections.ConfigDict, output: str, beam_options: str = 
             [f"only images with labels can be prepared, and {config.data.label_kind} has none"],
         )
     check_config(config)
+    if Path(output).is_file():
+        raise WorkdirError(f"--output={output} is a file; give a folder.")
+    with sole_writer(Path(output), "--mode=prepare"):
+        return _prepare(config, output, beam_options)
+
+
+def _prepare(config: ml_collections.ConfigDict, output: str, beam_options: str) -> int:
     manifest = setup.manifest_from_config(config)
     table = _read_cells(manifest)
     plan = _plan_from_config(config, manifest, output)
@@ -120,7 +128,7 @@ def _plan_from_config(config: ml_collections.ConfigDict, manifest: Manifest, out
 
 
 def _claim(folder: Path, about: dict) -> None:
-    """Makes the folder, or makes sure that what it holds is this data set.
+    """Makes sure that the folder is empty, or that what it holds is this data set.
 
     Raises:
       WorkdirError: it is something else.
@@ -134,9 +142,8 @@ def _claim(folder: Path, about: dict) -> None:
                 "another --output, or delete it."
             )
         return
-    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+    if any(path.name != LOCK for path in folder.iterdir()):
         raise WorkdirError(f"--output={folder} is there and is no prepared data set; give another.")
-    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{MARK}.part"
     part.write_text(json.dumps(about, indent=2), encoding="utf-8")
     part.replace(folder / MARK)

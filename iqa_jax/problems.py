@@ -5,6 +5,7 @@ from input_pipeline.table_files import ManifestError
 from iqa_jax.config_checks import ConfigError
 from iqa_jax.learning.checkpoint import CheckpointError
 from iqa_jax.learning.sharding import PlacementError
+from iqa_jax.lock import InUseError
 from iqa_jax.models.pretrained import PretrainedError
 from iqa_jax.processes import ProcessesError
 from iqa_jax.training_data import TrainingError
@@ -14,6 +15,7 @@ PROBLEMS = (
     CheckpointError,
     ConfigError,
     ImageError,
+    InUseError,
     ManifestError,
     OSError,
     PlacementError,

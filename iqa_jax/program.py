@@ -18,6 +18,7 @@ not there is the one installed: --config=configs/X.py or --config=X.
 
 import importlib
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -58,9 +59,15 @@ def _run() -> int:
     return run(workdir, given.images, given.output)
 
 
+def _end(number: int, _) -> None:
+    """Ends the program as an error would: what is open is closed and saved."""
+    sys.exit(128 + number)
+
+
 def _main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise app.UsageError(f"I do not know what to do with {' '.join(argv[1:])}.")
+    signal.signal(signal.SIGTERM, _end)
     try:
         return _run()
     except KeyboardInterrupt:

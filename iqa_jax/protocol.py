@@ -27,7 +27,7 @@ from iqa_jax.progress import say
 from iqa_jax.protocol_baselines import run_baselines
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
 from iqa_jax.protocol_splits import draw_splits, refuse_leaks
-from iqa_jax.study import Stopped, list_rows, run_study, split_folder
+from iqa_jax.study import Stopped, format_rows, list_rows, run_study, split_folder
 from iqa_jax.training_data import TrainingData
 from iqa_jax.workdir import Workdir
 
@@ -76,7 +76,11 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
       ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     _check(config)
-    home = Path(folder)
+    with Workdir(folder).sole_writer("--mode=protocol"):
+        return _run_protocol(config, Path(folder), command)
+
+
+def _run_protocol(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
     whole = _read_whole(config, config.data.manifest, "all")
     say(f"{len(whole.images)} images of {config.data.manifest}; splits are drawn from all of them, "
         "whatever its column split may say")  # fmt: skip
@@ -93,9 +97,7 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
         run.data.split_rows = str(list_rows(split_folder(home, number), whole, split))
         configs.append({MEMBER: run})
     if tested:
-        tested.manifest.images[["name", "group", "split"]].to_csv(
-            home / "test_rows.csv", index=False
-        )
+        Workdir(home).write_text("test_rows.csv", format_rows(tested.manifest))
     try:
         answers = run_study(
             configs, home, tested or _test_own, tested.manifest.digest if tested else ""

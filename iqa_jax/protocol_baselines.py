@@ -97,7 +97,8 @@ def _fit_and_test(
     predict = BASELINES[name](config, train, workdir.folder)
     answers = predict(test)
     seconds = time.monotonic() - start
-    _predictions(config, test, answers).to_csv(workdir.folder / "predictions_test.csv", index=False)
+    table = _predictions(config, test, answers)
+    workdir.write_text("predictions_test.csv", table.to_csv(index=False))
     is_answered = np.array([not error for error in answers.errors], bool)
     if not is_answered.any():
         raise TrainingError(f"{workdir.folder}: no image of the split 'test' could be read.")

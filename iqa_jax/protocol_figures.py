@@ -1,6 +1,7 @@
 """What the answers of a protocol's splits come to: protocol.json, protocol.csv and a table."""
 
 import csv
+import io
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -115,11 +116,12 @@ def write_figures(
         "figures": rows,
     }
     Workdir(folder).write_text("protocol.json", json.dumps(record, indent=2))
-    with (folder / "protocol.csv").open("w", newline="", encoding="utf-8") as file:
-        columns = dict.fromkeys(name for row in rows for name in row if name != "per_split")
-        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    file = io.StringIO(newline="")
+    columns = dict.fromkeys(name for row in rows for name in row if name != "per_split")
+    writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    Workdir(folder).write_text("protocol.csv", file.getvalue())
     say(_format(rows, record))
     say(f"protocol.csv, protocol.json and the row lists are in {folder}")
 

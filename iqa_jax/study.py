@@ -80,12 +80,13 @@ def run_study(
                 continue
             say(f"split {number + 1} of {len(splits)}, {member}")
             (workdir.folder / ANSWERS).unlink(missing_ok=True)
-            workdir.open_for_training(config, manifest)
-            # Members share what a split trains on, its audit and its embeddings too.
-            data = data or prepare_training(config, manifest, home)
-            home.write_text("rows.csv", format_rows(manifest))
-            record = _train_and_test(config, data, workdir, test)
-            workdir.write_text(ANSWERS, json.dumps({"digests": digests, **record}))
+            with workdir.sole_writer("a study of many runs"):
+                workdir.open_for_training(config, manifest)
+                # Members share what a split trains on, its audit and its embeddings too.
+                data = data or prepare_training(config, manifest, home)
+                home.write_text("rows.csv", format_rows(manifest))
+                record = _train_and_test(config, data, workdir, test)
+                workdir.write_text(ANSWERS, json.dumps({"digests": digests, **record}))
         answers.append(
             {member: Workdir(home.folder / member).read_json(ANSWERS) for member in members}
         )

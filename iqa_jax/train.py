@@ -81,14 +81,15 @@ def train(
     check_run(config)
     manifest = setup.manifest_from_config(config)
     workdir = Workdir(folder)
-    workdir.open_for_training(config, manifest)
-    data = prepare_training(config, manifest, workdir)
-    keep_members(workdir, config)
-    if stopped_by := fit(config, data, workdir, is_profiled):
-        return 128 + stopped_by
-    if is_first():
-        evaluate_run(workdir, command=command)
-    wait_for_all("evaluated")
+    with workdir.sole_writer("--mode=train"):
+        workdir.open_for_training(config, manifest)
+        data = prepare_training(config, manifest, workdir)
+        keep_members(workdir, config)
+        if stopped_by := fit(config, data, workdir, is_profiled):
+            return 128 + stopped_by
+        if is_first():
+            evaluate_run(workdir, command=command)
+        wait_for_all("evaluated")
     return 0
 
 

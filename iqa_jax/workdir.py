@@ -11,7 +11,8 @@ import json
 import os
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from input_pipeline.features import FeatureTable
 from input_pipeline.manifest import Manifest
 from iqa_jax.config import config_from_json, config_to_json, differing_keys
 from iqa_jax.learning.checkpoint import Checkpoints
+from iqa_jax.lock import LOCK, sole_writer
 from iqa_jax.processes import is_first, wait_for_all
-from iqa_jax.progress import say
 
 # Keys that a later start may change without making another run of it.
 _FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
@@ -44,6 +45,17 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "num
              "opencv-python-headless", "pillow")  # fmt: skip
 
 
+# What to do about a file that is damaged or gone, where it is more than to put a copy back.
+_REMEDIES = {
+    "features.json": "give the training command again, which writes it anew",
+    "metrics.json": "delete it and run --mode=evaluate again, which writes it anew",
+    "tested.json": "delete it and give the same command again, which tests this run anew",
+    "history.jsonl": "delete that line; the curves lack it then, and nothing else does",
+}
+REFIT = "delete it and give the training command again, which fits it anew"
+COPY_BACK = "put a copy of it back, or train anew with another --workdir"
+
+
 class WorkdirError(RuntimeError):
     """Says why a workdir cannot be used and what to do."""
 
@@ -52,9 +64,22 @@ class Workdir:
     """The folder of one run; where several processes train it, the first one writes."""
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.last = Checkpoints(self.folder / "checkpoints" / "last", keep=2)
         self.best = Checkpoints(self.folder / "checkpoints" / "best", keep=1)
+
+    @contextmanager
+    def sole_writer(self, doing: str) -> Iterator[None]:
+        """Keeps other starts from writing here meanwhile; `doing` tells people what for.
+
+        Raises:
+          InUseError: another process writes here.
+        """
+        if is_first():
+            with sole_writer(self.folder, doing):
+                yield
+        else:
+            yield
 
     def open_for_training(self, config: ml_collections.ConfigDict, manifest: Manifest) -> None:
         """Makes the folder, or makes sure that it belongs to the same run.
@@ -84,18 +109,21 @@ class Workdir:
                     + "\n".join(f"  {line}" for line in changed)
                     + "\nGive another --workdir, or the config of that run to go on with it."
                 )
-        elif not is_run and self.folder.exists() and any(self.folder.iterdir()):
+        elif not is_run and self.folder.exists() and self._has_files():
             raise WorkdirError(f"{self.folder} is not empty and is no run; give another --workdir.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_text("manifest.json", json.dumps(about, indent=2))
         self.write_text("versions.json", json.dumps(versions(), indent=2))
         self.write_text("config.json", config_to_json(config))
 
+    def _has_files(self) -> bool:
+        return any(path.name != LOCK for path in self.folder.iterdir())
+
     def config(self) -> ml_collections.ConfigDict:
         """Reads the config of the run.
 
         Raises:
-          WorkdirError: there is no run.
+          WorkdirError: there is no run, or its config is damaged.
         """
         path = self.folder / "config.json"
         if not path.exists():
@@ -103,7 +131,7 @@ class Workdir:
                 f"{self.folder} holds no run (there is no config.json); train first with "
                 f"--mode=train --workdir={self.folder}."
             )
-        return config_from_json(path.read_text())
+        return self._parse("config.json", config_from_json)
 
     def features(self) -> FeatureTable:
         """Reads the scaling of the hand-crafted features."""
@@ -119,14 +147,34 @@ class Workdir:
         return (found["low"], found["high"]) if found else None
 
     def fitted(self, name: str, step: int) -> dict[str, Any] | None:
-        """Reads what was fitted after training; None if not for the checkpoint of that step."""
+        """Reads what was fitted after training; None if not for the checkpoint of that step.
+
+        Raises:
+          WorkdirError: it is damaged.
+        """
         if not (self.folder / name).exists():
             return None
-        found = self.read_json(name)
+        found = self._parse(name, json.loads, REFIT)
         return found if found["step"] == step else None
 
     def read_json(self, name: str) -> Any:
-        return json.loads(self.read_text(name))
+        """Reads a file.
+
+        Raises:
+          WorkdirError: it is damaged or gone.
+        """
+        return self._parse(name, json.loads, _REMEDIES.get(name, COPY_BACK))
+
+    def _parse(self, name: str, parse: Callable[[str], Any], remedy: str = COPY_BACK) -> Any:
+        try:
+            return parse(self.read_text(name))
+        except FileNotFoundError as error:
+            raise WorkdirError(f"{self.folder / name} is gone: {remedy}.") from error
+        except ValueError as error:  # No JSON, or no text at all.
+            raise self._damaged(name, error, remedy) from error
+
+    def _damaged(self, name: str, error: Exception, remedy: str) -> WorkdirError:
+        return WorkdirError(f"{self.folder / name} is damaged or cut short ({error}): {remedy}.")
 
     def read_text(self, name: str) -> str:
         return (self.folder / name).read_text(encoding="utf-8")
@@ -169,11 +217,20 @@ class Workdir:
             raise
 
     def read_arrays(
-        self, name: str, wanted: Mapping[str, Any]
+        self, name: str, wanted: Mapping[str, Any], remedy: str = REFIT
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """Reads what `write_arrays` wrote, about it and floats in double precision.
 
-        None if it is not there, is damaged, or is about something else than wanted.
+        Args:
+          name: of the file.
+          wanted: what it must be about.
+          remedy: what to do if it is damaged.
+
+        Returns:
+          None if it is not there, or is about something else than wanted.
+
+        Raises:
+          WorkdirError: it is damaged.
         """
         try:
             with np.load(self.folder / name) as file:
@@ -183,22 +240,33 @@ class Workdir:
                 arrays = {key: file[key] for key in file.files if key != "about"}
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            say(f"{self.folder / name} is damaged and left out; it has to be fitted again")
-            return None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise self._damaged(name, error, remedy) from error
         return about, {
             key: value.astype(np.float64) if value.dtype.kind == "f" else value
             for key, value in arrays.items()
         }
 
     def history(self) -> list[dict[str, Any]]:
-        """Reads the curves: one entry per logged step."""
+        """Reads the curves: one entry per logged step.
+
+        Raises:
+          WorkdirError: a line of it is damaged.
+        """
         path = self.folder / "history.jsonl"
         if not path.exists():
             return []
         # A kill or a full disk may have torn the last line off; it is logged again.
-        whole_lines = path.read_text().rpartition("\n")[0]
-        return [json.loads(line) for line in whole_lines.splitlines()]
+        whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[0]
+        entries = []
+        for number, line in enumerate(whole_lines.splitlines(), start=1):
+            try:
+                entries.append(json.loads(line))
+            except ValueError as error:
+                raise WorkdirError(
+                    f"{path}: line {number} is damaged; {_REMEDIES[path.name]}."
+                ) from error
+        return entries
 
     def cut_history(self, step: int) -> None:
         """Drops what a killed run logged after the checkpoint it goes on from."""

@@ -2,8 +2,11 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -134,18 +137,48 @@ def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def start_main():
+@contextmanager
+def started(arguments: Sequence[str], **options) -> Iterator[subprocess.Popen]:
+    """Starts a program; at the end it is killed if it still runs, with all that it has started."""
+    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    process = subprocess.Popen(arguments, text=True, start_new_session=True, **options)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # Reads no further: a grandchild that got away may hold the other end.
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
+        process.wait()
+
+
+def run_program(
+    arguments: Sequence[str], *, check: bool = True, timeout: float = 300, **options
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end, for so many seconds at most; `check` asks for exit status 0."""
+    with started(arguments, **options) as process:
+        output, errors = process.communicate(timeout=timeout)
+    assert not check or process.returncode == 0, f"{output}\n{errors}"
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+@pytest.fixture
+def start_program():
+    """Starts programs that end with the test, however it ends; arguments as of `started`."""
+    with ExitStack() as stack:
+        yield lambda *given, **options: stack.enter_context(started(*given, **options))
+
+
+@pytest.fixture
+def start_main(start_program):
     """Starts `python main.py`, on the devices that tests have or fewer; gives the process."""
 
-    def start(*arguments: str, devices: int = 8) -> subprocess.Popen:
-        return subprocess.Popen(
+    def start(*arguments: str, devices: int = 8, **options) -> subprocess.Popen:
+        return start_program(
             [sys.executable, str(ROOT / "main.py"), *arguments],
-            cwd=ROOT,
             env={**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            **options,
         )
 
     return start

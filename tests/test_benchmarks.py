@@ -1,18 +1,17 @@
 """The speed benchmarks run at toy size, without the peer, and print what the table is made of."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
 from benchmarks import performance
-from conftest import ROOT
+from conftest import run_program
 
 
 def run(name: str, *flags: str) -> dict:
     command = [sys.executable, "-m", f"benchmarks.{name}", *flags]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    done = run_program(command)
     result = json.loads(done.stdout)
     assert result["benchmark"] == name
     assert performance.make_table({name: result}).count(result["date"]) == 1

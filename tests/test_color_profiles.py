@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image, ImageCms
-from tiff_writer import write_tiff
 
 from input_pipeline import images
 from input_pipeline.color_profiles import (
@@ -22,6 +21,7 @@ from input_pipeline.color_profiles import (
     to_srgb,
 )
 from input_pipeline.windows import open_bands
+from tiff_writer import write_tiff
 
 PHOTO = skimage.data.astronaut()[100:160, 180:260]
 DISPLAY_P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))

@@ -19,7 +19,7 @@ from iqa_jax.confidence import (
 )
 from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.scorer import Answered
-from iqa_jax.workdir import Workdir
+from iqa_jax.workdir import Workdir, WorkdirError
 
 DIM = 5
 
@@ -216,7 +216,8 @@ def test_what_is_fitted_is_read_back_for_its_step_and_settings_only(tiny_config,
     write_confidence(workdir, tiny_config, 7, nothing)
     assert read_confidence(workdir, tiny_config, 7) == nothing
     (tmp_path / "confidence.npz").write_bytes(b"PK torn")
-    assert read_confidence(workdir, tiny_config, 7) is None
+    with pytest.raises(WorkdirError, match="confidence.npz is damaged.*delete it and give the tr"):
+        read_confidence(workdir, tiny_config, 7)
 
 
 def test_the_domain_is_fitted_on_so_many_train_images_and_no_others(tiny_config):

@@ -1,6 +1,5 @@
 """Published sets are read from their makers' layouts, with scale, direction and groups right."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from conftest import ROOT
+from conftest import run_program
 from input_pipeline.datasets import DATASETS
 from input_pipeline.datasets.__main__ import write_manifest
 from input_pipeline.datasets.layouts import LayoutError
@@ -216,10 +215,10 @@ def test_the_command_leaves_missing_images_out_and_says_so(layouts, tmp_path):
     (folder / "1024x768" / "10007357496.jpg").unlink()
 
     def run():
-        return subprocess.run(
+        return run_program(
             [sys.executable, "-m", "input_pipeline.datasets", "koniq10k",
              f"--folder={folder}", f"--output={folder / 'manifest.csv'}"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
+            check=False,
         )  # fmt: skip
 
     done = run()

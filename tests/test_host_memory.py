@@ -1,10 +1,11 @@
 """A freed buffer is reused, not fetched from the system again."""
 
 import ctypes
-import subprocess
 import sys
 
 import pytest
+
+from conftest import run_program
 
 SCRIPT = """
 import resource, sys, threading
@@ -27,7 +28,7 @@ print(sum(counts[10:]))
 
 def count_page_faults(mode: str) -> int:
     command = [sys.executable, "-c", SCRIPT, mode]
-    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    return int(run_program(command).stdout)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc")

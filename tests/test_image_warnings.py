@@ -5,12 +5,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_tiny_config
-from test_color_profiles import P3
-from test_damage import encode
-from tiff_writer import write_tiff
 
 import iqa_jax.predict
+from conftest import make_tiny_config
 from input_pipeline.audit import audit, format_audit
 from input_pipeline.embeddings import EmbeddingCache, embedded_bags
 from input_pipeline.features import FeatureTable
@@ -24,6 +21,9 @@ from iqa_jax.predict import SOME_FAILED, predict
 from iqa_jax.prepare import prepare
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.workdir import Workdir
+from test_color_profiles import P3
+from test_damage import encode
+from tiff_writer import write_tiff
 
 # A photograph with bytes that belong to no pixel, and one whose colour profile is damaged.
 DAMAGED = encode(quality=90)[:-2] + bytes(50) + b"\xff\xd9"

@@ -1,6 +1,5 @@
 """The command line: what it refuses, in which words, and what it returns."""
 
-import subprocess
 import sys
 
 import cv2
@@ -8,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, run_program
 from iqa_jax.command_line import find_recipe
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def run_main(start_main):
     def run(*arguments):
         process = start_main(*arguments)
@@ -24,13 +23,7 @@ def run_main(start_main):
 
 
 def test_help_costs_nothing():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "main.py", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program([sys.executable, "-X", "importtime", "main.py", "--help"], check=False)
     assert "--workdir" in done.stdout and "--mode=predict" in done.stdout
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "ml_collections" in imported

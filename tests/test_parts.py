@@ -4,7 +4,6 @@ import errno
 import os
 import re
 import signal
-import subprocess
 import sys
 
 import pandas as pd
@@ -55,7 +54,7 @@ def test_a_stopped_start_is_gone_on_with(tmp_path, ending):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path):
+def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path, start_program):
     script = (
         "import sys, pathlib, test_parts as t\n"
         "from iqa_jax import parts\n"
@@ -67,12 +66,9 @@ def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path):
         "        print(some.done, flush=True)\n"
     )
     target = tmp_path / "scores.csv"
-    process = subprocess.Popen(
+    process = start_program(
         [sys.executable, "-c", script, str(target)],
-        cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
-        stdout=subprocess.PIPE,
-        text=True,
     )
     said = 0
     for line in process.stdout:
@@ -81,7 +77,6 @@ def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path):
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
-    process.stdout.close()
     with Parts(target) as parts:
         parts.open(ABOUT)
         done = parts.done
@@ -181,3 +176,13 @@ def test_names_that_are_no_text_survive(tmp_path):
         assert next(parts.read(), None) is None
         parts.finish(COLUMNS)
     assert b"caf\xe9.jpg" in (tmp_path / "scores.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["about.json", "rows-0000000000-0000000003.jsonl"])
+def test_a_damaged_part_is_named_with_what_to_do(tmp_path, name):
+    target = tmp_path / "scores.csv"
+    fill(target, 4, finish=False)
+    path = target.with_name("scores.csv.parts") / name
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(WorkdirError, match=f"{name} is damaged or cut short.*delete"):
+        fill(target, 5)

@@ -131,17 +131,20 @@ def test_a_killed_process_goes_on_where_it_was(tiny_run, photos, start_main):
     arguments = ("--mode=predict", f"--workdir={tiny_run}", f"--images={photos}",
                  f"--output={target}")  # fmt: skip
     process, parts = start_main(*arguments, devices=1), target.with_name("scores.csv.parts")
+    end = time.monotonic() + 300
     while not list(parts.glob("rows-*.jsonl")):
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None and time.monotonic() < end, process.communicate(timeout=1)
         time.sleep(0.005)
     process.kill()
     process.communicate()
     assert not target.exists()
 
     process = start_main(*arguments, devices=1)
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == SOME_FAILED, errors
+    assert f"taking over {target}, which process " in output
     assert "going on after 1000 finished rows" in output
+    assert not target.with_name("scores.csv.lock").exists()
     table = read(target)
     assert list(table["path"]) == [str(photos.parent / name) for name in names]
     assert list(table["error"] == "") == [(photos.parent / name).exists() and "bad" not in name

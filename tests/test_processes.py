@@ -1,17 +1,15 @@
 """Several processes train one run: tests that start two, on four virtual devices each."""
 
-import os
 import pickle
 import shutil
 import socket
 import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 
-from conftest import ROOT, TINY
+from conftest import TINY
 from iqa_jax.processes import ProcessesError, gather_shares, join_processes, largest, share
 from iqa_jax.train import train
 from iqa_jax.workdir import Workdir
@@ -30,36 +28,27 @@ SHALLOW = TINY | {
 
 
 @pytest.fixture
-def start_two(tiny_manifest):
+def start_two(start_main, tiny_manifest):
     """Starts a run in two processes; gives them, and the folder of the run."""
-    started = []
 
     def start(folder) -> list[subprocess.Popen]:
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         keys = SHALLOW | {"data.manifest": tiny_manifest}
-        two = [
-            subprocess.Popen(
-                [
-                    sys.executable, str(ROOT / "main.py"), "--config=configs/default.py",
-                    f"--workdir={folder}", f"--distributed=localhost:{port},2,{number}",
-                    *(f"--config.{key}={value}" for key, value in keys.items()),
-                ],
-                cwd=ROOT,
-                env={**os.environ, "JAX_NUM_CPU_DEVICES": "4"},
-                stdout=subprocess.PIPE,
+        return [
+            start_main(
+                "--config=configs/default.py",
+                f"--workdir={folder}",
+                f"--distributed=localhost:{port},2,{number}",
+                *(f"--config.{key}={value}" for key, value in keys.items()),
+                devices=4,
                 stderr=subprocess.STDOUT,
-                text=True,
             )
             for number in range(2)
-        ]  # fmt: skip
-        started.extend(two)
-        return two
+        ]
 
-    yield start
-    for process in started:
-        process.kill()
+    return start
 
 
 def test_two_processes_that_are_killed_and_go_on_are_as_good_as_one(
@@ -70,7 +59,7 @@ def test_two_processes_that_are_killed_and_go_on_are_as_good_as_one(
     wait_for_step(two[0], run, 5)
     for process in two:
         process.kill()
-    outputs = [process.communicate()[0] for process in two]
+    outputs = [process.communicate(timeout=300)[0] for process in two]
     assert "8 × cpu (cpu), 2 process(es)" in outputs[0]
     saved = Workdir(run).last.steps[-1]
     assert 3 <= saved < 12

@@ -3,10 +3,10 @@
 import html
 import re
 import shutil
-import subprocess
 
 import pytest
 
+from conftest import run_program
 from iqa_jax.analysis.report import write_report
 from report_page import Page, full_report
 
@@ -60,10 +60,9 @@ def dump(path, folder):
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
         " --disable-background-networking --disable-component-update --window-size=800,900"
     )
-    return subprocess.run(
-        [BROWSER, *options.split(), f"--user-data-dir={folder}", "--dump-dom", path.as_uri()],
-        capture_output=True, check=True, timeout=300, text=True,
-    ).stdout  # fmt: skip
+    return run_program(
+        [BROWSER, *options.split(), f"--user-data-dir={folder}", "--dump-dom", path.as_uri()]
+    ).stdout
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from tiff_writer import CONTIGUOUS, SEPARATE, write_tiff
 
 from input_pipeline import images
 from input_pipeline.windows import open_bands
+from tiff_writer import CONTIGUOUS, SEPARATE, write_tiff
 
 HEIGHT, WIDTH = 23, 37
 ALPHA, PREMULTIPLIED, UNKNOWN = 2, 1, 0

@@ -15,6 +15,7 @@ from iqa_jax import setup
 from iqa_jax.config_checks import ConfigError
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.learning.sharding import PlacementError
+from iqa_jax.lock import LOCK, InUseError
 from iqa_jax.train import TrainingError, train
 from iqa_jax.workdir import Workdir, WorkdirError
 
@@ -35,7 +36,9 @@ def wait_for_step(process: subprocess.Popen, folder, step: int) -> None:
     raise TimeoutError(f"step {step} did not come")
 
 
-def test_killed_twice_is_never_stopped(tiny_manifest, tiny_config, tiny_run, tmp_path, start_main):
+def test_killed_twice_is_never_stopped(
+    tiny_manifest, tiny_config, tiny_run, tmp_path, start_main, capsys
+):
     folder = tmp_path / "run"
     arguments = (
         "--config=configs/default.py",
@@ -47,9 +50,12 @@ def test_killed_twice_is_never_stopped(tiny_manifest, tiny_config, tiny_run, tmp
     )
     process = start_main(*arguments)
     wait_for_step(process, folder, 1)
+    with pytest.raises(InUseError, match=rf"run is in use: process {process.pid} on host "):
+        train(tiny_config, str(folder), "")
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, errors
+    assert not (folder / LOCK).exists()
     saved = Workdir(folder).last.steps[-1]
     assert 1 <= saved < 12
     assert f"stopped by signal 15 after step {saved}; everything is saved" in output
@@ -63,7 +69,10 @@ def test_killed_twice_is_never_stopped(tiny_manifest, tiny_config, tiny_run, tmp
     assert saved < Workdir(folder).last.steps[-1] < 12
 
     tiny_config.checkpoint_every_steps = 3
+    assert (folder / LOCK).exists()
     assert train(tiny_config, str(folder), "") == 0
+    assert not (folder / LOCK).exists()
+    assert f"which process {process.pid} on host" in capsys.readouterr().out
     for ours, theirs in zip(
         jax.tree.leaves(last_checkpoint(folder)), jax.tree.leaves(last_checkpoint(tiny_run)),
         strict=True,

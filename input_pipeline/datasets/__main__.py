@@ -52,8 +52,9 @@ def main() -> int:
     """Writes a manifest from the command line and says how to train on it."""
     parser = argparse.ArgumentParser(prog="python -m input_pipeline.datasets")
     parser.add_argument("name", choices=DATASETS, help="the set")
-    parser.add_argument("--folder", required=True, help="its original folder")
-    parser.add_argument("--output", required=True, help="the manifest to write: a .csv file")
+    path = {"required": True, "type": os.path.expanduser}
+    parser.add_argument("--folder", **path, help="its original folder")
+    parser.add_argument("--output", **path, help="the manifest to write: a .csv file")
     arguments = parser.parse_args()
     opinion_set = DATASETS[arguments.name]
     try:

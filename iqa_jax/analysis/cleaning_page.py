@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iqa_jax.analysis.colours import colour_stops
+from iqa_jax.analysis.pages import write_page
 from iqa_jax.analysis.report import template
 from iqa_jax.analysis.report_parts import Table
 from iqa_jax.analysis.report_tables import UNDEFINED, text_table
@@ -30,5 +31,4 @@ def write_cleaning_page(
         undefined=UNDEFINED,
         colour_bar=colour_stops(),
     )
-    # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
-    path.write_bytes(page.encode("utf-8", errors="backslashreplace"))
+    write_page(path, page)

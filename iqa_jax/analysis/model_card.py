@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iqa_jax.analysis.markdown import block, code, prose, table
+from iqa_jax.analysis.pages import write_page
 from iqa_jax.analysis.report_markdown import headline_line, versions_line, warning_box
 from iqa_jax.analysis.report_parts import Headline, Table
 from iqa_jax.analysis.report_tables import TextTable, text_table
@@ -52,7 +53,7 @@ def write_model_card(path: Path, card: ModelCard) -> None:
         card: what it says.
     """
     text = "\n\n".join(_parts(card)) + "\n"
-    Path(path).write_bytes(text.encode("utf-8", errors="backslashreplace"))
+    write_page(path, text)
 
 
 def _parts(card: ModelCard) -> Iterator[str]:

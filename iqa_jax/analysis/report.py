@@ -9,6 +9,7 @@ import jinja2
 
 from iqa_jax.analysis import figures
 from iqa_jax.analysis.colours import colour_stops
+from iqa_jax.analysis.pages import write_page
 from iqa_jax.analysis.pictures import Picture, draw_picture, photo_uri
 from iqa_jax.analysis.point_map import draw_points
 from iqa_jax.analysis.report_parts import Gallery, Headline, Report
@@ -115,8 +116,7 @@ def write_report(path: Path, report: Report) -> None:
         errors=report.errors[:_ERROR_ROWS],
         colour_bar=colour_stops(),
     )
-    # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
-    Path(path).write_bytes(page.encode("utf-8", errors="backslashreplace"))
+    write_page(path, page)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iqa_jax.analysis.markdown import block, code, prose, table
+from iqa_jax.analysis.pages import write_page
 from iqa_jax.analysis.report_parts import Headline, Report
 from iqa_jax.analysis.report_tables import (
     comparison_tables,
@@ -29,8 +30,7 @@ def write_markdown_report(path: Path, report: Report) -> None:
         ValueError: a confusion matrix or a table contradicts itself.
     """
     text = "\n\n".join(_parts(report)) + "\n"
-    # File names that are no valid text hold lone surrogates, which UTF-8 refuses.
-    Path(path).write_bytes(text.encode("utf-8", errors="backslashreplace"))
+    write_page(path, text)
 
 
 def warning_box(warning: str) -> str:
