@@ -79,10 +79,10 @@ def run(python, users_folder):
 
 @pytest.fixture(scope="module")
 def workdir(run, tiny_manifest, tmp_path_factory):
-    """A run of two steps, whose batches another process made."""
+    """A run of two steps."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    keys = TINY | {"batch_size": 48, "evaluate_every_epochs": 1, "data.workers": 1,
-                   "data.manifest": str(tiny_manifest)}  # fmt: skip
+    keys = TINY | {"batch_size": 48, "data.features": (), "evaluate_every_epochs": 1}
+    keys["data.manifest"] = str(tiny_manifest)
     flags = [f"--config.{key}={value}" for key, value in keys.items()]
     run("-m", "iqa_jax", "--config=default", f"--workdir={folder}", *flags)
     return folder
