@@ -69,6 +69,8 @@ def evaluate_run(
     """
     config = workdir.config()
     manifest, output = _open_manifest(workdir, config, manifest_path)
+    if split:
+        manifest.split(split)  # Before anything is embedded for a split that is not there.
     source = setup.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     features = workdir.features()
