@@ -31,7 +31,7 @@ from input_pipeline.manifest import Manifest
 from input_pipeline.regions import find_regions, load_region
 from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS
-from iqa_jax.clean import find_wrong_labels, judge_tiles, list_dropped
+from iqa_jax.clean import find_wrong_labels, judge_tiles, list_dropped, plan_folds
 from iqa_jax.evaluator import Evaluator
 from iqa_jax.study import run_study
 
@@ -99,7 +99,7 @@ def auroc_of(answers: dict) -> float:
 def measure(config: ml_collections.ConfigDict, true_label: pd.Series, home: Path) -> dict:
     """Measures everything at one share of flipped labels."""
     manifest = setup.manifest_from_config(config)
-    tiles = judge_tiles(config, manifest, home)
+    tiles = judge_tiles(plan_folds(config, manifest, home), home)
     states = true_states(config, manifest, true_label)
     places = tiles[["image", "row", "column"]].itertuples(index=False, name=None)
     state = np.array([states.get(place, "") for place in places])

@@ -107,14 +107,14 @@ def decode(
     """Turns the bytes of an image file into upright RGB.
 
     Grey is repeated over the three channels; CMYK is multiplied out (Adobe's inverted JPEGs
-    included). Colours that an ICC profile, or the chunks of a PNG, say are not sRGB are converted to
-    it, with 8 bits. Transparent pixels are laid over white, the page that cut-out pictures are made
+    included). Colours that an ICC profile, or the chunks of a PNG, say are not sRGB are converted
+    to it, with 8 bits. Transparent pixels are laid over white, the page that cut-out pictures are made
     for, because that is what a person looking at the file would judge. 16-bit samples keep their
     high byte, which returns an 8-bit picture that was stored as 16 bits unchanged. Of several
     frames or pages the first is read.
 
-    A JPEG that is damaged inside is decoded as far as it goes: `warn` is told, as it is of a profile
-    that cannot be used.
+    A JPEG that is damaged inside is decoded as far as it goes: `warn` is told, as it is of a
+    profile that cannot be used.
 
     Args:
         data: the whole file: JPEG, PNG, WebP, BMP or TIFF.

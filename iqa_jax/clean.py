@@ -12,6 +12,7 @@ tiles.csv                     every training tile, judged out of fold
 <filter>/cleaning.json  <filter>/cleaning.html
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.dropped_tiles import PLACE
-from input_pipeline.manifest import Manifest
+from input_pipeline.manifest import Manifest, with_splits
 from input_pipeline.splits import assign_splits
 from iqa_jax import setup
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
@@ -30,13 +31,14 @@ from iqa_jax.config_rules import study_problems
 from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import say
 from iqa_jax.protocol_splits import refuse_leaks
-from iqa_jax.study import Stopped, list_rows, run_study, split_folder, without_studies
+from iqa_jax.study import Stopped, check_split, list_rows, run_study, split_folder, without_studies
 from iqa_jax.train import train
 from iqa_jax.training_data import TrainingData, TrainingError, index_images
 from iqa_jax.workdir import Workdir, WorkdirError
 
 _MEMBER = "run"
 _JUDGED = "tiles.csv"
+_FOLDS = "folds"
 # What an evaluation writes last.
 _FINISHED = "model_card.md"
 
@@ -65,11 +67,13 @@ def clean(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
 
 def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
     plain, filtered = Workdir(home / "plain"), home / config.noise.filter
+    manifest = setup.manifest_from_config(config)
+    # Folds that cannot be drawn are refused before anything has trained.
+    folds = plan_folds(config, manifest, home)
     if status := _train(config, plain, command):
         return status
-    manifest = setup.manifest_from_config(config)
     try:
-        tiles = judge_tiles(config, manifest, home)
+        tiles = judge_tiles(folds, home)
     except Stopped as stopped:
         return 128 + stopped.number
     Workdir(home).write_text(_JUDGED, tiles.to_csv(index=False))
@@ -87,12 +91,44 @@ def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
     return 0
 
 
-def judge_tiles(config: ml_collections.ConfigDict, manifest: Manifest, home: Path) -> pd.DataFrame:
-    """Asks, for every training tile, a run that never saw its group how probable its label is.
+def plan_folds(
+    config: ml_collections.ConfigDict, manifest: Manifest, home: Path
+) -> list[dict[str, ml_collections.ConfigDict]]:
+    """Makes the configs of the folds' runs, and lists which image is where in each.
 
     Args:
       config: of the recipe.
       manifest: with its splits.
+      home: the folds' runs go to `folds` in it.
+
+    Returns:
+      For each fold, member -> config, as `run_study` takes them.
+
+    Raises:
+      TrainingError: a fold cannot be drawn or trained on, or would judge what it has learnt.
+      WorkdirError: the folder lists other folds.
+    """
+    splits, configs = draw_folds(config, manifest), []
+    for number, split in enumerate(splits):
+        named = dict(zip(manifest.images["name"], split, strict=True))
+        check_split(config, with_splits(manifest, named), number)
+    # Equal files in two groups would let a fold judge what it has learnt by heart.
+    refuse_leaks(config, manifest, splits, None)
+    for number, split in enumerate(splits):
+        run = _copy(config)
+        listed = list_rows(split_folder(home / _FOLDS, number), manifest, split)
+        run.data.split_rows = str(listed)
+        configs.append({_MEMBER: run})
+    return configs
+
+
+def judge_tiles(
+    folds: Sequence[Mapping[str, ml_collections.ConfigDict]], home: Path
+) -> pd.DataFrame:
+    """Asks, for every training tile, a run that never saw its group how probable its label is.
+
+    Args:
+      folds: as `plan_folds` makes them.
       home: the folds' runs go to `folds` in it.
 
     Returns:
@@ -103,17 +139,10 @@ def judge_tiles(config: ml_collections.ConfigDict, manifest: Manifest, home: Pat
       Stopped: by a signal; the same call goes on.
       ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
-    folder, configs = home / "folds", []
-    splits = draw_folds(config, manifest)
-    # Equal files in two groups would let a fold judge what it has learnt by heart.
-    refuse_leaks(config, manifest, splits, None)
-    for number, split in enumerate(splits):
-        run = _copy(config)
-        run.data.split_rows = str(list_rows(split_folder(folder, number), manifest, split))
-        configs.append({_MEMBER: run})
-    run_study(configs, folder, _judge)
+    folder, parts = home / _FOLDS, []
+    run_study(folds, folder, _judge)
     parts = []
-    for number in range(len(splits)):
+    for number in range(len(folds)):
         path = split_folder(folder, number) / _MEMBER / _JUDGED
         part = pd.read_csv(
             path, dtype=dict.fromkeys(("image", "group", "label"), str), keep_default_na=False

@@ -25,11 +25,12 @@ from iqa_jax.analysis.comparison import (
 )
 from iqa_jax.analysis.weighted_metrics import measures_for
 from iqa_jax.config import LOWER_IS_BETTER, fusions_for, headline_metric
-from iqa_jax.config_checks import ConfigError, check_config, check_run
-from iqa_jax.config_rules import study_problems
+from iqa_jax.config_checks import ConfigError, check_run
+from iqa_jax.config_rules import share_problems, study_problems
 from iqa_jax.evaluator import Evaluation, Evaluator
+from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.progress import meter, say
-from iqa_jax.study import Stopped, run_study
+from iqa_jax.study import Stopped, check_split, run_study
 from iqa_jax.training_data import TrainingData, TrainingError
 from iqa_jax.workdir import Workdir
 
@@ -83,18 +84,25 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
         )
     if compare.splits < 1:
         problems.append(f"compare.splits is {compare.splits}; it must be 1 or more")
-    if len(compare.fractions) != 3:
-        problems.append(
-            f"compare.fractions is {compare.fractions}; give three shares: train, val, test"
-        )
+    problems += [
+        f'compare.fusions has "{name}"; the choices are {", ".join(FUSIONS)}'
+        for name in compare.fusions
+        if name not in FUSIONS
+    ]
+    needed = (*setup.needed_splits_from_config(config), "test")
+    problems += share_problems("compare.fractions", compare.fractions, needed=needed)
     if config.bags.tiles == 1:
         problems.append(
             "bags.tiles is 1: a fusion of one tile has nothing to fuse; set it to 16, say"
         )
     whole = "all"
-    is_split = bool(config.data.split_rows) or (
-        setup.manifest_from_config(config, whole=whole).splits != (whole,)
-    )
+    manifest = setup.manifest_from_config(config, whole="" if config.data.split_rows else whole)
+    is_split = manifest.splits != (whole,)
+    if is_split and "test" not in manifest.splits:
+        problems.append(
+            f"{config.data.split_rows or config.data.manifest} has no split 'test', which fusions "
+            f"are compared on; its splits are {', '.join(manifest.splits)}"
+        )
     if is_split and compare.splits > 1:
         problems.append(
             f"compare.splits is {compare.splits}, but "
@@ -111,7 +119,9 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
             run.model.fusion = run.evaluation.fusion = fusion
             if not is_split:
                 run.seed, run.data.fractions = config.seed + number, compare.fractions
-            check_config(run)
+        # Members of a split train on the same images. No order is right or wrong within one class.
+        compared_on = ("test",) if config.data.label_kind in ("binary", "numeric") else ()
+        check_split(run, setup.manifest_from_config(run), number, compared_on)
         configs.append(fusions)
     return configs
 

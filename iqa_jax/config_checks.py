@@ -55,6 +55,8 @@ _CHOICES = {
 }
 # Key, least, most, and that in words.
 _RANGES = (
+    # Room above for the seeds that splits and parts count up from it.
+    ("seed", 0, 2**31 - 1, "from 0 to 2147483647"),
     ("batch_size", 1, _INFINITE, "1 or more"),
     ("passes_per_update", 1, _INFINITE, "1 or more"),
     ("epochs", 1, _INFINITE, "1 or more"),
@@ -67,6 +69,8 @@ _RANGES = (
     ("data.threads", 1, 1024, "from 1 to 1024"),
     ("data.workers", 0, 1024, "from 0 to 1024"),
     ("tiles.size", 32, _INFINITE, "32 or more: the encoder halves a tile five times"),
+    ("tiles.edge_sum_min", 0, _INFINITE, "0 or more"),
+    ("tiles.edge_sum_max", -1, _INFINITE, "-1 (no limit) or more"),
     ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
     ("augment.saturation_jitter", 0, 1, "from 0 to 1"),
     ("model.width_multiplier", 0.05, 10, "from 0.05 to 10"),

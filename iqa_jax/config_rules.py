@@ -4,6 +4,7 @@ Each gives a list of sentences. Those of the label kind, the loss, the encoder a
 a known value there, which `config_checks` looks at first.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from iqa_jax.setup import (
 )
 from iqa_jax.workdir import Workdir
 
+SHARED = ("train", "val", "test")  # Splits that are drawn, in the order of their shares.
 WEIGHTS = ("imagenet", "none")  # Of the encoder, besides the workdir of a run.
 
 
@@ -35,8 +37,8 @@ def data_problems(config: ml_collections.ConfigDict) -> list[str]:
     data, problems = config.data, []
     if not data.manifest:
         problems.append("data.manifest is empty; give --config.data.manifest=FILE.csv")
-    if len(data.fractions) != 3:
-        problems.append(f"data.fractions is {data.fractions}; give three shares: train, val, test")
+    if wrong := share_problems("data.fractions", data.fractions, needed=("train",)):
+        problems += wrong
     elif not data.fractions[1] and config.early_stopping.metric:
         problems.append(
             "data.fractions leaves nothing for val, where early_stopping.metric is read off; give "
@@ -50,6 +52,25 @@ def data_problems(config: ml_collections.ConfigDict) -> list[str]:
         except ValueError as error:
             problems.append(str(error))
     return problems
+
+
+def share_problems(key: str, shares: Sequence[float], *, needed: Sequence[str]) -> list[str]:
+    """Lists what is wrong with the shares of train, val and test in a key.
+
+    Args:
+      key: of the shares.
+      shares: what it holds.
+      needed: splits that may not be left without a share.
+    """
+    if len(shares) != len(SHARED):
+        return [f"{key} is {shares}; give three shares: {', '.join(SHARED)}"]
+    if not all(0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-5:
+        return [f"{key} is {shares}; the shares must be from 0 to 1 and sum to 1"]
+    return [
+        f"{key} is {shares}; {name} needs a share above 0"
+        for name, share in zip(SHARED, shares, strict=True)
+        if name in needed and not share
+    ]
 
 
 def kind_problems(config: ml_collections.ConfigDict) -> list[str]:

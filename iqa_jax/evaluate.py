@@ -69,6 +69,8 @@ def evaluate_run(
     """
     config = workdir.config()
     manifest, output = _open_manifest(workdir, config, manifest_path)
+    if split:
+        manifest.split(split)  # Before anything is embedded for a split that is not there.
     with output.sole_writer("--mode=evaluate"):
         return _evaluate(config, workdir, manifest, output, split, manifest_path, command)
 

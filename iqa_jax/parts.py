@@ -73,8 +73,8 @@ class Parts:
             raise self._unwritable(error) from error
         except ValueError as error:
             raise WorkdirError(
-                f"{path} is damaged or cut short ({error}): delete {self.folder} and start the same "
-                "command again, which scores all images anew."
+                f"{path} is damaged or cut short ({error}): delete {self.folder} and start the "
+                "same command again, which scores all images anew."
             ) from error
         changed = [name for name, value in about.items() if known.get(name) != value]
         if changed:

@@ -7,7 +7,7 @@ protocol.json  protocol.csv
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,17 @@ from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.manifest import Manifest, with_splits
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
-from iqa_jax.baselines import BASELINES
+from iqa_jax.baselines import BASELINES, TRAINED
 from iqa_jax.config_checks import ConfigError, check_run
-from iqa_jax.config_rules import study_problems
+from iqa_jax.config_rules import share_problems, study_problems
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.evaluate import evaluate_splits
 from iqa_jax.evaluator import Evaluation, Evaluator
 from iqa_jax.progress import say
-from iqa_jax.protocol_baselines import run_baselines
+from iqa_jax.protocol_baselines import check_baselines, run_baselines
 from iqa_jax.protocol_figures import KINDS, MEMBER, write_figures
 from iqa_jax.protocol_splits import draw_splits, refuse_leaks
-from iqa_jax.study import Stopped, format_rows, list_rows, run_study, split_folder
+from iqa_jax.study import Stopped, check_split, format_rows, list_rows, run_study, split_folder
 from iqa_jax.training_data import TrainingData
 from iqa_jax.workdir import Workdir
 
@@ -89,6 +89,10 @@ def _run_protocol(config: ml_collections.ConfigDict, home: Path, command: str) -
         manifest = _read_whole(config, config.protocol.test_manifest, "test")
         tested = _Tested(manifest, setup.source_from_config(config, manifest))
     splits = list(draw_splits(config, whole.images))
+    for number, split in enumerate(splits):
+        named = dict(zip(whole.images["name"], split, strict=True))
+        check_split(config, with_splits(whole, named), number)
+        check_baselines(config.protocol.baselines, config, whole.images, split)
     refuse_leaks(config, whole, splits, (tested.manifest, tested.source) if tested else None)
     configs = []
     for number, split in enumerate(splits):
@@ -123,8 +127,8 @@ def _check(config: ml_collections.ConfigDict) -> None:
     if protocol.splits < (2 if protocol.kind == "k_fold" else 1):
         problems.append(f"protocol.splits is {protocol.splits}; that is too few")
     shares = protocol.fractions
-    if len(shares) != 3 or min(shares) < 0 or not (shares[0] and shares[2]):
-        problems.append(f"protocol.fractions is {shares}; give shares of train, val and test")
+    if wrong := share_problems("protocol.fractions", shares, needed=("train", "test")):
+        problems += wrong
     elif not shares[1] and config.early_stopping.metric:
         problems.append(
             "protocol.fractions leaves nothing for val, where early_stopping.metric is read off"
@@ -145,10 +149,23 @@ def _check(config: ml_collections.ConfigDict) -> None:
             "protocol.baselines predict opinion scores; leave it empty for data.label_kind "
             f'"{config.data.label_kind}"'
         )
+    for name in protocol.baselines:
+        if name in TRAINED:
+            problems += [f"{name}: {line}" for line in _problems_of(TRAINED[name], config)]
     if config.data.split_rows:
         problems.append("data.split_rows gives one split; a protocol draws its own")
     if problems:
         raise ConfigError(problems)
+
+
+def _problems_of(
+    make: Callable[[ml_collections.ConfigDict], Any], config: ml_collections.ConfigDict
+) -> list[str]:
+    try:
+        make(config)
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def _read_whole(config: ml_collections.ConfigDict, path: str, name: str) -> Manifest:

@@ -23,6 +23,8 @@ from iqa_jax import setup
 from iqa_jax.analysis.answers import written_score
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
 from iqa_jax.baselines import BASELINES
+from iqa_jax.baselines.deep_biq import grade_classes
+from iqa_jax.baselines.regression import count_folds
 from iqa_jax.baselines.rows import Answers, Predict, Rows
 from iqa_jax.config import config_to_json
 from iqa_jax.fitted import MAP_ROWS
@@ -31,6 +33,27 @@ from iqa_jax.seen import write_seen
 from iqa_jax.study import ANSWERS, is_tested, split_folder
 from iqa_jax.training_data import TrainingError
 from iqa_jax.workdir import Workdir
+
+
+def check_baselines(
+    names: Sequence[str], config: ml_collections.ConfigDict, images: pd.DataFrame, split: np.ndarray
+) -> None:
+    """Refuses, before anything trains, a split that a baseline cannot be fitted on.
+
+    Args:
+      names: of `BASELINES`.
+      config: of the recipe.
+      images: of the manifest.
+      split: [image] name of each one's split.
+
+    Raises:
+      TrainingError: with a sentence.
+    """
+    fitted_on = images[split != "test"]
+    if names:
+        count_folds(fitted_on["group"].to_numpy())
+    if "deep_biq" in names:
+        grade_classes(config, fitted_on["label"].to_numpy(np.float64))
 
 
 def run_baselines(

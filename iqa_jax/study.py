@@ -15,8 +15,10 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.manifest import Manifest, with_splits
+from input_pipeline.split_checks import check_split_contents
 from iqa_jax import setup
 from iqa_jax.config import fusions_for
+from iqa_jax.config_checks import check_config
 from iqa_jax.evaluator import Evaluation
 from iqa_jax.learning.state import partition
 from iqa_jax.progress import say
@@ -46,6 +48,31 @@ def split_folder(folder: Path, number: int) -> Path:
     return folder / f"split_{number}"
 
 
+def check_split(
+    config: ml_collections.ConfigDict,
+    manifest: Manifest,
+    number: int,
+    also_needed: Sequence[str] = (),
+) -> None:
+    """Refuses a split that cannot be trained on, before another one has trained for hours.
+
+    Args:
+      config: of its runs.
+      manifest: of the images, in the splits of this one.
+      number: of the split.
+      also_needed: splits that must hold every class, as those that training needs.
+
+    Raises:
+      TrainingError: with every problem.
+    """
+    needed = (*setup.needed_splits_from_config(config), *also_needed)
+    problems = check_split_contents(manifest, needed)
+    if problems:
+        raise TrainingError(
+            f"split {number} cannot be used:\n" + "\n".join(f"  {line}" for line in problems)
+        )
+
+
 def run_study(
     splits: Sequence[Mapping[str, ml_collections.ConfigDict]],
     folder: Path,
@@ -67,8 +94,11 @@ def run_study(
 
     Raises:
       Stopped: by a signal; the same call goes on.
-      WorkdirError, ManifestError, TrainingError, CheckpointError: with a sentence.
+      ConfigError, WorkdirError, ManifestError, TrainingError, CheckpointError: with a sentence.
     """
+    for members in splits:
+        for config in members.values():
+            check_config(config)
     answers = []
     for number, members in enumerate(splits):
         home, data = Workdir(split_folder(folder, number)), None

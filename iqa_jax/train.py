@@ -80,6 +80,12 @@ def train(
     """
     check_run(config)
     manifest = setup.manifest_from_config(config)
+    trusted_on = config.uncertainty.split
+    if trusted_on not in ("val", *manifest.splits):  # A run may do without `val`.
+        raise TrainingError(
+            f'uncertainty.split is "{trusted_on}"; the splits of {manifest.path} are '
+            f"{', '.join(manifest.splits)}"
+        )
     workdir = Workdir(folder)
     with workdir.sole_writer("--mode=train"):
         workdir.open_for_training(config, manifest)

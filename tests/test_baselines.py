@@ -7,18 +7,24 @@ import pytest
 import skimage.data
 from scipy import stats
 
-from conftest import make_tiny_config
+from configs import mos
+from conftest import TINY, make_tiny_config
 from input_pipeline.labels import LabelSpec
 from input_pipeline.leaks import find_leaks, identify_images
 from input_pipeline.manifest import read_manifest
 from input_pipeline.sources import TileSource, pictures_of
 from input_pipeline.tiles import Tiling
+from iqa_jax import setup
 from iqa_jax.baselines import BASELINES, deep_biq
 from iqa_jax.baselines.deep_biq import CLASSES, grade
 from iqa_jax.baselines.pictures import PictureFeatures
 from iqa_jax.baselines.regression import RIDGE, choose
 from iqa_jax.baselines.rows import Rows
+from iqa_jax.config_checks import ConfigError
+from iqa_jax.protocol import run_protocol
+from iqa_jax.protocol_baselines import check_baselines
 from iqa_jax.training_data import TrainingError, images_seen_before
+from test_configs import RECIPES, load_recipe
 
 LABEL = LabelSpec("numeric", minimum=0.0, maximum=100.0)
 STRENGTHS = np.linspace(0, 2.5, 10)
@@ -142,14 +148,63 @@ def test_grades_have_equal_widths():
 
 
 @pytest.fixture
-def crops_config(tiny_config, blurred):
-    config = tiny_config
-    config.data.manifest, config.data.label_kind = str(blurred), "numeric"
+def crops_config(blurred):
+    """The keys of the recipe for opinion scores, in small."""
+    config = mos.get_config()
+    # Its encoder compiles in seconds.
+    config.update_from_flattened_dict(TINY)
+    config.data.manifest, config.data.label_column = str(blurred), "label"
     config.data.features = ("edge_sum",)
-    config.early_stopping.metric, config.balanced_sampling = "srcc", False
-    config.bags.tiles, config.model.pooling = 4, "stages"
-    config.model.encoder = "shallow_cnn"  # It compiles in seconds.
     return config
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if load_recipe(name).data.label_kind == "numeric"]
+)
+def test_the_encoder_of_deep_biq_suits_every_recipe_of_opinion_scores(name):
+    recipe = load_recipe(name)
+    recipe.data.manifest, recipe.seed, recipe.batch_size = "manifest.csv", 7, 24
+    before = recipe.to_dict()
+    run = deep_biq.encoder_config(recipe)  # Checks it.
+    assert recipe.to_dict() == before
+    assert (run.data.label_kind, run.data.classes) == ("ordered", CLASSES)
+    assert (run.seed, run.batch_size, run.epochs) == (7, 24, 5)
+    assert run.tiles.stride == run.tiles.size == recipe.tiles.size
+    for key in ("encoder", "weights", "width_multiplier", "dtype"):
+        assert run.model[key] == recipe.model[key]
+    assert not run.model.kernel_ridge and not run.model.ensemble and run.bags.tiles == 1
+
+
+def test_a_key_that_the_encoder_cannot_have_is_refused_before_anything_trains(
+    tmp_path, monkeypatch
+):
+    config = mos.get_config()
+    config.data.manifest = "manifest.csv"
+    config.protocol.baselines = ("deep_biq",)
+    monkeypatch.setattr(deep_biq, "_CARRIED", (*deep_biq._CARRIED, "model.kernel_ridge"))
+    with pytest.raises(ConfigError, match="deep_biq: model.kernel_ridge answers with a number"):
+        run_protocol(config, str(tmp_path / "protocol"), "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"group": "x"}, "all images to fit on are of one group"),
+        ({"label": 30}, "fitted on are poor: it has nothing to tell apart"),
+    ],
+)
+def test_rows_that_no_baseline_can_be_fitted_on_are_refused(
+    crops_config, blurred, changes, sentence
+):
+    images = setup.manifest_from_config(crops_config).images
+    split = images["split"].to_numpy()
+    names = ("svr", "deep_biq")
+    check_baselines(names, crops_config, images, split)
+    is_fitted = images["split"] != "test"
+    for column, value in changes.items():
+        images.loc[is_fitted, column] = value
+    with pytest.raises(TrainingError, match=sentence):
+        check_baselines(names, crops_config, images, split)
 
 
 @pytest.mark.usefixtures("one_device")

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -155,3 +156,24 @@ def test_a_wrong_config_is_refused_with_every_reason(config, tmp_path):
         clean(config, str(tmp_path / "clean"), "")
     assert len(refused.value.problems) == 5
     assert not (tmp_path / "clean").exists()
+
+
+def test_folds_that_cannot_be_drawn_are_refused_before_anything_trains(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(clean_module, "train", lambda *_: pytest.fail("it trained first"))
+    folder = tmp_path / "clean"
+    config.noise.folds = 200
+    with pytest.raises(TrainingError, match="noise.folds is 200: 4 groups cannot fill the 200"):
+        clean(config, str(folder), "")
+    # Folds of which one would learn a single class.
+    table = pd.read_csv(config.data.manifest)
+    home = Path(config.data.manifest).parent
+    table["path"] = [str(home / path) for path in table["path"]]
+    is_train = table["split"] == "train"
+    table.loc[is_train, "label"] = np.where(table["group"][is_train] == "scene0", "bad", "good")
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    config.data.manifest, config.noise.folds = str(tmp_path / "manifest.csv"), 2
+    with pytest.raises(TrainingError, match="split . cannot be used:\n.*no image of class"):
+        clean(config, str(folder), "")
+    assert not folder.exists()

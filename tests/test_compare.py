@@ -5,6 +5,7 @@ import json
 import signal
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from iqa_jax import study
@@ -13,6 +14,7 @@ from iqa_jax.analysis.comparison import SplitAnswers, compare_members
 from iqa_jax.analysis.weighted_metrics import score_measures
 from iqa_jax.compare import compare
 from iqa_jax.config_checks import ConfigError
+from iqa_jax.training_data import TrainingError
 from iqa_jax.workdir import Workdir
 
 
@@ -187,4 +189,31 @@ def test_a_wrong_comparison_is_refused_with_every_reason(config, tiny_manifest, 
     assert "compare.fusions lacks mean_embedding" in problems
     assert "bags.tiles is 1" in problems
     assert "has a column split" in problems and "compare.splits=1" in problems
+    assert not (tmp_path / "compared").exists()
+
+
+def test_what_would_end_a_comparison_later_is_refused_first(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "fit", lambda *_: pytest.fail("it trained first"))
+    config.compare.fusions = ("mean_embedding", "atention")
+    config.compare.fractions = (0.6, 0.4, 0.0)
+    with pytest.raises(ConfigError) as refused:
+        compare(config, str(tmp_path / "compared"), "")
+    problems = "\n".join(refused.value.problems)
+    assert 'compare.fusions has "atention"; the choices are' in problems
+    assert "compare.fractions is (0.6, 0.4, 0.0); test needs a share above 0" in problems
+    # Splits of the manifest, of which none is tested.
+    config.compare.fusions, config.compare.splits = ("mean_embedding",), 1
+    config.compare.fractions = (0.6, 0.2, 0.2)
+    table = pd.read_csv(config.data.manifest)
+    splits = {"scene4": "val", "scene5": "holdout"}
+    table["split"] = table["group"].map(splits).fillna("train")
+    table.to_csv(config.data.manifest, index=False)
+    with pytest.raises(ConfigError, match="has no split 'test', which fusions are compared on"):
+        compare(config, str(tmp_path / "compared"), "")
+    # What is tested is all of one class.
+    table = table.replace("holdout", "test")
+    table.loc[table["split"] == "test", "label"] = "good"
+    table.to_csv(config.data.manifest, index=False)
+    with pytest.raises(TrainingError, match="split 'test' has no image of class 'bad'"):
+        compare(config, str(tmp_path / "compared"), "")
     assert not (tmp_path / "compared").exists()

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from conftest import TINY
-from iqa_jax import setup
+from input_pipeline.table_files import ManifestError
+from iqa_jax import evaluate, setup
 from iqa_jax.config_checks import ConfigError
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.learning.sharding import PlacementError
@@ -230,6 +231,18 @@ def test_a_config_names_all_its_problems_at_once(tiny_config, tmp_path):
         train(tiny_config, str(tmp_path / "run"), "")
     assert len(raised.value.problems) == 3
     assert 'did you mean "auroc"' in str(raised.value)
+
+
+def test_a_split_that_is_not_there_is_refused_before_the_work(
+    tiny_config, tiny_run, tmp_path, monkeypatch
+):
+    tiny_config.uncertainty.split = "calibration"
+    with pytest.raises(TrainingError, match='uncertainty.split is "calibration"; the splits of'):
+        train(tiny_config, str(tmp_path / "run"), "")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(evaluate, "restore_variables", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(ManifestError, match="there is no split 'tset'.*did you mean 'test'"):
+        evaluate_run(Workdir(tiny_run), split="tset")
 
 
 def test_a_torn_line_of_the_history_is_dropped(tmp_path):

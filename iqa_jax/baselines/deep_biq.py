@@ -11,6 +11,9 @@ Source: Bianco, Celona, Napoletano and Schettini 2017, "On the Use of Deep Learn
     for the last hidden layer, and crops are tiles of the recipe's size that do not overlap.
 """
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import ml_collections
@@ -18,10 +21,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.base import clone
 
+from configs import default
 from input_pipeline.images import ImageError
 from iqa_jax import setup
 from iqa_jax.baselines.regression import SVR_LINEAR, choose
 from iqa_jax.baselines.rows import Answers, Predict, Rows
+from iqa_jax.config_checks import check_config
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.study import Stopped
 from iqa_jax.train import fit
@@ -31,17 +36,27 @@ from iqa_jax.workdir import Workdir
 
 CLASSES = ("bad", "poor", "fair", "good", "excellent")
 _EPOCHS = 5
+# What the encoder's run has of the recipe's: its images and how they are cut and changed, the
+# network that encodes a tile and the head on it, and what the host can do.
+_CARRIED = (
+    "seed", "data", "tiles", "augment", "parallel", "batch_size", "passes_per_update",
+    "model.encoder", "model.width_multiplier", "model.weights", "model.norm_statistics",
+    "model.dtype", "model.hidden_dim", "model.dropout", "evaluation.chunk_tiles",
+    "checkpoint_every_steps", "log_every_steps",
+)  # fmt: skip
 
 
 def fit_deep_biq(config: ml_collections.ConfigDict, train: Rows, folder: Path) -> Predict:
     """Fits the encoder, in a workdir of its own that goes on after an interruption, and the SVR.
 
     Raises:
+      ConfigError: the recipe's keys do not suit the encoder.
       TrainingError: all images are of one class.
       Stopped: a signal ended the encoder's training.
     """
+    classes = grade_classes(config, train.labels)
     grades = grade(train.labels, config.data.minimum, config.data.maximum)
-    run = _encoder_config(config, grades, _write_crops(train, grades, folder / "crops.csv"))
+    run = encoder_config(config, classes, _write_crops(train, grades, folder / "crops.csv"))
     manifest, workdir = setup.manifest_from_config(run), Workdir(folder / "encoder")
     workdir.open_for_training(run, manifest)
     if stopped_by := fit(run, prepare_training(run, manifest, workdir), workdir):
@@ -105,17 +120,43 @@ def _write_crops(train: Rows, grades: Int[np.ndarray, " image"], path: Path) -> 
     return path.absolute()
 
 
-def _encoder_config(
-    config: ml_collections.ConfigDict, grades: Int[np.ndarray, " image"], manifest: Path
-) -> ml_collections.ConfigDict:
-    """Makes the config of the encoder's run from that of the recipe."""
-    # A class that no image has cannot be learnt.
+def grade_classes(
+    config: ml_collections.ConfigDict, labels: Float[np.ndarray, " image"]
+) -> tuple[str, ...]:
+    """Names the classes that some images have: one that no image has cannot be learnt.
+
+    Raises:
+      TrainingError: all images are of one class.
+    """
+    grades = grade(labels, config.data.minimum, config.data.maximum)
     classes = tuple(CLASSES[number] for number in np.unique(grades))
     if len(classes) < 2:
         raise TrainingError(
             f"all images that deep_biq is fitted on are {classes[0]}: it has nothing to tell apart."
         )
-    run = ml_collections.ConfigDict(config.to_dict())
+    return classes
+
+
+def encoder_config(
+    config: ml_collections.ConfigDict,
+    classes: Sequence[str] = CLASSES,
+    manifest: Path = Path("crops.csv"),
+) -> ml_collections.ConfigDict:
+    """Makes the config of the encoder's run: the default, with the recipe's images and encoder.
+
+    Args:
+      config: of the recipe.
+      classes: those of `CLASSES` that some image has.
+      manifest: of the crops, in the folder of the baseline.
+
+    Raises:
+      ConfigError: a recipe that no such encoder can be trained with.
+    """
+    run, recipe = default.get_config(), ml_collections.ConfigDict(config.to_dict())
+    for key in _CARRIED:
+        *section, name = key.split(".")
+        theirs, ours = (reduce(getitem, section, each) for each in (recipe, run))
+        ours[name] = theirs[name]
     run.update_from_flattened_dict(
         {
             "data.manifest": str(manifest),
@@ -123,35 +164,18 @@ def _encoder_config(
             "data.dropped_tiles": "",
             "data.label_kind": "ordered",
             "data.label_column": "label",
-            "data.classes": classes,
+            "data.classes": tuple(classes),
             "data.label_std_column": "",
             "data.count_columns": (),
             "data.features": (),
             "tiles.stride": config.tiles.size,
             "tiles.random": True,
-            "bags.tiles": 1,
-            "bags.tiles_per_pass": 0,
-            "bags.cached": False,
-            "bags.copies": 1,
             "bags.cache_folder": str(manifest.parent / "embeddings"),
-            "balanced_sampling": True,
             "epochs": _EPOCHS,
-            "model.weights_of": "encoder",
-            "model.pooling": "mean",
-            "model.norm_embeddings": False,
-            "model.trainable_layers": -1,
-            "model.fusion": "mean_embedding",
             "loss.name": "cross_entropy",
-            "loss.plcc_weight": 0.0,
-            "loss.tile_weight": 0.0,
-            "loss.use_std_weights": False,
-            "optimizer.learning_rate": 1e-4,
-            "optimizer.weight_decay": 1e-3,
-            "optimizer.encoder_weight_decay": 1e-3,
-            "optimizer.encoder_factor": 1.0,
             "optimizer.decay": "cosine",
             "early_stopping.metric": "",
-            "evaluation.fusion": "mean_score",
         }
     )
+    check_config(run)
     return run

@@ -45,6 +45,21 @@ SVR_LINEAR = Regressor(
 )
 
 
+def count_folds(groups: Shaped[np.ndarray, " row"]) -> int:
+    """Says over how many folds of groups a regressor is chosen.
+
+    Raises:
+      TrainingError: there is one group only.
+    """
+    folds = min(_FOLDS, len(np.unique(groups)))
+    if folds < 2:
+        raise TrainingError(
+            "a baseline chooses its parameters on groups it was not fitted on, and all images to "
+            "fit on are of one group; give more groups, or leave protocol.baselines empty."
+        )
+    return folds
+
+
 def choose(
     regressor: Regressor,
     features: Float[np.ndarray, "row feature"],
@@ -58,12 +73,7 @@ def choose(
     Raises:
       TrainingError: there is one group only.
     """
-    folds = min(_FOLDS, len(np.unique(groups)))
-    if folds < 2:
-        raise TrainingError(
-            "a baseline chooses its parameters on groups it was not fitted on, and all images to "
-            "fit on are of one group; give more groups, or leave protocol.baselines empty."
-        )
+    folds = count_folds(groups)
     model = TransformedTargetRegressor(
         make_pipeline(StandardScaler(), regressor.make()), transformer=StandardScaler()
     )
