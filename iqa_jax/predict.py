@@ -103,7 +103,8 @@ class QualityScorer:
         Returns:
           One row per picture, in order: `path` (empty for arrays), `score`, `label`,
           `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
-          `tiles`, `error`, `warning`. What the label kind does not have, or the run has not fitted, is None.
+          `tiles`, `error`, `warning`. What the label kind does not have, or the run has not fitted,
+          is None.
 
         Raises:
           TypeError, ValueError: this is one picture, or an array is no RGB image.
