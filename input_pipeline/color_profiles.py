@@ -38,22 +38,25 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Converts a picture to sRGB; may be called from several threads.
 
     Args:
-        image: of mode L, RGB, RGBA or CMYK.
+        image: of mode L, LA, RGB, RGBA or CMYK.
         profile: ICC.
 
     Returns:
-        The picture itself if the profile is as good as sRGB; else one of mode RGB or RGBA.
+        A picture of mode RGB or RGBA.
 
     Raises:
         BadProfile: the profile is damaged, or for colours of another kind.
     """
+    if image.mode == "LA":
+        grey, opacity = image.split()
+        image = to_srgb(grey, profile)
+        image.putalpha(opacity)
+        return image
     space = _space(profile)
     mode = "RGB" if image.mode == "RGBA" else image.mode
     # A grey picture may have a profile for colours: all of its channels are equal then.
     if space != mode and (mode, space) != ("L", "RGB"):
         raise BadProfile(f"its colour profile is for {space} and not for {mode} pictures")
-    if _is_srgb(profile):
-        return image
     if space != mode:
         image = image.convert("RGB")
     return _transform(profile, image.mode, threading.get_ident()).apply(image)
@@ -115,8 +118,12 @@ def _space(profile: bytes) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _is_srgb(profile: bytes) -> bool:
-    """Says whether a profile changes none of the colours spread over its space."""
+def is_srgb(profile: bytes) -> bool:
+    """Says whether a profile changes none of the colours spread over its space.
+
+    Raises:
+        BadProfile: the profile is damaged.
+    """
     if _space(profile) == "CMYK":
         return False
     ramp = np.arange(256, dtype=np.uint8)

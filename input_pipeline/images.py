@@ -33,7 +33,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from input_pipeline.color_profiles import BadProfile, to_srgb
+from input_pipeline.color_profiles import BadProfile, is_srgb, to_srgb
 from input_pipeline.png_chunks import SIGNATURE, png_profile, read_head, without_texts
 from input_pipeline.prepared import open_file
 from input_pipeline.tiff_parts import (
@@ -107,10 +107,10 @@ def decode(
     """Turns the bytes of an image file into upright RGB.
 
     Grey is repeated over the three channels; CMYK is multiplied out (Adobe's inverted JPEGs
-    included). Colours that an ICC profile, or the chunks of a PNG, say are not sRGB are converted
-    to it, with 8 bits. Transparent pixels are laid over white, the page that cut-out pictures are made
-    for, because that is what a person looking at the file would judge. 16-bit samples keep their
-    high byte, which returns an 8-bit picture that was stored as 16 bits unchanged. Of several
+    included). Colours that are not sRGB by an ICC profile, or by the chunks of a PNG, are converted
+    to it with 8 bits. Transparent pixels are laid over white, the page that cut-out pictures are
+    made for, because that is what a person looking at the file would judge. 16-bit samples keep
+    their high byte, which returns an 8-bit picture that was stored as 16 bits unchanged. Of several
     frames or pages the first is read.
 
     A JPEG that is damaged inside is decoded as far as it goes: `warn` is told, as it is of a
@@ -365,7 +365,8 @@ def _decode_jpeg(
     """Decodes a JPEG as it is stored."""
     if image.mode == "CMYK":
         # Whoever writes such JPEGs writes them inverted, as Adobe did.
-        inks = Image.fromarray(255 - _jpeg_pixels(data, image, 1, warn), "CMYK")
+        inks = 255 - _jpeg_pixels(data, image, 1, warn)
+        inks = Image.frombytes("CMYK", image.size, inks.tobytes())
         return shrink_by(_to_rgb(inks, profile, warn), shrink)
     if max(image.size) > 8:
         pixels = _jpeg_pixels(data, image, shrink, warn)
@@ -440,10 +441,10 @@ def _join_planes(data: bytes, image: TiffImagePlugin.TiffImageFile) -> Image.Ima
 
 def _read_profile(data: bytes, image: ImageFile.ImageFile, warn: Warn) -> bytes | None:
     """Gives the ICC profile of a picture's colours, None if they are sRGB or nothing is known."""
-    if image.format != "PNG":
-        return image.info.get("icc_profile") or None
     try:
-        return png_profile(data)
+        is_png = image.format == "PNG"
+        profile = png_profile(data) if is_png else image.info.get("icc_profile") or None
+        return None if profile is None or is_srgb(profile) else profile
     except BadProfile as error:
         _warn_of_profile(error, warn)
         return None
@@ -477,15 +478,16 @@ def _to_rgb(
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-    elif image.mode not in ("L", "CMYK"):
+        image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
+    elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
     if profile is not None:
         try:
             image = to_srgb(image, profile)
         except BadProfile as error:
             _warn_of_profile(error, warn)
-    if image.mode == "RGBA":
+    if image.mode in ("LA", "RGBA"):
+        image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 

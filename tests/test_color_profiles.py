@@ -83,6 +83,18 @@ def ink_profile():
     return header.ljust(128, b"\0") + entries + table
 
 
+def grey_profile():
+    """Makes one for grey pictures of the one for colours: with a curve and nothing else."""
+    curve = b"curv" + struct.pack(">4xIHxx", 1, round(1.8 * 256))
+    white = b"XYZ " + struct.pack(">4x3i", 63190, 65536, 54061)
+    entries = struct.pack(">I4sII4sII", 2, b"kTRC", 156, 16, b"wtpt", 172, 20)
+    header = struct.pack(">I4xI", 192, 0x02400000) + b"mntrGRAYXYZ "
+    return header + P3[len(header) : 128] + entries + curve + white
+
+
+GREY_18 = grey_profile()
+
+
 def decode(data, **options):
     warnings = []
     pixels = images.decode(data, max_pixels=10**7, warn=warnings.append, **options)
@@ -128,7 +140,7 @@ def test_a_profile_that_cannot_be_used_is_a_warning_and_no_change(kind):
     for profile, reason in (
         (b"no profile" * 20, "damaged"),
         (P3[:200], "damaged"),
-        (P3.replace(b"mntrRGB ", b"mntrGRAY"), "for L and not for RGB"),
+        (ink_profile(), "for CMYK and not for RGB"),
         (P3.replace(b"rXYZ", b"xXYZ"), "cannot be used"),
     ):
         pixels, warnings = decode(ENCODERS[kind](profile))
@@ -145,9 +157,14 @@ def test_opacity_is_kept_and_laid_over_white_after_the_conversion():
 
 
 def test_grey_pictures_and_inks_are_converted():
-    grey = encode(PHOTO[..., 0], "PNG", icc_profile=make_profile(SRGB_WHITE, ADOBE_RGB, 1.8))
     expected = converted(np.repeat(PHOTO[..., :1], 3, axis=2), SRGB_PRIMARIES, 1.8)
-    assert np.abs(decode(grey)[0] - expected).max() <= 2
+    for profile in (make_profile(SRGB_WHITE, ADOBE_RGB, 1.8), GREY_18):
+        pixels, warnings = decode(encode(PHOTO[..., 0], "PNG", icc_profile=profile))
+        assert np.abs(pixels - expected).max() <= 2 and not warnings
+    alpha = np.full_like(PHOTO[..., 0], 255)
+    pair = encode(np.dstack([PHOTO[..., 0], alpha]), "PNG", icc_profile=GREY_18)
+    pixels, warnings = decode(pair)
+    assert np.abs(pixels - expected).max() <= 2 and not warnings
     ink = np.zeros((16, 32, 4), np.uint8)
     ink[:, 16:, 1] = 255
     picture = Image.fromarray(ink, "CMYK")
