@@ -14,7 +14,6 @@ python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output
 """
 
 import importlib
-import shlex
 import sys
 
 from absl import app, flags, logging
@@ -28,7 +27,7 @@ flags.adopt_module_key_flags(command_line)
 def _run() -> int:
     command_line.check_flags()
     given = flags.FLAGS
-    mode, command = given.mode, shlex.join(["python", *sys.argv])
+    mode, command = given.mode, command_line.as_typed()
     from iqa_jax.host import set_up_host
     from iqa_jax.workdir import Workdir
 
@@ -69,10 +68,11 @@ def main(argv: list[str]) -> int:
         raise
     except Exception as error:
         from iqa_jax.problems import PROBLEMS
+        from iqa_jax.progress import complain
 
         if not isinstance(error, PROBLEMS):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
 
 

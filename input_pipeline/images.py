@@ -10,11 +10,8 @@ Every reader can give the picture smaller. A JPEG is then decoded at that size, 
 the work; other formats are decoded whole and averaged.
 """
 
-import glob
 import io
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import cv2
@@ -22,6 +19,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import (
     BmpImagePlugin,
+    GifImagePlugin,
     Image,
     ImageFile,
     ImageOps,
@@ -31,17 +29,22 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from input_pipeline.file_names import one_line, slash_hint
 from input_pipeline.prepared import open_file
 
 DEFAULT_MAX_PIXELS = 250_000_000
 SHRINKS = (1, 2, 4, 8)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+    *(".heic", ".heif", ".hif", ".avif"),
+)
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
     (b"RIFF", WebPImagePlugin.WebPImageFile),
     (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"GIF8", GifImagePlugin.GifImageFile),
     (b"II*\x00", TiffImagePlugin.TiffImageFile),
     (b"MM\x00*", TiffImagePlugin.TiffImageFile),
     (b"II+\x00", TiffImagePlugin.TiffImageFile),
@@ -73,7 +76,14 @@ _WHITE_IS_ZERO = 0
 
 
 class ImageError(ValueError):
-    """A file that cannot be used as an image; the message names it and says what to do."""
+    """A file that cannot be used as an image; the message names it and says what to do.
+
+    Args:
+        message: becomes text of one line, whatever the file is called.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))
 
 
 def decode(
@@ -88,7 +98,7 @@ def decode(
     frames or pages the first is read.
 
     Args:
-        data: the whole file: JPEG, PNG, WebP, BMP or TIFF.
+        data: the whole file: JPEG, PNG, WebP, BMP, TIFF or GIF.
         max_pixels: larger images are refused from their header, before memory is taken.
         shrink: one of `SHRINKS`: the sides become so many times smaller, rounded up.
         name: what to call the image in an error.
@@ -201,43 +211,6 @@ def shrink_by(
     return cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
-def list_images(source: str | os.PathLike) -> Iterator[str]:
-    """Lists the image files that a folder, pattern, file or text list stands for.
-
-    Args:
-        source: a folder (searched with its subfolders for the suffixes in `SUFFIXES`); a pattern
-            such as `photos/**/*.jpg`; one image file; or a `.txt` file with one path per line,
-            relative to that file.
-
-    Yields:
-        Paths. Folder and pattern: the files, sorted. Text: a file per line. A file named outright
-        is listed even if it does not exist, so that it becomes an error row and not a gap.
-
-    Raises:
-        ImageError: a folder, pattern or list holds no image.
-        OSError: a folder cannot be read.
-    """
-    path = Path(source)
-    if path.is_dir():
-        found = _walk(str(path))
-        hint = f"the folder holds no file ending in {', '.join(SUFFIXES)}"
-    elif path.suffix.lower() == ".txt":
-        found = _read_lines(path)
-        hint = "the list names no file; write one path per line"
-    elif glob.has_magic(str(source)) and not path.exists():
-        names = filter(os.path.isfile, glob.iglob(str(source), recursive=True))
-        found = iter(sorted(set(names), key=lambda name: name.split(os.sep)))
-        hint = "no file matches the pattern; quote it, and use ** for subfolders"
-    else:
-        found, hint = iter([str(path)]), ""
-    is_empty = True
-    for name in found:
-        is_empty = False
-        yield name
-    if is_empty:
-        raise ImageError(f"{source}: {hint}.")
-
-
 def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     """Reads the header and refuses what must not or cannot be decoded."""
     start = file.read(16)
@@ -306,34 +279,12 @@ def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Goes through a folder as if all its files were sorted by the parts of their paths."""
-    with os.scandir(folder) as entries:
-        entries = sorted(entries, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif (
-            entry.name.lower().endswith(SUFFIXES)
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        ):
-            yield entry.path
-
-
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line in file:
-                if line.strip():
-                    yield str(path.parent / line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: the list of images cannot be read ({error}).") from error
-
-
 def _unreadable(path: str | os.PathLike, error: OSError) -> ImageError:
+    missing = f"there is no such file; check the path{slash_hint(path)}"
+    if os.path.islink(path):
+        missing = "this is a link to a file that is not there; mend or remove it"
     reasons = {
-        FileNotFoundError: "there is no such file; check the path",
+        FileNotFoundError: missing,
         IsADirectoryError: "this is a folder, not an image; name the files in it",
         PermissionError: "no permission to read it; change its mode or owner",
     }

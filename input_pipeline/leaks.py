@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from input_pipeline.cells import name_rows
+from input_pipeline.file_names import name_text
 from input_pipeline.images import ImageError
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
@@ -40,7 +41,7 @@ def identify_images(manifest: Manifest, source: TileSource) -> pd.DataFrame:
             "name": images["name"],
             "file_row": images["file_row"],
             "place": [
-                os.path.realpath(path) if path else f"{manifest.path}: {name}"
+                name_text(os.path.realpath(path)) if path else f"{manifest.path}: {name}"
                 for path, name in zip(images["path"], images["name"], strict=True)
             ],
             # An image without a group is its own, by its name, which two data sets may share.

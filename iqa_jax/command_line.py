@@ -1,9 +1,12 @@
 """The flags of main.py, and which of them each mode takes."""
 
+import shlex
 import sys
 
 from absl import app, flags
 from ml_collections import config_flags
+
+from input_pipeline.file_names import name_text
 
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 MODES = {
@@ -54,6 +57,11 @@ def check_flags() -> None:
     for name in sorted(known.difference(needed, optional)):
         if flags.FLAGS[name].present:
             raise app.UsageError(f"--mode={flags.FLAGS.mode} has no use for --{name}.")
+
+
+def as_typed() -> str:
+    """Writes the command of this process, for people to give it again."""
+    return name_text(shlex.join(["python", *sys.argv]))
 
 
 def parse(argv: list[str]) -> list[str]:

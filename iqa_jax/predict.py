@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,9 @@ import pandas as pd
 
 from input_pipeline.ahead import map_ahead
 from input_pipeline.features import COMPUTED, FeatureTable, feature_width
-from input_pipeline.images import ImageError, list_images
+from input_pipeline.file_names import name_text, one_line, slash_hint
+from input_pipeline.image_files import list_images, tell_passed_over
+from input_pipeline.images import ImageError
 from input_pipeline.listing import (
     Input,
     Listing,
@@ -139,10 +142,11 @@ class QualityScorer:
                 if seen is not None and content:
                     row["content"] = content
                     # Where an error names the file, its copies name theirs.
-                    seen.finish(row | {"error": row["error"].replace(str(one.picture), _FILE)})
+                    error = row["error"].replace(one_line(str(one.picture)), _FILE)
+                    seen.finish(row | {"error": error})
             else:
                 row = seen.row_of(content) | {"path": one.name}
-                row["error"] = row["error"].replace(_FILE, str(one.picture))
+                row["error"] = row["error"].replace(_FILE, one_line(str(one.picture)))
             yield row
 
     def _bags(
@@ -274,7 +278,8 @@ def predict(
             f"--output={output}: the ending must be one of {', '.join(TABLE_WRITERS)}."
         )
     if not target.parent.is_dir():
-        raise WorkdirError(f"--output={output}: there is no folder {target.parent}.")
+        hint = slash_hint(target.parent)
+        raise WorkdirError(f"--output={output}: there is no folder {target.parent}{hint}.")
     if shard:
         target = target.with_stem(f"{target.stem}-{number:05}-of-{count:05}")
     scorer = load_scorer(workdir.folder)
@@ -301,7 +306,9 @@ def predict(
                 rate = f"{scored / seconds:.1f} images/s, {tiles / seconds:.0f} tiles/s"
                 progress.update(done + scored, rate)
         errors = parts.finish(scorer.columns)
-    say(f"{stop - start} images scored, {errors} with an error instead; see {target}")
+        say(f"{stop - start} images scored, {errors} with an error instead; see {target}")
+        if listing.passed_over:
+            say(tell_passed_over(listing.passed_over))
     return SOME_FAILED if errors else 0
 
 
@@ -318,16 +325,16 @@ def open_listing(
     Raises:
       ManifestError, ImageError: there is nothing, or the table is wrong.
     """
-    path = Path(images)
+    path, passed_over = Path(images), Counter()
     if is_prepared(path):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
     elif path.suffix.lower() not in TABLES:
-        inputs = (Input(name, name) for name in list_images(images))
+        inputs = (Input(name_text(name), name) for name in list_images(images, passed_over))
     elif is_of_tiles(read_columns(path)):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
     else:
         inputs = read_inputs(path, [name for name in config.data.features if name not in COMPUTED])
-    return Listing(inputs, folder)
+    return Listing(inputs, folder, passed_over)
 
 
 def _parse_shard(shard: str) -> tuple[int, int]:
