@@ -30,6 +30,7 @@ from PIL import (
 )
 
 from input_pipeline.file_names import one_line, slash_hint
+from input_pipeline.heif import find_reader
 from input_pipeline.prepared import open_file
 
 DEFAULT_MAX_PIXELS = 250_000_000
@@ -98,7 +99,8 @@ def decode(
     frames or pages the first is read.
 
     Args:
-        data: the whole file: JPEG, PNG, WebP, BMP, TIFF or GIF.
+        data: the whole file: JPEG, PNG, WebP, BMP, TIFF or GIF, and HEIC or AVIF where what reads
+            them is installed.
         max_pixels: larger images are refused from their header, before memory is taken.
         shrink: one of `SHRINKS`: the sides become so many times smaller, rounded up.
         name: what to call the image in an error.
@@ -213,11 +215,15 @@ def shrink_by(
 
 def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     """Reads the header and refuses what must not or cannot be decoded."""
-    start = file.read(16)
+    start = file.read(64)
     file.seek(0)
     if not start:
         raise ImageError(f"{name}: the file is empty (zero bytes); copy or export it again.")
     image_class = next((kind for mark, kind in _SIGNATURES if start.startswith(mark)), None)
+    try:
+        image_class = image_class or find_reader(start)
+    except LookupError as error:
+        raise ImageError(f"{name}: {error}, or save it as JPEG or PNG.") from error
     if image_class is None:
         raise ImageError(
             f"{name}: not an image that can be read, whatever its suffix says; "
