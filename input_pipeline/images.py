@@ -122,8 +122,7 @@ def decode(
         orientation = orientation_of(image)
         pixels = _decode_jpeg(data, image, shrink) if image.format == "JPEG" else None
         if pixels is None:
-            upright = ImageOps.exif_transpose(image) if orientation > 1 else image
-            pixels = np.ascontiguousarray(shrink_by(_to_rgb(upright), shrink))
+            pixels = np.ascontiguousarray(shrink_by(_upright_rgb(image), shrink))
         elif orientation > 1:
             pixels = _TURNS[orientation](pixels)
     except Exception as error:  # Pillow raises a dozen types for damaged files.
@@ -132,6 +131,29 @@ def decode(
         ) from error
     pixels.flags.writeable = False  # Caches share it.
     return pixels
+
+
+def from_pillow(
+    image: Image.Image, *, max_pixels: int, name: str = "image"
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Turns a Pillow image into upright RGB, by the rules of `decode`.
+
+    Args:
+        image: of any mode; of several frames the one it stands at.
+        max_pixels: larger images are refused.
+        name: what to call the image in an error.
+
+    Returns:
+        [height, width, 3] uint8.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+    _check_header(image, max_pixels, name)
+    try:
+        return np.ascontiguousarray(_upright_rgb(image))
+    except Exception as error:  # Pillow raises a dozen types for damaged files.
+        raise ImageError(f"{name}: this Pillow image cannot be read ({error}).") from error
 
 
 def load(
@@ -236,6 +258,11 @@ def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.Imag
             f"{name}: the file's header is damaged or of an unknown kind ({error}); "
             "export it again as JPEG, PNG, WebP, BMP or 8-bit TIFF."
         ) from error
+    _check_header(image, max_pixels, name)
+    return image
+
+
+def _check_header(image: Image.Image, max_pixels: int, name: str) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
@@ -250,10 +277,9 @@ def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.Imag
             f"{name}: holds samples without a known display range (floating point, 32-bit, "
             "signed, or white-is-zero 16-bit); save it with 8 or 16 unsigned bits."
         )
-    return image
 
 
-def orientation_of(image: ImageFile.ImageFile) -> int:
+def orientation_of(image: Image.Image) -> int:
     """Returns the EXIF orientation, 1 (upright) to 8; from 5 on, height and width are swapped."""
     # The base class's method, since the one of PNG decodes the pixels to look for EXIF after
     # them; so EXIF there counts neither for the size nor for the picture.
@@ -273,6 +299,10 @@ def _decode_jpeg(
         return None
     expected = shrunk_sides(image.height, image.width, shrink)
     return pixels if pixels is not None and pixels.shape[:2] == expected else None
+
+
+def _upright_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    return _to_rgb(ImageOps.exif_transpose(image) if orientation_of(image) > 1 else image)
 
 
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:

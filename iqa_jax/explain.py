@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import UInt8
 
 from input_pipeline.features import COMPUTED
+from input_pipeline.given_pictures import GivenPicture, read_given
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Picture, TileSource
 from input_pipeline.whole_bags import whole_bags
@@ -20,7 +21,7 @@ from iqa_jax.analysis.maps import Maps
 from iqa_jax.anomaly import image_anomaly, read_detector
 from iqa_jax.ensemble import load_members
 from iqa_jax.explainer import Explainer
-from iqa_jax.predict import SOME_FAILED, check_array, open_listing
+from iqa_jax.predict import SOME_FAILED, open_listing
 from iqa_jax.progress import meter, say
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.variables import restore_variables
@@ -72,19 +73,18 @@ class ImageExplainer:
         detector = read_detector(workdir, self.config, step)
         self._explainer = Explainer(self.config, detector, load_members(workdir, self.config))
 
-    def explain(self, picture: Picture, of: str = "") -> Explanation:
+    def explain(self, picture: GivenPicture, of: str = "") -> Explanation:
         """Explains one picture.
 
         Args:
-          picture: a path, or an RGB array [height, width, 3] uint8.
+          picture: a path, an RGB array [height, width, 3] uint8, or a Pillow image.
           of: explain what speaks for this class; empty for what makes an image bad.
 
         Raises:
-          TypeError, ValueError: the array is no RGB image, or there is no such class.
+          TypeError, ValueError: this is no picture, or there is no such class.
         """
-        if isinstance(picture, np.ndarray):
-            check_array(picture, 0)
-        (explanation,) = self.explain_all([picture], of=of)
+        given = read_given(picture, 0, self.config.data.max_pixels)
+        (explanation,) = self.explain_all([given], of=of)
         return explanation
 
     def explain_all(

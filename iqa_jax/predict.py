@@ -1,7 +1,6 @@
 """Scores images that have no label: `--mode=predict`, and `load_scorer` from Python."""
 
 import dataclasses
-import itertools
 import json
 import re
 import time
@@ -18,6 +17,7 @@ import pandas as pd
 from input_pipeline.ahead import map_ahead
 from input_pipeline.features import COMPUTED, FeatureTable, feature_width
 from input_pipeline.file_names import name_text, one_line, slash_hint
+from input_pipeline.given_pictures import GivenPicture, check_pictures, make_inputs
 from input_pipeline.image_files import list_images, tell_passed_over
 from input_pipeline.images import ImageError
 from input_pipeline.listing import (
@@ -29,7 +29,7 @@ from input_pipeline.listing import (
     shard_bounds,
 )
 from input_pipeline.prepared import is_prepared
-from input_pipeline.sources import Picture, TileSource
+from input_pipeline.sources import TileSource
 from input_pipeline.table_files import read_columns
 from input_pipeline.whole_bags import Bag, whole_bags
 from iqa_jax import setup
@@ -48,7 +48,7 @@ from iqa_jax.workdir import Workdir, WorkdirError
 
 TABLES = (".csv", ".parquet")
 # Inputs looked at together; images of several blocks still share a call of the encoder.
-_INPUTS_PER_BLOCK = 256
+_INPUTS_PER_BLOCK, _BYTES_PER_BLOCK = 256, 1 << 28
 # Larger images are read by bands where their format allows it.
 _WHOLE_PIXELS = 32_000_000
 # What a bag says whose content has been seen, and stands for the name of a file in its error.
@@ -96,42 +96,38 @@ class QualityScorer:
             "error": str,
         }
 
-    def score(self, pictures: Sequence[Picture]) -> pd.DataFrame:
+    def score(self, pictures: Iterable[GivenPicture]) -> pd.DataFrame:
         """Scores pictures.
 
         Args:
-          pictures: paths, or RGB arrays [height, width, 3] uint8.
+          pictures: paths, RGB arrays [height, width, 3] uint8 or Pillow images, in any iterable.
 
         Returns:
-          One row per picture, in order: `path` (empty for arrays), `score`, `label`,
+          One row per picture, in order: `path` (empty where it is none), `score`, `label`,
           `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
           `tiles`, `error`. What the label kind does not have, or the run has not fitted, is None.
 
         Raises:
-          TypeError, ValueError: this is one picture, or an array is no RGB image.
+          TypeError, ValueError: this is one picture, or an element is none.
         """
-        if isinstance(pictures, (str, Path)) or getattr(pictures, "ndim", 4) < 4:
-            raise TypeError("give a list of pictures, even for one: scorer.score([picture]).")
-        for place, picture in enumerate(pictures):
-            if isinstance(picture, np.ndarray):
-                check_array(picture, place)
-        names = ["" if isinstance(picture, np.ndarray) else str(picture) for picture in pictures]
-        inputs = map(Input, names, pictures)
-        return pd.DataFrame(self.rows(inputs), columns=list(self.columns))
+        check_pictures(pictures)
+        return pd.DataFrame(self.rows(pictures), columns=list(self.columns))
 
     def rows(
-        self, inputs: Iterable[Input], seen: SeenContents | None = None
+        self, pictures: Iterable[GivenPicture | Input], seen: SeenContents | None = None
     ) -> Iterator[dict[str, Any]]:
         """Scores pictures one after the other, in memory that does not grow with their number.
 
         Args:
-          inputs: of any number.
+          pictures: as in `score`, or inputs; of any number, an endless one too.
           seen: with it, equal files (and features) are scored once; a row then also says its
             `content`.
 
         Raises:
           WorkdirError: the run needs features that are not there.
+          TypeError, ValueError: an element is no picture.
         """
+        inputs = make_inputs(pictures, self.config.data.max_pixels)
         pending: dict[int, _Pending] = {}
         for answer in self._scorer.score(self._variables, self._bags(inputs, pending, seen)):
             one, content, is_new = pending.pop(answer.image_id)
@@ -156,8 +152,7 @@ class QualityScorer:
         size, threads, first = self.config.tiles.size, self.config.data.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
         no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
-        inputs = iter(inputs)
-        while block := list(itertools.islice(inputs, _INPUTS_PER_BLOCK)):
+        for block in _blocks(inputs):
             source = TileSource(
                 [one.picture for one in block],
                 setup.tiling_from_config(self.config),
@@ -212,6 +207,19 @@ class QualityScorer:
             "the checkpoint": hash_tree([self._variables, *self._ensemble]),
             "the settings of the run": hash_tree([config_to_json(config), *fitted]),
         }
+
+
+def _blocks(inputs: Iterable[Input]) -> Iterator[list[Input]]:
+    """Groups inputs, fewer of them where they hold their pixels."""
+    block, held = [], 0
+    for one in inputs:
+        block.append(one)
+        held += one.picture.nbytes if isinstance(one.picture, np.ndarray) else 0
+        if len(block) == _INPUTS_PER_BLOCK or held >= _BYTES_PER_BLOCK:
+            yield block
+            block, held = [], 0
+    if block:
+        yield block
 
 
 class _Pending(NamedTuple):
@@ -343,16 +351,3 @@ def _parse_shard(shard: str) -> tuple[int, int]:
     if number >= count:
         raise WorkdirError(f"--shard={shard}: give i/n with 0 <= i < n, such as 0/8 to 7/8.")
     return number, count
-
-
-def check_array(picture: np.ndarray, place: int) -> None:
-    """Refuses an array that is no RGB image, by the number of its place among others.
-
-    Raises:
-      TypeError, ValueError: with a sentence.
-    """
-    what = f"picture {place} is an array of {picture.dtype} with shape {picture.shape}"
-    if picture.dtype != np.uint8:
-        raise TypeError(f"{what}; give uint8 RGB values from 0 to 255.")
-    if picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise ValueError(f"{what}; give [height, width, 3] in RGB order.")
