@@ -34,6 +34,7 @@ def _csv_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callable[[R
 
         def write(rows: Rows) -> None:
             writer.writerows(_as_text(row, columns) for row in rows)
+            file.flush()  # A kill leaves what has been written.
 
         yield write
 
