@@ -8,7 +8,8 @@ Findings are of three kinds:
   evaluation, but do not stop either;
 * warnings: a picture in one split that looks like one in another, the same content twice in one
   split, a split other than train and val without one of the classes, images smaller than a tile,
-  files that are damaged inside or have a colour profile that cannot be used.
+  files that are damaged inside or have a colour profile that cannot be used, files of a folder of
+  images that are named like none.
 
 Pictures are compared by a 64-bit perceptual hash (the signs of the lowest 8×8 DCT coefficients of
 a 32×32 grey thumbnail, against their median). Measured on 15 photographs that come with installed
@@ -31,6 +32,8 @@ import pandas as pd
 from jaxtyping import Int, UInt8, UInt64
 
 from input_pipeline.cells import name_rows
+from input_pipeline.file_names import name_text, one_line, slash_hint
+from input_pipeline.image_files import tell_passed_over
 from input_pipeline.images import ImageError, decode, shrunk_sides
 from input_pipeline.manifest import Manifest
 from input_pipeline.prepared import open_file
@@ -155,6 +158,8 @@ def audit(
             f"{len(small)} of {len(table)} files are smaller than a tile of {tiling.size} pixels "
             f"and are padded ({name_rows(small['file_row'])})"
         )
+    if manifest.passed_over:
+        warnings.append(tell_passed_over(manifest.passed_over))
     return Audit(errors, warnings, bad_images, _summarise(manifest, table, bad_images), table)
 
 
@@ -228,7 +233,10 @@ def _examine(path: str, name: str, max_pixels: int, largest_side: int | None) ->
         warnings: list[str] = []
         image = decode(data, max_pixels=max_pixels, name=name, warn=warnings.append)
     except OSError as error:
-        return f"{name}: the file cannot be read ({error.strerror or error}): {path}"
+        hint = slash_hint(path) if isinstance(error, FileNotFoundError) else ""
+        return one_line(
+            f"{name}: the file cannot be read ({error.strerror or error}){hint}: {path}"
+        )
     except ImageError as error:
         return str(error)
     height, width = image.shape[:2]
@@ -314,7 +322,7 @@ def _summarise(
             "labels": _summarise_labels(manifest, part),
         }
     return {
-        "manifest": str(manifest.path),
+        "manifest": name_text(manifest.path),
         "images": len(images),
         "bad_images": len(bad_images),
         "bytes": int(table["bytes"].sum()),
@@ -343,7 +351,7 @@ def _spread(values: pd.Series) -> dict[str, float]:
 def _list(what: str, lines: Sequence[str]) -> list[str]:
     if not lines:
         return []
-    shown = [f"  {line}" for line in lines[:_SHOWN]]
+    shown = [f"  {one_line(line)}" for line in lines[:_SHOWN]]
     if len(lines) > _SHOWN:
         shown.append(f"  … and {len(lines) - _SHOWN} more")
     return ["\n".join([f"{what}: {len(lines)}", *shown])]

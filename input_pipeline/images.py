@@ -11,11 +11,9 @@ Every reader can give the picture smaller. A JPEG is then decoded at that size, 
 the work; other formats are decoded whole and averaged.
 """
 
-import glob
 import io
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import BinaryIO
 
 import cv2
@@ -24,6 +22,7 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import (
     BmpImagePlugin,
+    GifImagePlugin,
     Image,
     ImageFile,
     ImageOps,
@@ -34,6 +33,8 @@ from PIL import (
 )
 
 from input_pipeline.color_profiles import BadProfile, is_srgb, to_srgb
+from input_pipeline.file_names import one_line, slash_hint
+from input_pipeline.heif import find_reader
 from input_pipeline.png_chunks import SIGNATURE, png_profile, read_head, without_texts
 from input_pipeline.prepared import open_file
 from input_pipeline.tiff_parts import (
@@ -55,13 +56,17 @@ Image.preinit()
 
 DEFAULT_MAX_PIXELS = 250_000_000
 SHRINKS = (1, 2, 4, 8)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+    *(".heic", ".heif", ".hif", ".avif"),
+)
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (SIGNATURE, PngImagePlugin.PngImageFile),
     (b"RIFF", WebPImagePlugin.WebPImageFile),
     (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"GIF8", GifImagePlugin.GifImageFile),
     (b"II*\x00", TiffImagePlugin.TiffImageFile),
     (b"MM\x00*", TiffImagePlugin.TiffImageFile),
     (b"II+\x00", TiffImagePlugin.TiffImageFile),
@@ -89,7 +94,14 @@ Warn = Callable[[str], None]
 
 
 class ImageError(ValueError):
-    """A file that cannot be used as an image; the message names it and says what to do."""
+    """A file that cannot be used as an image; the message names it and says what to do.
+
+    Args:
+        message: becomes text of one line, whatever the file is called.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))
 
 
 def ignore(warning: str) -> None:
@@ -117,7 +129,8 @@ def decode(
     profile that cannot be used.
 
     Args:
-        data: the whole file: JPEG, PNG, WebP, BMP or TIFF.
+        data: the whole file: JPEG, PNG, WebP, BMP, TIFF or GIF, and HEIC or AVIF where what reads
+            them is installed.
         max_pixels: larger images are refused from their header, before memory is taken.
         shrink: one of `SHRINKS`: the sides become so many times smaller, rounded up.
         name: what to call the image in an error.
@@ -150,8 +163,7 @@ def decode(
             pixels = _to_rgb(_join_planes(data, image), profile, warn)
             pixels = shrink_by(_turn(pixels, orientation_of(image)), shrink)
         else:
-            upright = ImageOps.exif_transpose(image) if orientation_of(image) > 1 else image
-            pixels = shrink_by(_to_rgb(upright, profile, warn), shrink)
+            pixels = shrink_by(_upright_rgb(image, profile, warn), shrink)
     except Exception as error:  # Pillow raises a dozen types for damaged files.
         raise ImageError(
             f"{name}: the file is damaged or cut short ({error}); copy or export it again."
@@ -159,6 +171,32 @@ def decode(
     pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False  # Caches share it.
     return pixels
+
+
+def from_pillow(
+    image: Image.Image, *, max_pixels: int, name: str = "image"
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Turns a Pillow image into upright RGB, by the rules of `decode`.
+
+    Args:
+        image: of any mode; of several frames the one it stands at.
+        max_pixels: larger images are refused.
+        name: what to call the image in an error.
+
+    Returns:
+        [height, width, 3] uint8.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+    _check_header(image, max_pixels, name)
+    if _is_by_plane(image):
+        raise ImageError(f"{name}: Pillow misreads TIFFs with separate planes; give the path.")
+    try:
+        profile = _unless_srgb(image.info.get("icc_profile"), ignore)
+        return np.ascontiguousarray(_upright_rgb(image, profile, ignore))
+    except Exception as error:  # Pillow raises a dozen types for damaged files.
+        raise ImageError(f"{name}: this Pillow image cannot be read ({error}).") from error
 
 
 def load(
@@ -247,50 +285,17 @@ def shrink_by(
     return cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
-def list_images(source: str | os.PathLike) -> Iterator[str]:
-    """Lists the image files that a folder, pattern, file or text list stands for.
-
-    Args:
-        source: a folder (searched with its subfolders for the suffixes in `SUFFIXES`); a pattern
-            such as `photos/**/*.jpg`; one image file; or a `.txt` file with one path per line,
-            relative to that file.
-
-    Yields:
-        Paths. Folder and pattern: the files, sorted. Text: a file per line. A file named outright
-        is listed even if it does not exist, so that it becomes an error row and not a gap.
-
-    Raises:
-        ImageError: a folder, pattern or list holds no image.
-        OSError: a folder cannot be read.
-    """
-    path = Path(source)
-    if path.is_dir():
-        found = _walk(str(path))
-        hint = f"the folder holds no file ending in {', '.join(SUFFIXES)}"
-    elif path.suffix.lower() == ".txt":
-        found = _read_lines(path)
-        hint = "the list names no file; write one path per line"
-    elif glob.has_magic(str(source)) and not path.exists():
-        names = filter(os.path.isfile, glob.iglob(str(source), recursive=True))
-        found = iter(sorted(set(names), key=lambda name: name.split(os.sep)))
-        hint = "no file matches the pattern; quote it, and use ** for subfolders"
-    else:
-        found, hint = iter([str(path)]), ""
-    is_empty = True
-    for name in found:
-        is_empty = False
-        yield name
-    if is_empty:
-        raise ImageError(f"{source}: {hint}.")
-
-
 def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
     """Reads the header and refuses what must not or cannot be decoded."""
-    start = file.read(16)
+    start = file.read(64)
     file.seek(0)
     if not start:
         raise ImageError(f"{name}: the file is empty (zero bytes); copy or export it again.")
     image_class = next((kind for mark, kind in _SIGNATURES if start.startswith(mark)), None)
+    try:
+        image_class = image_class or find_reader(start)
+    except LookupError as error:
+        raise ImageError(f"{name}: {error}, or save it as JPEG or PNG.") from error
     if image_class is None:
         raise ImageError(
             f"{name}: not an image that can be read, whatever its suffix says; "
@@ -303,27 +308,37 @@ def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.Imag
             f"{name}: the file's header is damaged or of an unknown kind ({error}); "
             "export it again as JPEG, PNG, WebP, BMP or 8-bit TIFF."
         ) from error
+    _check_header(image, max_pixels, name)
+    return image
+
+
+def _check_header(image: Image.Image, max_pixels: int, name: str) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width}x{height} pixels are more than the limit of {max_pixels}; "
             "scale the image down, or raise max_pixels if the file can be trusted."
         )
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+    if image.mode in ("I", "F") or (is_tiff and _has_no_range(image)):
+        raise ImageError(
+            f"{name}: holds samples without a known display range (floating point, 32-bit, "
+            "signed, or white-is-zero 16-bit); save it with 8 or 16 unsigned bits."
+        )
+    if is_tiff:
         _check_tiff(image, name)
-    return image
+
+
+def _has_no_range(image: TiffImagePlugin.TiffImageFile) -> bool:
+    tags = image.tag_v2
+    is_negative = image.mode.startswith("I;16") and tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO
+    formats = {*np.atleast_1d(tags.get(SAMPLE_FORMAT, _UNSIGNED)).tolist()}
+    return is_negative or not formats <= {_UNSIGNED, _UNDEFINED}
 
 
 def _check_tiff(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
     """Refuses what Pillow would read as something else, or not at all."""
     tags = image.tag_v2
-    is_negative = image.mode.startswith("I;16") and tags.get(PHOTOMETRIC) == _WHITE_IS_ZERO
-    formats = {*np.atleast_1d(tags.get(SAMPLE_FORMAT, _UNSIGNED)).tolist()}
-    if image.mode in ("I", "F") or is_negative or not formats <= {_UNSIGNED, _UNDEFINED}:
-        raise ImageError(
-            f"{name}: holds samples without a known display range (floating point, 32-bit, "
-            "signed, or white-is-zero 16-bit); save it with 8 or 16 unsigned bits."
-        )
     bits = {*np.atleast_1d(tags.get(BITS, 1)).tolist()}
     is_luma = tags.get(PHOTOMETRIC) == _LUMA
     # Pillow takes uncompressed samples for as many of each kind, which is not what the format
@@ -339,7 +354,7 @@ def _check_tiff(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
         )
 
 
-def orientation_of(image: ImageFile.ImageFile) -> int:
+def orientation_of(image: Image.Image) -> int:
     """Returns the EXIF orientation, 1 (upright) to 8; from 5 on, height and width are swapped."""
     # The base class's method, since the one of PNG decodes the pixels to look for EXIF after
     # them; so EXIF there counts neither for the size nor for the picture.
@@ -441,10 +456,18 @@ def _join_planes(data: bytes, image: TiffImagePlugin.TiffImageFile) -> Image.Ima
 
 def _read_profile(data: bytes, image: ImageFile.ImageFile, warn: Warn) -> bytes | None:
     """Gives the ICC profile of a picture's colours, None if they are sRGB or nothing is known."""
+    if image.format != "PNG":
+        return _unless_srgb(image.info.get("icc_profile"), warn)
     try:
-        is_png = image.format == "PNG"
-        profile = png_profile(data) if is_png else image.info.get("icc_profile") or None
-        return None if profile is None or is_srgb(profile) else profile
+        return _unless_srgb(png_profile(data), warn)
+    except BadProfile as error:
+        _warn_of_profile(error, warn)
+        return None
+
+
+def _unless_srgb(profile: bytes | None, warn: Warn) -> bytes | None:
+    try:
+        return None if not profile or is_srgb(profile) else profile
     except BadProfile as error:
         _warn_of_profile(error, warn)
         return None
@@ -456,6 +479,13 @@ def _warn_of_profile(error: BadProfile, warn: Warn) -> None:
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return _TURNS[orientation](pixels) if orientation > 1 else pixels
+
+
+def _upright_rgb(
+    image: Image.Image, profile: bytes | None, warn: Warn
+) -> UInt8[np.ndarray, "height width 3"]:
+    upright = ImageOps.exif_transpose(image) if orientation_of(image) > 1 else image
+    return _to_rgb(upright, profile, warn)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
@@ -492,34 +522,12 @@ def _to_rgb(
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Goes through a folder as if all its files were sorted by the parts of their paths."""
-    with os.scandir(folder) as entries:
-        entries = sorted(entries, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif (
-            entry.name.lower().endswith(SUFFIXES)
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        ):
-            yield entry.path
-
-
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line in file:
-                if line.strip():
-                    yield str(path.parent / line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: the list of images cannot be read ({error}).") from error
-
-
 def _unreadable(path: str | os.PathLike, error: OSError) -> ImageError:
+    missing = f"there is no such file; check the path{slash_hint(path)}"
+    if os.path.islink(path):
+        missing = "this is a link to a file that is not there; mend or remove it"
     reasons = {
-        FileNotFoundError: "there is no such file; check the path",
+        FileNotFoundError: missing,
         IsADirectoryError: "this is a folder, not an image; name the files in it",
         PermissionError: "no permission to read it; change its mode or owner",
     }

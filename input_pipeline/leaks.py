@@ -15,6 +15,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from input_pipeline.cells import name_rows
+from input_pipeline.file_names import name_text
 from input_pipeline.images import ImageError
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
@@ -52,7 +53,7 @@ def identify_images(manifest: Manifest, source: TileSource) -> pd.DataFrame:
             "manifest": manifest.digest,
             "folder": [os.path.dirname(place or table) for place in places],
             "place": [
-                place or f"{table}: {name}"
+                name_text(place or table) + (f": {name}" if not place else "")
                 for place, name in zip(places, images["name"], strict=True)
             ],
             # An image without a group is its own, by its name, which two data sets may share.

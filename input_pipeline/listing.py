@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ class Input(NamedTuple):
     """One picture to score.
 
     Attributes:
-      name: what its row is called.
+      name: what its row is called, as `name_text` writes it.
       picture: where it is, or an `ImageError` if its row of the table cannot be used.
       features: hand-crafted features that come with it.
     """
@@ -42,12 +43,20 @@ class Listing:
     Args:
       inputs: none of them an array.
       folder: for the temporary file; None for the system's.
+      passed_over: counts of files that are no inputs, complete when all inputs are read.
 
     Attributes:
       digest: sha256 of all inputs.
+      passed_over: as above.
     """
 
-    def __init__(self, inputs: Iterable[Input], folder: Path | None = None):
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        folder: Path | None = None,
+        passed_over: Mapping[str, int] = MappingProxyType({}),
+    ):
+        self.passed_over = passed_over
         self._file = tempfile.TemporaryFile(dir=folder)
         self._length, digest = 0, hashlib.sha256()
         try:

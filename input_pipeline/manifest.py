@@ -22,6 +22,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +39,9 @@ from input_pipeline.cells import (
     read_grid_places,
     read_numbers,
 )
-from input_pipeline.images import ImageError, list_images
+from input_pipeline.file_names import name_text
+from input_pipeline.image_files import list_images
+from input_pipeline.images import ImageError
 from input_pipeline.labels import LabelSpec, read_labels
 from input_pipeline.prepared import is_prepared, record_paths
 from input_pipeline.splits import assign_splits
@@ -56,11 +59,11 @@ class Manifest:
         path: where it was read.
         label: what its labels mean; None when it was read without labels.
         images: one row per image, indexed by image_id 0…n-1 in the order of the file. Columns:
-            `name` (the path or image as written), `path` (absolute; empty for images that are
-            given as tiles), `label` (int32 class index, -1 for marginal or unlabelled; float32
-            on the declared scale, higher is better, for numeric labels), `label_text` (as
-            written), `group`, `split`, `file_row` (as a spreadsheet shows it, the first of the
-            image), then the features as float32.
+            `name` (the path or image as written), `path` (absolute, the true name, which need not
+            be text; empty for images that are given as tiles), `label` (int32 class index, -1 for
+            marginal or unlabelled; float32 on the declared scale, higher is better, for numeric
+            labels), `label_text` (as written), `group`, `split`, `file_row` (as a spreadsheet
+            shows it, the first of the image), then the features as float32.
         tiles: None, or one row per tile that was already cut: `image_id`, `name`, `path`, `row`,
             `column`, `file_row`, ordered by image, row and column.
         pairs: None, or one row per comparison: `first` and `second` (image_id), `preference` (1:
@@ -70,6 +73,7 @@ class Manifest:
         digest: sha256 of the rows as the program uses them; moving the folder or changing
             the file's format leaves it alone.
         dropped_tiles: (image_id, row, column) of tiles that training leaves out.
+        passed_over: files of a folder of images that are none, counted by their endings.
     """
 
     path: Path
@@ -80,6 +84,7 @@ class Manifest:
     digest: str
     dropped_tiles: frozenset[tuple[int, int, int]] = frozenset()
     pairs: pd.DataFrame | None = None
+    passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -123,18 +128,22 @@ def read_manifest(
     Raises:
         ManifestError: the file, its columns or its rows are not as described.
     """
-    path = Path(path).absolute()
+    path, listed, passed_over = Path(path).absolute(), None, Counter()
     if path.is_dir() and not is_prepared(path) and label and not label.columns:
-        table, folder = _list_folder(path), path
+        listed = _list_folder(path, passed_over)
+        names = [name_text(os.path.relpath(image, path)) for image in listed]
+        table = pd.DataFrame({"path": names}, index=range(1, len(names) + 1), dtype=str)
     else:
-        table, folder = read_table(path), path.parent
+        table = read_table(path)
     _check_columns(path, table, label, features)
     is_tiled = set(TILE_COLUMNS) <= set(table.columns)
 
     problems: list[tuple[int, str]] = []
     rows = pd.DataFrame(index=table.index)
     rows["name"] = table["image"] if is_tiled else table["path"]
-    rows["path"] = _locate_files(path, folder, table)
+    # As objects: Arrow's strings hold no name that is not UTF-8.
+    paths = _locate_files(path, table) if listed is None else listed
+    rows["path"] = pd.Series(paths, index=table.index, dtype=object)
     rows["label"] = read_labels(table, label, problems)
     rows["label_text"] = table[label.column] if label and label.columns else ""
     group = table.get("group", pd.Series("", index=table.index))
@@ -147,7 +156,7 @@ def read_manifest(
     required = ["path", *(["split"] if "split" in table else [])]
     for name in [*required, *(["image"] if is_tiled else [])]:
         problems += [(row, f"the {name} is empty") for row in table.index[table[name] == ""]]
-    given = rows.loc[table["path"] != "", "path"]
+    given = rows.loc[table["path"] != "", "path"].map(name_text)
     problems += find_repeats(given.to_frame(), "names the same file as")
 
     if is_tiled:
@@ -167,7 +176,8 @@ def read_manifest(
             )
         except ValueError as error:
             raise ManifestError(path, [str(error)]) from error
-    return Manifest(path, label, images, tiles, tuple(features), digest_of(label, images, tiles))
+    digest = digest_of(label, images, tiles)
+    return Manifest(path, label, images, tiles, tuple(features), digest, passed_over=passed_over)
 
 
 def read_split_rows(path: str | Path) -> dict[str, str]:
@@ -208,21 +218,20 @@ def with_splits(manifest: Manifest, splits: Mapping[str, str]) -> Manifest:
     return dataclasses.replace(manifest, images=images, digest=digest)
 
 
-def _list_folder(path: Path) -> pd.DataFrame:
-    """Makes the table that a folder of images stands for."""
+def _list_folder(path: Path, passed_over: Counter[str]) -> list[str]:
+    """Lists the images of a folder that stands for a manifest."""
     try:
-        found = [os.path.relpath(image, path) for image in list_images(path)]
+        return [os.path.normpath(image) for image in list_images(path, passed_over)]
     except ImageError as error:
         raise ManifestError(path, [str(error)]) from error
-    return pd.DataFrame({"path": found}, index=range(1, len(found) + 1), dtype=str)
 
 
-def _locate_files(path: Path, folder: Path, table: pd.DataFrame) -> list[str]:
+def _locate_files(path: Path, table: pd.DataFrame) -> list[str]:
     """Names the file of each row, or the record of a prepared data set that holds it."""
     if is_prepared(path):
         return record_paths(path, table)
     # normpath keeps symbolic links as written: what is behind them is the audit's business.
-    return [os.path.normpath(folder / text) for text in table["path"]]
+    return [os.path.normpath(path.parent / text) for text in table["path"]]
 
 
 def _check_columns(

@@ -24,6 +24,7 @@ from scipy.sparse.csgraph import connected_components
 
 from input_pipeline.bags import BagMaker
 from input_pipeline.cells import name_rows
+from input_pipeline.file_names import name_text
 from input_pipeline.labels import LabelSpec
 from input_pipeline.manifest import Manifest, digest_of
 from input_pipeline.rankings import grouped_batches
@@ -75,9 +76,8 @@ def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -
         for row, cell in table["preference"][preference.isna()].items()
         if cell
     ]
-    sides = [
-        table[name].map(lambda text: os.path.normpath(path.parent / text)) for name in COLUMNS[:2]
-    ]
+    folder = Path(name_text(path.parent))
+    sides = [table[name].map(lambda text: os.path.normpath(folder / text)) for name in COLUMNS[:2]]
     problems += [
         (row, "an image is compared with itself") for row in table.index[sides[0] == sides[1]]
     ]
@@ -100,6 +100,8 @@ def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -
     images = long.drop_duplicates("path").drop(columns="given").reset_index(drop=True)
     first, second = np.split(image_id.astype(np.int64), 2)
     images["group"] = _groups(first, second, table.get("group"), images["name"])
+    places = [os.path.normpath(path.parent / name) for name in images["name"]]
+    images["path"] = pd.Series(places, dtype=object)  # As in `read_manifest`.
     images = images.assign(label=np.int32(-1), label_text="")[
         ["name", "path", "label", "label_text", "group", "split", "file_row"]
     ].rename_axis("image_id")

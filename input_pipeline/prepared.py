@@ -6,10 +6,13 @@ holds each row's file. So the table is read by the code that reads every manifes
 one more kind of file: it is named like `FOLDER/train[17]` and holds the bytes of the original.
 """
 
+import errno
 import functools
 import io
 import json
+import os
 import re
+import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -96,6 +99,8 @@ def open_file(path: str | Path) -> BinaryIO:
     """
     match = _RECORD.fullmatch(str(path))
     if match is None or not is_prepared(Path(match["folder"])):
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, which would be waited for without end")
         return open(path, "rb")
     try:
         with _opening:

@@ -168,7 +168,8 @@ def make_versions(
                 for place, better in enumerate(group)
                 for worse in group[place + 1 :]
             ]
-    images = pd.DataFrame(rows).reset_index(drop=True).rename_axis("image_id")
+    # As objects: paths need not be text.
+    images = pd.DataFrame(rows, dtype=object).reset_index(drop=True).rename_axis("image_id")
     images = images.astype(photos.images.dtypes.to_dict())
     columns = ["first", "second", "preference", "kind", "figure"]
     table = pd.DataFrame(pairs, columns=columns)

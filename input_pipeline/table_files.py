@@ -4,6 +4,7 @@ import csv
 import difflib
 import io
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from input_pipeline.file_names import name_text, one_line, slash_hint
 from input_pipeline.prepared import PreparedError, find_table
 
 _PROBLEMS_SHOWN = 50
@@ -29,8 +31,8 @@ class ManifestError(ValueError):
     """
 
     def __init__(self, path: Path, problems: Sequence[str]):
-        self.problems = list(problems)
-        lines = [f"{path}: {count_of(len(self.problems), 'problem')}"]
+        self.problems = [one_line(problem) for problem in problems]
+        lines = [f"{one_line(path)}: {count_of(len(self.problems), 'problem')}"]
         lines += [f"  {problem}" for problem in self.problems[:_PROBLEMS_SHOWN]]
         if len(self.problems) > _PROBLEMS_SHOWN:
             lines.append(f"  … and {len(self.problems) - _PROBLEMS_SHOWN} more")
@@ -47,8 +49,7 @@ def read_table(path: Path) -> pd.DataFrame:
         else:
             table = _parse_csv(path, path.read_bytes())
     except FileNotFoundError as error:
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise ManifestError(path, [f"no such file{suggest(path.name, near)}"]) from error
+        raise _missing(path) from error
     except PreparedError as error:
         raise ManifestError(path, [str(error)]) from error
     except OSError as error:
@@ -107,14 +108,19 @@ def stream_table(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[
         raise ManifestError(path, ["the table has no rows below its header"])
 
 
+def _missing(path: Path) -> ManifestError:
+    near = map(name_text, os.listdir(path.parent)) if path.parent.is_dir() else ()
+    hint = slash_hint(path) or suggest(path.name, near)
+    return ManifestError(path, [f"no such file{hint}"])
+
+
 def _stream(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
     """Gives the names of the columns, then each row with those of its cells that `find` chose."""
     stream = _stream_parquet if path.suffix.lower() == ".parquet" else _stream_csv
     try:
         yield from stream(path, find)
     except FileNotFoundError as error:
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise ManifestError(path, [f"no such file{suggest(path.name, near)}"]) from error
+        raise _missing(path) from error
     except OSError as error:
         raise ManifestError(path, [f"cannot be read: {error.strerror or error}"]) from error
 
@@ -147,7 +153,8 @@ def _stream_csv(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
 
 def _stream_parquet(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
     try:
-        with parquet.ParquetFile(path) as file:
+        # Opened here: Arrow takes no path that is not UTF-8.
+        with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
             names = file.schema_arrow.names
             columns = [name.strip() for name in names]
             _check_header(path, columns)
@@ -215,7 +222,8 @@ def _parse_csv(path: Path, data: bytes) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        table = parquet.read_table(path)
+        with path.open("rb") as file:
+            table = parquet.read_table(file)
     except pa.ArrowInvalid as error:
         raise ManifestError(path, [f"this is not a Parquet file: {error}"]) from error
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})

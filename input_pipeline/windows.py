@@ -144,6 +144,8 @@ def open_bands(path: str | os.PathLike, more_than: int) -> BandReader | None:
     Raises:
       ImageError: it is a TIFF that cannot be used.
     """
+    if not Path(path).is_file():  # A pipe would be waited for.
+        return None
     try:
         with Path(path).open("rb") as file:
             if file.read(2) not in (b"II", b"MM"):

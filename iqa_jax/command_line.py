@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 import configs
+from input_pipeline.file_names import name_text
 
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 MODES = {
@@ -82,6 +84,13 @@ def check_flags() -> None:
     for name in sorted(known.difference(needed, optional)):
         if flags.FLAGS[name].present:
             raise app.UsageError(f"--mode={flags.FLAGS.mode} has no use for --{name}.")
+
+
+def as_typed() -> str:
+    """Writes the command of this process, for people to give it again."""
+    program, *rest = sys.argv
+    started = ["-m", "iqa_jax"] if Path(program).name == "__main__.py" else [program]
+    return name_text(shlex.join(["python", *started, *rest]))
 
 
 def parse(argv: list[str]) -> list[str]:

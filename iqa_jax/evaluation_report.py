@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
+from input_pipeline.file_names import name_text
 from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.sources import TileSource
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of
@@ -117,7 +118,7 @@ def run_report(
     shown = [choices[name] for name in answered if name != "val" or len(metrics) == 1]
     cuts = dict(zip(("bad below", "good from"), thresholds, strict=True)) if thresholds else {}
     return Report(
-        title=workdir.folder.resolve().name,
+        title=name_text(workdir.folder.resolve().name),
         command=command,
         summary=_summarise(metrics, step),
         headlines=list(headlines(config, metrics)),

@@ -1,7 +1,7 @@
 """Shows where images are bad: `--mode=explain`, and `load_explainer` from Python."""
 
 import dataclasses
-import re
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import pandas as pd
 from jaxtyping import UInt8
 
 from input_pipeline.features import COMPUTED
+from input_pipeline.file_names import one_line
+from input_pipeline.given_pictures import GivenPicture, read_given
+from input_pipeline.image_files import tell_passed_over
 from input_pipeline.images import ImageError
 from input_pipeline.sources import Picture, TileSource
 from input_pipeline.whole_bags import whole_bags
@@ -20,18 +23,13 @@ from iqa_jax.analysis.maps import Maps
 from iqa_jax.anomaly import image_anomaly, read_detector
 from iqa_jax.ensemble import load_members
 from iqa_jax.explainer import Explainer
+from iqa_jax.figure_folder import COLUMNS, INDEX, PART, clear_folder, stem_of
 from iqa_jax.lock import sole_writer
-from iqa_jax.predict import SOME_FAILED, check_array, open_listing
+from iqa_jax.predict import SOME_FAILED, open_listing
 from iqa_jax.progress import meter, say
 from iqa_jax.tables import TABLE_WRITERS
 from iqa_jax.variables import restore_variables
 from iqa_jax.workdir import Workdir, WorkdirError
-
-COLUMNS = {
-    "path": str, "figure": str, "maps": str, "score": float, "label": str, "anomaly": float,
-    "tiles": int, "error": str, "warning": str,
-}  # fmt: skip
-_NAME_LENGTH = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,19 +73,18 @@ class ImageExplainer:
         detector = read_detector(workdir, self.config, step)
         self._explainer = Explainer(self.config, detector, load_members(workdir, self.config))
 
-    def explain(self, picture: Picture, of: str = "") -> Explanation:
+    def explain(self, picture: GivenPicture, of: str = "") -> Explanation:
         """Explains one picture.
 
         Args:
-          picture: a path, or an RGB array [height, width, 3] uint8.
+          picture: a path, an RGB array [height, width, 3] uint8, or a Pillow image.
           of: explain what speaks for this class; empty for what makes an image bad.
 
         Raises:
-          TypeError, ValueError: the array is no RGB image, or there is no such class.
+          TypeError, ValueError: this is no picture, or there is no such class.
         """
-        if isinstance(picture, np.ndarray):
-            check_array(picture, 0)
-        (explanation,) = self.explain_all([picture], of=of)
+        given = read_given(picture, 0, self.config.data.max_pixels)
+        (explanation,) = self.explain_all([given], of=of)
         return explanation
 
     def explain_all(
@@ -169,12 +166,12 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
     anomaly where the run has a detector;
     `NUMBER_name.npz` the maps [rows, columns] float32, `step` (pixels per cell), `height`,
     `width` and `score`. `index.csv` has a row per image, those with an error included, and
-    appears when all are done.
+    appears when all are done. What an earlier start has written into the folder goes first.
 
     Args:
       workdir: of the run.
       images: as in `predict`.
-      output: the folder; made if needed.
+      output: the folder, which holds nothing else; made if needed.
 
     Returns:
       The exit status: 0, or `SOME_FAILED` if an image has an error instead of a figure.
@@ -197,7 +194,8 @@ def _explain_into(folder: Path, workdir: Workdir, images: str) -> int:
         inputs = list(listing.read())
     names, pictures = [one.name for one in inputs], [one.picture for one in inputs]
     table = pd.DataFrame([one.features for one in inputs]) if inputs[0].features else None
-    part, errors = folder / "index.csv.part", 0
+    clear_folder(folder, (one for one in pictures if isinstance(one, (str, os.PathLike))))
+    part, errors = folder / PART, 0
     open_writer = TABLE_WRITERS[".csv"](part, COLUMNS)
     with meter("explained", len(pictures)) as progress, open_writer as write:
         explanations = explainer.explain_all(pictures, table)
@@ -206,50 +204,45 @@ def _explain_into(folder: Path, workdir: Workdir, images: str) -> int:
             row |= {"path": name}
             if explanation.error:
                 errors += 1
+                write([row])
             else:
-                stem = f"{place:05}_{_safe_name(name)}"
+                stem = stem_of(place, name)
+                row |= {"figure": f"{stem}.png", "maps": f"{stem}.npz"}
                 row |= {name: getattr(explanation, name) for name in ("score", "label", "anomaly")}
-                row |= _write_files(folder, stem, name, explanation, explainer.config)
-            write([row])
+                # The row first: what a kill leaves behind is then listed.
+                write([row])
+                _write_files(folder / stem, name, explanation, explainer.config)
             progress.update(place + 1)
-    part.replace(folder / "index.csv")
+    part.replace(folder / INDEX)
     say(f"{len(pictures)} images explained, {errors} with an error instead; see {folder}")
+    if listing.passed_over:
+        say(tell_passed_over(listing.passed_over))
     return SOME_FAILED if errors else 0
 
 
-def _safe_name(name: str) -> str:
-    """Makes part of a file name of any path: letters and digits that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", Path(name).stem)[:_NAME_LENGTH].strip("._") or "image"
-
-
 def _write_files(
-    folder: Path,
-    stem: str,
-    name: str,
-    explanation: Explanation,
-    config: ml_collections.ConfigDict,
-) -> dict[str, str]:
+    target: Path, name: str, explanation: Explanation, config: ml_collections.ConfigDict
+) -> None:
+    """Writes the figure and the maps: the target with the endings .png and .npz."""
     # Imports matplotlib: only figures need it.
     from iqa_jax.analysis.overlays import draw_overlays
     from iqa_jax.analysis.pictures import thumbnail
 
     data, maps, image = config.data, explanation.maps, explanation.image
-    files = {"figure": f"{stem}.png", "maps": f"{stem}.npz"}
     label = f"  {explanation.label}" if explanation.label else ""
     draw_overlays(
-        folder / files["figure"],
+        Path(f"{target}.png"),
         thumbnail(image),
         image.shape[:2],
         maps,
-        title=f"{Path(name).name}   score {explanation.score:.3f}{label}",
+        title=f"{one_line(Path(name).name)}   score {explanation.score:.3f}{label}",
         explains=explanation.explains,
         score_range=(data.minimum, data.maximum) if data.label_kind in SCORE_KINDS else (0.0, 1.0),
     )
     np.savez_compressed(
-        folder / files["maps"],
+        f"{target}.npz",
         **{name: values for name, values in maps._asdict().items() if values is not None},
         height=image.shape[0],
         width=image.shape[1],
         score=explanation.score,
     )
-    return files

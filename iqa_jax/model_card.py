@@ -7,6 +7,7 @@ from typing import Any
 
 import ml_collections
 
+from input_pipeline.file_names import name_text
 from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.manifest import Manifest
 from iqa_jax.analysis.model_card import ModelCard, write_model_card
@@ -63,9 +64,9 @@ def run_model_card(
         three_class=three_class(metrics),
         three_class_intervals=intervals(three_class(metrics)),
     )
-    folder = shlex.quote(str(workdir.folder))
+    folder = shlex.quote(name_text(workdir.folder))
     return ModelCard(
-        name=workdir.folder.resolve().name,
+        name=name_text(workdir.folder.resolve().name),
         purpose=_purpose(config),
         use=(
             "Photographs like those of the manifest that it was trained on (counted below). For "

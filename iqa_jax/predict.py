@@ -1,10 +1,10 @@
 """Scores images that have no label: `--mode=predict`, and `load_scorer` from Python."""
 
 import dataclasses
-import itertools
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,10 @@ import pandas as pd
 
 from input_pipeline.ahead import map_ahead
 from input_pipeline.features import COMPUTED, FeatureTable, feature_width
-from input_pipeline.images import DECODING, ImageError, list_images
+from input_pipeline.file_names import name_text, one_line, slash_hint
+from input_pipeline.given_pictures import GivenPicture, check_pictures, make_inputs
+from input_pipeline.image_files import list_images, tell_passed_over
+from input_pipeline.images import DECODING, ImageError
 from input_pipeline.listing import (
     Input,
     Listing,
@@ -26,7 +29,7 @@ from input_pipeline.listing import (
     shard_bounds,
 )
 from input_pipeline.prepared import is_prepared
-from input_pipeline.sources import Picture, TileSource
+from input_pipeline.sources import TileSource
 from input_pipeline.table_files import read_columns
 from input_pipeline.whole_bags import Bag, whole_bags
 from iqa_jax import setup
@@ -46,7 +49,7 @@ from iqa_jax.workdir import Workdir, WorkdirError
 
 TABLES = (".csv", ".parquet")
 # Inputs looked at together; images of several blocks still share a call of the encoder.
-_INPUTS_PER_BLOCK = 256
+_INPUTS_PER_BLOCK, _BYTES_PER_BLOCK = 256, 1 << 28
 # Larger images are read by bands where their format allows it.
 _WHOLE_PIXELS = 32_000_000
 # What a bag says whose content has been seen, and stands for the name of a file in its error.
@@ -95,43 +98,39 @@ class QualityScorer:
             "warning": str,
         }
 
-    def score(self, pictures: Sequence[Picture]) -> pd.DataFrame:
+    def score(self, pictures: Iterable[GivenPicture]) -> pd.DataFrame:
         """Scores pictures.
 
         Args:
-          pictures: paths, or RGB arrays [height, width, 3] uint8.
+          pictures: paths, RGB arrays [height, width, 3] uint8 or Pillow images, in any iterable.
 
         Returns:
-          One row per picture, in order: `path` (empty for arrays), `score`, `label`,
+          One row per picture, in order: `path` (empty where it is none), `score`, `label`,
           `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
           `tiles`, `error`, `warning`. What the label kind does not have, or the run has not fitted,
           is None.
 
         Raises:
-          TypeError, ValueError: this is one picture, or an array is no RGB image.
+          TypeError, ValueError: this is one picture, or an element is none.
         """
-        if isinstance(pictures, (str, Path)) or getattr(pictures, "ndim", 4) < 4:
-            raise TypeError("give a list of pictures, even for one: scorer.score([picture]).")
-        for place, picture in enumerate(pictures):
-            if isinstance(picture, np.ndarray):
-                check_array(picture, place)
-        names = ["" if isinstance(picture, np.ndarray) else str(picture) for picture in pictures]
-        inputs = map(Input, names, pictures)
-        return pd.DataFrame(self.rows(inputs), columns=list(self.columns))
+        check_pictures(pictures)
+        return pd.DataFrame(self.rows(pictures), columns=list(self.columns))
 
     def rows(
-        self, inputs: Iterable[Input], seen: SeenContents | None = None
+        self, pictures: Iterable[GivenPicture | Input], seen: SeenContents | None = None
     ) -> Iterator[dict[str, Any]]:
         """Scores pictures one after the other, in memory that does not grow with their number.
 
         Args:
-          inputs: of any number.
+          pictures: as in `score`, or inputs; of any number, an endless one too.
           seen: with it, equal files (and features) are scored once; a row then also says its
             `content`.
 
         Raises:
           WorkdirError: the run needs features that are not there.
+          TypeError, ValueError: an element is no picture.
         """
+        inputs = make_inputs(pictures, self.config.data.max_pixels)
         pending: dict[int, _Pending] = {}
         for answer in self._scorer.score(self._variables, self._bags(inputs, pending, seen)):
             one, content, is_new = pending.pop(answer.image_id)
@@ -142,10 +141,11 @@ class QualityScorer:
                 if seen is not None and content:
                     row["content"] = content
                     # Where an error names the file, its copies name theirs.
-                    seen.finish(row | {"error": row["error"].replace(str(one.picture), _FILE)})
+                    error = row["error"].replace(one_line(str(one.picture)), _FILE)
+                    seen.finish(row | {"error": error})
             else:
                 row = seen.row_of(content) | {"path": one.name}
-                row["error"] = row["error"].replace(_FILE, str(one.picture))
+                row["error"] = row["error"].replace(_FILE, one_line(str(one.picture)))
             yield row
 
     def _bags(
@@ -155,8 +155,7 @@ class QualityScorer:
         size, threads, first = self.config.tiles.size, self.config.data.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
         no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
-        inputs = iter(inputs)
-        while block := list(itertools.islice(inputs, _INPUTS_PER_BLOCK)):
+        for block in _blocks(inputs):
             source = TileSource(
                 [one.picture for one in block],
                 setup.tiling_from_config(self.config),
@@ -212,6 +211,19 @@ class QualityScorer:
             "the checkpoint": hash_tree([self._variables, *self._ensemble]),
             "the settings of the run": hash_tree([config_to_json(config), *fitted]),
         }
+
+
+def _blocks(inputs: Iterable[Input]) -> Iterator[list[Input]]:
+    """Groups inputs, fewer of them where they hold their pixels."""
+    block, held = [], 0
+    for one in inputs:
+        block.append(one)
+        held += one.picture.nbytes if isinstance(one.picture, np.ndarray) else 0
+        if len(block) == _INPUTS_PER_BLOCK or held >= _BYTES_PER_BLOCK:
+            yield block
+            block, held = [], 0
+    if block:
+        yield block
 
 
 class _Pending(NamedTuple):
@@ -278,7 +290,8 @@ def predict(
             f"--output={output}: the ending must be one of {', '.join(TABLE_WRITERS)}."
         )
     if not target.parent.is_dir():
-        raise WorkdirError(f"--output={output}: there is no folder {target.parent}.")
+        hint = slash_hint(target.parent)
+        raise WorkdirError(f"--output={output}: there is no folder {target.parent}{hint}.")
     if shard:
         target = target.with_stem(f"{target.stem}-{number:05}-of-{count:05}")
     with locked(target.with_name(target.name + ".lock"), target, "--mode=predict"):
@@ -312,7 +325,9 @@ def _predict_into(
                 rate = f"{scored / seconds:.1f} images/s, {tiles / seconds:.0f} tiles/s"
                 progress.update(done + scored, rate)
         errors = parts.finish(scorer.columns)
-    say(f"{stop - start} images scored, {errors} with an error instead; see {target}")
+        say(f"{stop - start} images scored, {errors} with an error instead; see {target}")
+        if listing.passed_over:
+            say(tell_passed_over(listing.passed_over))
     return SOME_FAILED if errors else 0
 
 
@@ -329,16 +344,16 @@ def open_listing(
     Raises:
       ManifestError, ImageError: there is nothing, or the table is wrong.
     """
-    path = Path(images)
+    path, passed_over = Path(images), Counter()
     if is_prepared(path):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
     elif path.suffix.lower() not in TABLES:
-        inputs = (Input(name, name) for name in list_images(images))
+        inputs = (Input(name_text(name), name) for name in list_images(images, passed_over))
     elif is_of_tiles(read_columns(path)):
         inputs = inputs_of(setup.manifest_from_config(config, images, labelled=False))
     else:
         inputs = read_inputs(path, [name for name in config.data.features if name not in COMPUTED])
-    return Listing(inputs, folder)
+    return Listing(inputs, folder, passed_over)
 
 
 def _parse_shard(shard: str) -> tuple[int, int]:
@@ -347,16 +362,3 @@ def _parse_shard(shard: str) -> tuple[int, int]:
     if number >= count:
         raise WorkdirError(f"--shard={shard}: give i/n with 0 <= i < n, such as 0/8 to 7/8.")
     return number, count
-
-
-def check_array(picture: np.ndarray, place: int) -> None:
-    """Refuses an array that is no RGB image, by the number of its place among others.
-
-    Raises:
-      TypeError, ValueError: with a sentence.
-    """
-    what = f"picture {place} is an array of {picture.dtype} with shape {picture.shape}"
-    if picture.dtype != np.uint8:
-        raise TypeError(f"{what}; give uint8 RGB values from 0 to 255.")
-    if picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise ValueError(f"{what}; give [height, width, 3] in RGB order.")

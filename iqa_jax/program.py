@@ -17,10 +17,8 @@ not there is the one installed: --config=configs/X.py or --config=X.
 """
 
 import importlib
-import shlex
 import signal
 import sys
-from pathlib import Path
 
 from absl import app, flags, logging
 
@@ -30,7 +28,7 @@ from iqa_jax import command_line
 def _run() -> int:
     command_line.check_flags()
     given = flags.FLAGS
-    mode, command = given.mode, _command()
+    mode, command = given.mode, command_line.as_typed()
     from iqa_jax.host import set_up_host
     from iqa_jax.workdir import Workdir
 
@@ -77,18 +75,12 @@ def _main(argv: list[str]) -> int:
         raise
     except Exception as error:
         from iqa_jax.problems import PROBLEMS
+        from iqa_jax.progress import complain
 
         if not isinstance(error, PROBLEMS):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
-
-
-def _command() -> str:
-    """Gives the command that started this program."""
-    program, *rest = sys.argv
-    is_module = Path(program).name == "__main__.py"
-    return shlex.join(["python", *(["-m", "iqa_jax"] if is_module else [program]), *rest])
 
 
 def run_program() -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from input_pipeline.file_names import name_text
+
 _LINE_EVERY_SECONDS = 10.0
 _is_silent = False
 
@@ -21,13 +23,18 @@ def be_silent() -> None:
 def say(line: str = "") -> None:
     """Prints a line at once, so that a log shows it when it happens."""
     if not _is_silent:
-        print(line, flush=True)
+        print(name_text(line), flush=True)
 
 
 def note(line: str) -> None:
     """Prints a line that is no part of the answer, beside it: on the error stream."""
     if not _is_silent:
-        print(line, file=sys.stderr, flush=True)
+        print(name_text(line), file=sys.stderr, flush=True)
+
+
+def complain(error: Exception) -> None:
+    """Prints the error that ends this process, even where another one speaks for all."""
+    print(name_text(f"error: {error}"), file=sys.stderr, flush=True)
 
 
 class Meter:

@@ -21,6 +21,7 @@ import ml_collections
 import numpy as np
 
 from input_pipeline.features import FeatureTable
+from input_pipeline.file_names import name_text, slash_hint
 from input_pipeline.manifest import Manifest
 from iqa_jax.config import config_from_json, config_to_json, differing_keys
 from iqa_jax.learning.checkpoint import Checkpoints
@@ -61,10 +62,19 @@ class WorkdirError(RuntimeError):
 
 
 class Workdir:
-    """The folder of one run; where several processes train it, the first one writes."""
+    """The folder of one run; where several processes train it, the first one writes.
+
+    Raises:
+      WorkdirError: checkpoints cannot be kept below a folder of that name.
+    """
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser()
+        if (text := name_text(self.folder.absolute())) != str(self.folder.absolute()):
+            raise WorkdirError(
+                f"{text}: checkpoints can only be kept in folders whose names are UTF-8; rename "
+                "the folder, or give another."
+            )
         self.last = Checkpoints(self.folder / "checkpoints" / "last", keep=2)
         self.best = Checkpoints(self.folder / "checkpoints" / "best", keep=1)
 
@@ -127,8 +137,9 @@ class Workdir:
         """
         path = self.folder / "config.json"
         if not path.exists():
+            hint = "" if self.folder.exists() else slash_hint(self.folder)
             raise WorkdirError(
-                f"{self.folder} holds no run (there is no config.json); train first with "
+                f"{self.folder} holds no run (there is no config.json){hint}; train first with "
                 f"--mode=train --workdir={self.folder}."
             )
         return self._parse("config.json", config_from_json)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from input_pipeline.images import ImageError, list_images
+from input_pipeline.image_files import list_images
+from input_pipeline.images import ImageError
 from input_pipeline.listing import (
     Input,
     Listing,

@@ -168,14 +168,22 @@ def test_a_slow_row_is_written_after_a_minute(tmp_path, monkeypatch):
         assert parts.done == 2
 
 
-def test_names_that_are_no_text_survive(tmp_path):
-    name = os.fsdecode(b"caf\xe9.jpg")
-    with Parts(tmp_path / "scores.csv") as parts:
+@pytest.mark.parametrize(
+    ("ending", "read"),
+    [
+        (".csv", pd.read_csv),
+        (".jsonl", lambda path: pd.read_json(path, lines=True)),
+        (".parquet", pd.read_parquet),
+    ],
+)
+def test_names_that_are_no_text_survive_as_text(tmp_path, ending, read):
+    target = tmp_path / f"scores{ending}"
+    with Parts(target) as parts:
         parts.open(ABOUT)
-        parts.add(row_of(0) | {"path": name})
+        parts.add(row_of(0) | {"path": os.fsdecode(b"caf\xe9.jpg")})
         assert next(parts.read(), None) is None
         parts.finish(COLUMNS)
-    assert b"caf\xe9.jpg" in (tmp_path / "scores.csv").read_bytes()
+    assert read(target)["path"].item() == r"caf\xe9.jpg"
 
 
 @pytest.mark.parametrize("name", ["about.json", "rows-0000000000-0000000003.jsonl"])
