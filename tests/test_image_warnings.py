@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import iqa_jax.predict
 from conftest import make_tiny_config
 from input_pipeline.audit import audit, format_audit
 from input_pipeline.embeddings import EmbeddingCache, embedded_bags
@@ -46,7 +45,7 @@ def photos(tmp_path):
 
 @pytest.mark.parametrize("whole_pixels", [32_000_000, 1000])
 def test_tables_of_predict(whole_pixels, tiny_run, photos, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(iqa_jax.predict, "_WHOLE_PIXELS", whole_pixels)
+    monkeypatch.setattr("iqa_jax.predict._WHOLE_PIXELS", whole_pixels)
     for ending in TABLE_WRITERS:
         target = tmp_path / f"scores{ending}"
         is_once = ending == ".csv"
