@@ -1,7 +1,8 @@
 """Finds training tiles whose label is hardly theirs and trains without them: `--mode=clean`.
 
-A tile inherits its image's label, which a bad region elsewhere in the image may have earned. What
-is finished is not done again; another filter in the same folder shares all but its own part.
+A tile inherits its image's label, which a bad region elsewhere in the image may have earned. It is
+judged by the network's own probabilities, for calibration is of whole images. What is finished is
+not done again; another filter in the same folder shares all but its own part.
 
 plain/                        the recipe on all training tiles: a workdir like any other
 folds/split_<k>/              as `study` says; run/tiles.csv has what it says of the tiles it judges

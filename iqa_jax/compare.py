@@ -15,6 +15,7 @@ import numpy as np
 
 from input_pipeline.labels import PAIR_KINDS
 from iqa_jax import setup
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS
 from iqa_jax.analysis.comparison import (
     RESAMPLED,
@@ -27,7 +28,8 @@ from iqa_jax.analysis.weighted_metrics import measures_for
 from iqa_jax.config import LOWER_IS_BETTER, fusions_for, headline_metric
 from iqa_jax.config_checks import ConfigError, check_run
 from iqa_jax.config_rules import share_problems, study_problems
-from iqa_jax.evaluator import Evaluation, Evaluator
+from iqa_jax.evaluator import Evaluation, Evaluator, calibrate_evaluation
+from iqa_jax.fitted import fit_on_val, read_calibration
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.progress import meter, say
 from iqa_jax.study import Stopped, check_split, run_study
@@ -67,8 +69,13 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
 def _test(
     config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir, variables, step: int
 ) -> Evaluation:
+    """Tests the calibrated answers, for the sake of metrics that look at more than their order."""
     evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
-    return evaluator(variables, "test")
+    if config.data.label_kind not in SCORE_KINDS:
+        has_val = "val" in data.manifest.splits
+        fit_on_val(workdir, config, evaluator(variables, "val") if has_val else None, step)
+    calibration = read_calibration(workdir, config, step)
+    return calibrate_evaluation(config, evaluator(variables, "test"), calibration)
 
 
 def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections.ConfigDict]]:

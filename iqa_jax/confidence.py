@@ -4,9 +4,9 @@ What is fitted for it, once per checkpoint: a conformal quantile on the images o
 `uncertainty.split`, and the domain of the embeddings of training images, whose limit is a quantile
 over the same split. It is kept in confidence.npz.
 
-By default that split is `val`, which has chosen the checkpoint too: a mild reuse, so that the
-promise holds roughly. The coverage measured on other splits says how roughly; a split of its own
-makes it exact for images exchangeable with those of that split.
+By default that split is `val`, which has chosen the checkpoint and fitted the calibration too: a
+mild reuse, so that the promise holds roughly. The coverage measured on other splits says how
+roughly; a split of its own makes it exact for images exchangeable with those of that split.
 """
 
 import dataclasses
@@ -28,7 +28,13 @@ from iqa_jax.analysis.conformal import (
     rows_needed,
 )
 from iqa_jax.analysis.ood import DISTANCES, Domain, fit_domain
-from iqa_jax.analysis.uncertainty import mutual_information, predictive_entropy, spread
+from iqa_jax.analysis.uncertainty import (
+    entropy,
+    mutual_information,
+    predictive_entropy,
+    spread,
+)
+from iqa_jax.fitted import CALIBRATION
 from iqa_jax.progress import meter, say
 from iqa_jax.scorer import Answered
 from iqa_jax.workdir import Workdir
@@ -62,20 +68,22 @@ class Confidence:
     ood_limit: float | None = None
 
 
-def uncertainty_of(answer: Answered, kind: str) -> float | None:
+def uncertainty_of(config: ml_collections.ConfigDict, answer: Answered) -> float | None:
     """Gives how unsure the headline answer of an image is.
 
     Args:
-      answer: without error.
-      kind: label kind.
+      config: of the run.
+      answer: without error, calibrated.
 
     Returns:
-      Classes: the entropy of the answer, averaged over passes and views (nats). Scores: the
-      standard deviation over passes and views, on the labels' scale; None with one of each.
+      Classes: the entropy of the answer, or of the mean over passes (nats). Scores: the standard
+      deviation over passes and views, on the labels' scale; None with one of each.
     """
+    kind = config.data.label_kind
     if kind not in SCORE_KINDS:
-        samples = answer.views if answer.samples is None else answer.samples
-        return float(predictive_entropy(samples))
+        if answer.samples is None:
+            return float(entropy(answer.values[config.evaluation.fusion]))
+        return float(predictive_entropy(answer.samples))
     parts = [
         spread(score_of(values, kind))
         for values in (answer.samples, answer.views)
@@ -97,7 +105,7 @@ def confidence_row(
         return row
     data, kind = config.data, config.data.label_kind
     values = answer.values[config.evaluation.fusion]
-    row["uncertainty"] = uncertainty_of(answer, kind)
+    row["uncertainty"] = uncertainty_of(config, answer)
     if kind not in SCORE_KINDS and answer.samples is not None:
         row["mutual_information"] = float(mutual_information(answer.samples))
     if confidence.quantile is not None:
@@ -221,7 +229,7 @@ def write_confidence(
     """Keeps what was fitted for a step in the workdir; the file appears whole."""
     about = {
         "step": step,
-        "settings": _settings(config),
+        **_fitted_for(workdir, config, step),
         "quantile": confidence.quantile,
         "ood_limit": confidence.ood_limit,
     }
@@ -233,7 +241,7 @@ def read_confidence(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> Confidence | None:
     """Reads what was fitted; None if it is not there, or for another step or other settings."""
-    found = workdir.read_arrays(_FILE, {"step": step, "settings": _settings(config)})
+    found = workdir.read_arrays(_FILE, {"step": step, **_fitted_for(workdir, config, step)})
     if found is None:
         return None
     about, arrays = found
@@ -241,9 +249,12 @@ def read_confidence(
     return Confidence(about["quantile"], domain, about["ood_limit"])
 
 
-def _settings(config: ml_collections.ConfigDict) -> str:
+def _fitted_for(
+    workdir: Workdir, config: ml_collections.ConfigDict, step: int
+) -> dict[str, Any]:
     """Says what fitted values depend on and a later start may change."""
-    return json.dumps([config.tta.to_dict(), config.uncertainty.to_dict()], sort_keys=True)
+    settings = json.dumps([config.tta.to_dict(), config.uncertainty.to_dict()], sort_keys=True)
+    return {"settings": settings, "calibration": workdir.fitted(CALIBRATION, step)}
 
 
 def _labelled(
@@ -273,17 +284,22 @@ def _width(config: ml_collections.ConfigDict, answer: Answered) -> float:
     if not config.uncertainty.scale_intervals:
         return 1.0
     least = _LEAST_WIDTH * (config.data.maximum - config.data.minimum)
-    return uncertainty_of(answer, "numeric") + least
+    return uncertainty_of(config, answer) + least
 
 
 def _interval(
     config: ml_collections.ConfigDict, answer: Answered, quantile: float
 ) -> tuple[float, float]:
     """Gives the interval of a score, higher is better, within the labels' scale."""
-    score = score_of(answer.values[config.evaluation.fusion], "numeric")
-    reach = quantile * _width(config, answer)
-    lower, upper = np.clip([score - reach, score + reach], config.data.minimum, config.data.maximum)
-    return float(lower), float(upper)
+    score = float(score_of(answer.values[config.evaluation.fusion], "numeric"))
+    reach, low, high = quantile * _width(config, answer), config.data.minimum, config.data.maximum
+    lower, upper = np.clip([score - reach, score + reach], low, high)
+    # A width divided out and multiplied in again must not lose a label at an end of the scale.
+    rounding = 1e-9 * (high - low)
+    return (
+        float(low if lower - low < rounding else lower),
+        float(high if high - upper < rounding else upper),
+    )
 
 
 def _distances(

@@ -13,6 +13,7 @@ from input_pipeline.leaks import identify_images
 from input_pipeline.manifest import Manifest
 from input_pipeline.sources import TileSource
 from iqa_jax import setup
+from iqa_jax.analysis.answers import SCORE_KINDS
 from iqa_jax.anomaly import anomaly_figures, read_detector
 from iqa_jax.confidence import (
     Confidence,
@@ -24,9 +25,15 @@ from iqa_jax.confidence import (
 from iqa_jax.config import LOWER_IS_BETTER, headline_metric
 from iqa_jax.embed import cache_embeddings
 from iqa_jax.ensemble import load_members
-from iqa_jax.evaluator import Evaluation, Evaluator, compute_metrics, probe_figures
+from iqa_jax.evaluator import (
+    Evaluation,
+    Evaluator,
+    calibrate_evaluation,
+    compute_metrics,
+    probe_figures,
+)
 from iqa_jax.explainer import Explainer
-from iqa_jax.fitted import fit_on_val, fit_score_maps, read_score_maps, read_temperature
+from iqa_jax.fitted import fit_on_val, fit_score_maps, read_calibration, read_score_maps
 from iqa_jax.localise import localise
 from iqa_jax.predictions import prediction_table
 from iqa_jax.probe import read_probe
@@ -109,7 +116,8 @@ def _evaluate(
         config, workdir, evaluator, variables, step, splits,
         output=output, is_own=not manifest_path, count_seen=count_seen,
     )  # fmt: skip
-    explainer = Explainer(config, detector, members)
+    calibration = read_calibration(workdir, config, step)
+    explainer = Explainer(config, detector, members, calibration)
     for name in splits:
         if found := localise(config, explainer, variables, manifest, source, features, name):
             metrics[name]["localisation"] = found
@@ -192,7 +200,9 @@ def evaluate_splits(
         learnt from.
 
     Returns:
-      Split -> evaluation, and split -> what metrics.json holds of it.
+      Split -> evaluation of the calibrated answers, and split -> what metrics.json holds of it:
+      figures of the calibrated answers, but of the raw ones where the calibration was fitted on
+      these rows.
     """
     if config.data.label_kind == "numeric":
         if is_own:
@@ -202,11 +212,18 @@ def evaluate_splits(
         elif not workdir.fitted("logistic.json", step):
             say("no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "
                 f"undefined until --mode=evaluate --workdir={workdir.folder} has run")  # fmt: skip
-    evaluations, metrics = {}, {}
+    raw, evaluations, metrics = {}, {}, {}
+    if is_own and "val" in splits:
+        raw["val"] = evaluator(variables, "val")
+    # What the other fits and all tables stand on comes first.
+    if is_own and ("val" in splits or "val" not in evaluator.manifest.splits):
+        fit_on_val(workdir, config, raw.get("val"), step)
+    calibration = read_calibration(workdir, config, step)
     confidence = read_confidence(workdir, config, step)
     trusted_on = config.uncertainty.split
     if confidence is None and is_own and trusted_on in splits:
-        evaluation = evaluations[trusted_on] = evaluator(variables, trusted_on)
+        raw[trusted_on] = raw.get(trusted_on) or evaluator(variables, trusted_on)
+        evaluation = calibrate_evaluation(config, raw[trusted_on], calibration)
         confidence = _fit_confidence(config, evaluator, variables, evaluation)
         write_confidence(workdir, config, step, confidence)
     elif confidence is None:
@@ -216,26 +233,28 @@ def evaluate_splits(
     probe = read_probe(workdir, config, step)
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
-        evaluation = evaluations[name] = evaluations.get(name) or evaluator(variables, name)
-        if is_own and name == "val":
-            fit_on_val(workdir, config, evaluation, step)
+        plain = raw.get(name) or evaluator(variables, name)
+        evaluation = evaluations[name] = calibrate_evaluation(config, plain, calibration)
         overlap = count_seen(evaluation.images)
         thresholds = workdir.thresholds(step)
         # No figure on rows that what it needs was fitted on.
         fitted_on = {"train", "val"} if overlap else {name} if is_own else set()
+        judged = plain if "val" in fitted_on else evaluation
         metrics[name] = {
             "step": step,
             **describe_split(
                 config,
-                evaluation,
+                judged,
                 thresholds=None if "val" in fitted_on else thresholds,
-                temperature=None if "val" in fitted_on else read_temperature(workdir, step),
+                raw=plain if judged is not plain else None,
                 score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
             ),
         }
+        if config.data.label_kind not in SCORE_KINDS:
+            metrics[name]["is_calibrated"] = judged is not plain
         if "train" not in fitted_on:
             labels = evaluation.images["label"].to_numpy()
-            metrics[name] |= probe_figures(config, evaluation, probe)
+            metrics[name] |= probe_figures(config, judged, probe)
             metrics[name] |= anomaly_figures(config, evaluation.answers, labels)
         if overlap != 0:
             metrics[name]["seen_in_training"] = overlap
@@ -246,7 +265,7 @@ def evaluate_splits(
             labels = evaluation.images["label"].to_numpy()
             metrics[name] |= confidence_metrics(config, evaluation.answers, labels, confidence)
         if name == "val" and len(setup.views_from_config(config)) > 1:
-            metrics[name]["tta_gain"] = _tta_gain(config, evaluation)
+            metrics[name]["tta_gain"] = _tta_gain(config, plain)
         table = prediction_table(config, evaluation, thresholds, confidence)
         output.write_text(f"predictions_{name}.csv", table.to_csv(index=False))
         _add_metrics(output, metrics)

@@ -15,8 +15,6 @@ from input_pipeline.file_names import name_text
 from input_pipeline.labels import PAIR_KINDS
 from input_pipeline.sources import TileSource
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of
-from iqa_jax.analysis.late_fusion import most_probable
-from iqa_jax.analysis.metrics import decision_metrics
 from iqa_jax.analysis.report import write_report
 from iqa_jax.analysis.report_markdown import write_markdown_report
 from iqa_jax.analysis.report_parts import (
@@ -133,7 +131,7 @@ def run_report(
         best_step=step,
         reliabilities=list(_reliabilities(metrics)),
         coverages=list(_coverages(metrics)),
-        confusions=list(_confusions(config, evaluations, metrics)),
+        confusions=list(_confusions(config, metrics)),
         histograms=[
             ScoreHistogram(f"Scores, {name}", _scores_by_label(config, evaluations[name]), cuts)
             for name in answered
@@ -185,6 +183,9 @@ def headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> 
             note += f" of {groups} groups"
         if split == "val" and config.early_stopping.metric:
             note += "; the checkpoint was chosen on them"
+        if figures.get("is_calibrated") is False:
+            note += "; of the answers before calibration"
+            note += ", which was fitted on them" if split == "val" else ""
         yield Headline(
             name,
             split,
@@ -237,24 +238,15 @@ def _summarise(metrics: Mapping[str, Any], step: int) -> str:
 
 
 def _confusions(
-    config: ml_collections.ConfigDict, evaluations: Mapping[str, Any], metrics: Mapping[str, Any]
+    config: ml_collections.ConfigDict, metrics: Mapping[str, Any]
 ) -> Iterator[Confusion]:
-    classes = tuple(config.data.classes)
+    classes, fusion = tuple(config.data.classes), config.evaluation.fusion
     for split in in_order(metrics):
-        if config.data.label_kind not in SCORE_KINDS and evaluations[split].is_answered.any():
-            fusion = config.evaluation.fusion
-            counts = _count_answers(evaluations[split], fusion, len(classes))
+        if counts := metrics[split]["fusions"].get(fusion, {}).get("confusion"):
             yield Confusion(f"{split}, {heading(fusion).lower()}", classes, counts)
     for split, figures in three_class(metrics).items():
         names = (classes[0], config.data.marginal, classes[-1])
         yield Confusion(f"{split}, three classes", names, figures["confusion"])
-
-
-def _count_answers(evaluation: Any, fusion: str, n_classes: int) -> list[list[int]]:
-    """Counts the most probable classes of images that have a class."""
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
-    answers = most_probable(evaluation.values(fusion))[labels >= 0]
-    return decision_metrics(answers, labels[labels >= 0], n_classes, is_ordered=False)["confusion"]
 
 
 def _reliabilities(metrics: Mapping[str, Any]) -> Iterator[Reliability]:
@@ -262,9 +254,8 @@ def _reliabilities(metrics: Mapping[str, Any]) -> Iterator[Reliability]:
         if not (found := metrics[split].get("calibration")):
             continue
         curves = [_reliability_curve("as answered", found["reliability"], found.get("ece"))]
-        if scaled := found.get("reliability_scaled"):
-            name = f"with temperature {found['temperature']:.2f}"
-            curves.append(_reliability_curve(name, scaled, found.get("ece_scaled")))
+        if raw := found.get("reliability_raw"):
+            curves.append(_reliability_curve("before calibration", raw, found.get("ece_raw")))
         yield Reliability(f"Calibration, {split}", curves)
 
 

@@ -4,7 +4,7 @@ One prediction per image is gathered and every metric is computed once over all 
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -21,6 +21,7 @@ from input_pipeline.whole_bags import Bag, whole_bags
 from iqa_jax import setup
 from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import score_of
+from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.kernel_ridge import KernelRidge
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
 from iqa_jax.analysis.pair_metrics import pair_accuracy
@@ -65,6 +66,9 @@ class Evaluation:
 
 class Evaluator:
     """Evaluates parameters on the splits of one manifest.
+
+    Answers are raw: what calibrates them is fitted on raw answers of `val`, and a checkpoint is
+    chosen before there is such a map (`calibrate_evaluation` makes the answers of a finished run).
 
     Args:
       config: of the run.
@@ -134,31 +138,60 @@ class Evaluator:
                 progress.update(len(answers))
         if self._is_shared:
             answers = gather_shares(answers)
-        is_answered = np.array([not answer.error for answer in answers])
-        labels, std = images["label"].to_numpy()[is_answered], None
-        if config.data.label_std_column in images:
-            std = images[config.data.label_std_column].to_numpy()[is_answered]
-        good = [answer for answer in answers if not answer.error]
         pairs = None
         if self.manifest.pairs is not None:
+            is_answered = np.array([not answer.error for answer in answers])
             pairs = _decided_pairs(self.manifest.pairs, images.index[is_answered])
-        fusions = {}
-        for fusion in good[0].values if good else ():
-            values = np.array([answer.values[fusion] for answer in good])
-            fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std, pairs)
-        return Evaluation(
-            answers,
-            images,
-            {
-                "rows": len(images),
-                "errors": len(images) - len(good),
-                "tiles": sum(len(answer.tile_values) for answer in good),
-                "fusion": config.evaluation.fusion,
-                **fusions.get(config.evaluation.fusion, {}),
-                "fusions": fusions,
-            },
-            pairs,
-        )
+        return _measure(config, answers, images, pairs)
+
+
+def calibrate_evaluation(
+    config: ml_collections.ConfigDict, evaluation: Evaluation, maps: Mapping[str, CalibrationMap]
+) -> Evaluation:
+    """Gives the evaluation of the calibrated answers, with their figures.
+
+    Args:
+      config: of the run.
+      evaluation: of raw answers.
+      maps: by fusion.
+    """
+    if not maps:
+        return evaluation
+    answers = [
+        answer if answer.error else answer.calibrated(maps, config.evaluation.fusion)
+        for answer in evaluation.answers
+    ]
+    return _measure(config, answers, evaluation.images, evaluation.pairs)
+
+
+def _measure(
+    config: ml_collections.ConfigDict,
+    answers: list[Answered],
+    images: pd.DataFrame,
+    pairs: pd.DataFrame | None,
+) -> Evaluation:
+    is_answered = np.array([not answer.error for answer in answers])
+    labels, std = images["label"].to_numpy()[is_answered], None
+    if config.data.label_std_column in images:
+        std = images[config.data.label_std_column].to_numpy()[is_answered]
+    good = [answer for answer in answers if not answer.error]
+    fusions = {}
+    for fusion in good[0].values if good else ():
+        values = np.array([answer.values[fusion] for answer in good])
+        fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std, pairs)
+    return Evaluation(
+        answers,
+        images,
+        {
+            "rows": len(images),
+            "errors": len(images) - len(good),
+            "tiles": sum(len(answer.tile_values) for answer in good),
+            "fusion": config.evaluation.fusion,
+            **fusions.get(config.evaluation.fusion, {}),
+            "fusions": fusions,
+        },
+        pairs,
+    )
 
 
 def compute_metrics(

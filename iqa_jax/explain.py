@@ -24,6 +24,7 @@ from iqa_jax.anomaly import image_anomaly, read_detector
 from iqa_jax.ensemble import load_members
 from iqa_jax.explainer import Explainer
 from iqa_jax.figure_folder import COLUMNS, INDEX, PART, clear_folder, stem_of
+from iqa_jax.fitted import read_calibration
 from iqa_jax.lock import sole_writer
 from iqa_jax.predict import SOME_FAILED, open_listing
 from iqa_jax.progress import meter, say
@@ -71,7 +72,12 @@ class ImageExplainer:
         self._features = workdir.features()
         self._thresholds = workdir.thresholds(step)
         detector = read_detector(workdir, self.config, step)
-        self._explainer = Explainer(self.config, detector, load_members(workdir, self.config))
+        self._explainer = Explainer(
+            self.config,
+            detector,
+            load_members(workdir, self.config),
+            read_calibration(workdir, self.config, step),
+        )
 
     def explain(self, picture: GivenPicture, of: str = "") -> Explanation:
         """Explains one picture.

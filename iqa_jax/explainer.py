@@ -1,8 +1,9 @@
 """From bags of tiles to what explains their answers: the scorer's way, with the maps kept."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from input_pipeline.whole_bags import Bag
 from iqa_jax import setup
 from iqa_jax.analysis.anomaly import Detector
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of
+from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
@@ -53,6 +55,8 @@ class Explainer:
       config: of the run.
       detector: of anomalous tiles, if any.
       members: networks that answer beside the run's own.
+      calibration: maps of the answers, by fusion; Grad-CAM and the scores of tiles are of the
+        network's own answers.
     """
 
     def __init__(
@@ -60,9 +64,12 @@ class Explainer:
         config: ml_collections.ConfigDict,
         detector: Detector | None = None,
         members: Sequence[Member] = (),
+        calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
     ):
         self._config, self._members = config, members
-        self._scorer = scorer_from_config(config, detector=detector, members=members)
+        self._scorer = scorer_from_config(
+            config, detector=detector, members=members, calibration=calibration
+        )
         model, task = setup.model_from_config(config), setup.task_from_config(config)
         self._encode = jax.jit(
             lambda variables, tiles: model.apply(

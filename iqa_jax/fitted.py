@@ -1,4 +1,4 @@
-"""What is fitted after training, for one checkpoint: thresholds, a temperature, score maps.
+"""What is fitted after training, for one checkpoint: calibration, thresholds, score maps.
 
 Each is fitted on rows that no figure using it is reported on, and kept in the workdir with the
 step of its checkpoint, so that a later evaluation of other rows finds it.
@@ -13,15 +13,15 @@ import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.answers import SCORE_KINDS, score_of
-from iqa_jax.analysis.calibration import fit_temperature
+from iqa_jax.analysis.calibration_map import CalibrationMap, fit_calibration_map
 from iqa_jax.analysis.late_fusion import fit_thresholds
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
-from iqa_jax.progress import say
+from iqa_jax.progress import note, say
 from iqa_jax.workdir import Workdir
 
 # Training rows that a score map is fitted on, at most: more would fix its few parameters no better.
 MAP_ROWS = 2000
-THRESHOLDS, TEMPERATURE, SCORE_MAPS = "thresholds.json", "temperature.json", "logistic.json"
+THRESHOLDS, CALIBRATION, SCORE_MAPS = "thresholds.json", "calibration.json", "logistic.json"
 
 
 def grades_of(evaluation: Any) -> np.ndarray:
@@ -31,34 +31,56 @@ def grades_of(evaluation: Any) -> np.ndarray:
 
 
 def fit_on_val(
-    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Any, step: int
+    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Any | None, step: int
 ) -> None:
-    """Fits what the answers need, on `val`.
+    """Fits what the answers need, on `val`: a calibration map per fusion, then thresholds.
 
     Args:
       workdir, config: of the run.
-      evaluation: of the split `val`.
+      evaluation: of the split `val`, with raw answers; None where the run has no such split.
       step: of the checkpoint.
     """
-    kind = config.data.label_kind
-    if kind in SCORE_KINDS or not evaluation.is_answered.any():
+    kind, maps = config.data.label_kind, {}
+    if kind in SCORE_KINDS:
         return
-    values = evaluation.values(config.evaluation.fusion)
-    if kind == "binary" and config.data.marginal:
-        grades = grades_of(evaluation)
+    if evaluation is not None and evaluation.is_answered.any():
+        labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+        is_labelled = labels >= 0
+        for fusion in evaluation.metrics["fusions"]:
+            values = evaluation.values(fusion)[is_labelled]
+            found = fit_calibration_map(values, labels[is_labelled], kind == "ordered")
+            if found is not None:
+                maps[fusion] = found
+    if not maps:
+        say("probabilities stay as the network gives them: there are no images of two classes in "
+            "val to calibrate them on")  # fmt: skip
+    written = {fusion: dataclasses.asdict(found) for fusion, found in maps.items()}
+    _write(workdir, CALIBRATION, step, {"maps": written})
+    if kind == "binary" and config.data.marginal and maps:
+        grades, headline = grades_of(evaluation), config.evaluation.fusion
         if (grades == 1).any():
-            low, high = fit_thresholds(score_of(values, kind), grades)
+            # On the same scale as the answers that they cut.
+            scores = score_of(maps[headline](evaluation.values(headline)), kind)
+            low, high = fit_thresholds(scores, grades)
             _write(workdir, THRESHOLDS, step, {"low": low, "high": high})
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
-    temperature = fit_temperature(values[labels >= 0], labels[labels >= 0])
-    if temperature is not None:
-        _write(workdir, TEMPERATURE, step, {"temperature": temperature})
 
 
-def read_temperature(workdir: Workdir, step: int) -> float | None:
-    """Reads the temperature of a checkpoint; None if none was fitted for it."""
-    found = workdir.fitted(TEMPERATURE, step)
-    return found["temperature"] if found else None
+def read_calibration(
+    workdir: Workdir, config: ml_collections.ConfigDict, step: int
+) -> dict[str, CalibrationMap]:
+    """Reads the maps of a checkpoint by fusion; empty, with a word, if none were fitted for it."""
+    if config.data.label_kind in SCORE_KINDS:
+        return {}
+    found = workdir.fitted(CALIBRATION, step)
+    if found is None:
+        note("probabilities and labels are not calibrated: no calibration was fitted for this "
+             "checkpoint. Run once, to fit it: "
+             f"--mode=evaluate --workdir={workdir.folder}")  # fmt: skip
+        return {}
+    return {
+        fusion: CalibrationMap(**{**about, "biases": tuple(about["biases"])})
+        for fusion, about in found["maps"].items()
+    }
 
 
 def fit_score_maps(

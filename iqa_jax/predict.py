@@ -38,6 +38,7 @@ from iqa_jax.confidence import COLUMNS, Confidence, read_confidence
 from iqa_jax.config import config_to_json
 from iqa_jax.duplicates import SeenContents
 from iqa_jax.ensemble import load_members
+from iqa_jax.fitted import read_calibration
 from iqa_jax.lock import locked
 from iqa_jax.parts import Parts
 from iqa_jax.predictions import answer_row
@@ -71,10 +72,14 @@ class QualityScorer:
         self._thresholds = workdir.thresholds(self.step)
         self._confidence = read_confidence(workdir, self.config, self.step) or Confidence()
         self._views = setup.views_from_config(self.config)
+        self._calibration = read_calibration(workdir, self.config, self.step)
         members = load_members(workdir, self.config)
         self._ensemble = [member.variables for member in members]
         self._scorer = scorer_from_config(
-            self.config, self.config.uncertainty.passes, members=members
+            self.config,
+            self.config.uncertainty.passes,
+            members=members,
+            calibration=self._calibration,
         )
 
     @property
@@ -206,6 +211,7 @@ class QualityScorer:
             self._thresholds,
             dataclasses.asdict(self._confidence),
             DECODING,
+            {fusion: dataclasses.asdict(found) for fusion, found in self._calibration.items()},
         ]
         return {
             "the checkpoint": hash_tree([self._variables, *self._ensemble]),

@@ -61,7 +61,7 @@ class _Tested:
 def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     """Trains a recipe on every split of a protocol and tests it on rows it never saw.
 
-    Everything that is fitted (the checkpoint's choice, thresholds, temperature, score map) is
+    Everything that is fitted (the checkpoint's choice, calibration, thresholds, score map) is
     fitted inside the split. What is finished is not trained again.
 
     Args:

@@ -8,6 +8,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ import numpy as np
 from input_pipeline.sources import Layout
 from input_pipeline.whole_bags import Bag
 from iqa_jax import setup
+from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.config import fusions_for
 from iqa_jax.learning.sharding import (
@@ -45,7 +47,8 @@ class Answered:
     Attributes:
       image_id: as in the bag.
       values: fusion name -> [values]: probabilities per class, or one score.
-      tile_values: [tile, values], the same for every tile alone.
+      tile_values: [tile, values], the same for every tile alone; never calibrated, for no tile has
+        a label of its own that a map could be fitted to.
       attention: [tile], the share of each tile in the network's own fusion.
       layout: of the image; None with an error.
       error: why there is no answer, or empty.
@@ -69,6 +72,30 @@ class Answered:
     anomaly: np.ndarray | None = None
     warning: str = ""
 
+    def calibrated(self, maps: Mapping[str, CalibrationMap], headline: str) -> "Answered":
+        """Maps the probabilities of the image: the only place where raw ones become calibrated.
+
+        The answer is the map of the mean over views and networks; its samples and views go through
+        the same map one by one.
+
+        Args:
+          maps: by fusion; a fusion without one stays as it is.
+          headline: the fusion that samples and views are of.
+        """
+
+        def of_headline(values: np.ndarray | None) -> np.ndarray | None:
+            return maps[headline](values) if headline in maps and values is not None else values
+
+        return dataclasses.replace(
+            self,
+            values={
+                name: maps[name](values) if name in maps else values
+                for name, values in self.values.items()
+            },
+            samples=of_headline(self.samples),
+            views=of_headline(self.views),
+        )
+
 
 class Scorer:
     """Scores bags with one set of parameters, on the devices of this process.
@@ -86,6 +113,7 @@ class Scorer:
       seed: of those passes.
       detector: tells from embeddings [tile, dim] how unlike good tiles each is.
       members: networks that answer too.
+      calibration: maps of the answers, by fusion; none for raw answers.
     """
 
     def __init__(
@@ -101,6 +129,7 @@ class Scorer:
         seed: int = 0,
         detector: Callable[[np.ndarray], np.ndarray] | None = None,
         members: Sequence[Member] = (),
+        calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
     ):
         mesh = make_mesh(jax.local_devices())
         devices = self._devices = mesh.size
@@ -113,7 +142,7 @@ class Scorer:
         self._bags = -(-_BAGS_PER_CALL // devices) * devices
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
         self._fusion, self._headline = fusion, headline or fusion
-        self._detector = detector
+        self._detector, self._calibration = detector, calibration
         keys = jax.random.split(jax.random.key(seed), passes) if passes else None
         make = partial(Network, keys=keys, is_per_tile=self._headline in LATE_FUSIONS)
         self._network = make(model, task)
@@ -128,11 +157,15 @@ class Scorer:
         views: list[Answered] = []
         for view, answer in self._answer(variables, bags):
             if view == 0 and views:
-                yield _merge(views, self._headline)
+                yield self._merge(views)
                 views = []
             views.append(answer)
         if views:
-            yield _merge(views, self._headline)
+            yield self._merge(views)
+
+    def _merge(self, views: list[Answered]) -> Answered:
+        merged = _merge(views, self._headline)
+        return merged if merged.error else merged.calibrated(self._calibration, self._headline)
 
     def _answer(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[int, Answered]]:
         """Answers bags in their order, each with the number of its view."""
@@ -334,8 +367,9 @@ def scorer_from_config(
     passes: int = 0,
     detector: Callable[[np.ndarray], np.ndarray] | None = None,
     members: Sequence[Member] = (),
+    calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
 ) -> Scorer:
-    """Makes the scorer of a run; `passes`, `detector` and `members` as in `Scorer`."""
+    """Makes the scorer of a run; the other arguments as in `Scorer`."""
     return Scorer(
         setup.model_from_config(config),
         setup.task_from_config(config),
@@ -347,4 +381,5 @@ def scorer_from_config(
         seed=config.seed,
         detector=detector,
         members=members,
+        calibration=calibration,
     )

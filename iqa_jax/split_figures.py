@@ -1,7 +1,7 @@
 """What metrics.json says of one split besides plain figures: intervals, calibration, selection."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -11,7 +11,7 @@ import pandas as pd
 from input_pipeline.labels import PAIR_KINDS
 from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
-from iqa_jax.analysis.calibration import apply_temperature, judge_answers, reliability_table
+from iqa_jax.analysis.calibration import judge_answers, reliability_table
 from iqa_jax.analysis.late_fusion import three_class
 from iqa_jax.analysis.logistic import ScoreMap
 from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_metrics
@@ -42,7 +42,7 @@ def describe_split(
     evaluation: Any,
     *,
     thresholds: tuple[float, float] | None = None,
-    temperature: float | None = None,
+    raw: Any | None = None,
     score_maps: Mapping[str, ScoreMap] | None = None,
 ) -> dict[str, Any]:
     """Gives the metrics of a split, with what needs draws or something fitted elsewhere.
@@ -50,8 +50,9 @@ def describe_split(
     Args:
       config: of the run.
       evaluation: of the split.
-      thresholds, temperature, score_maps: fitted on other rows; None where there are none, or
-        where these are the rows they were fitted on.
+      thresholds, score_maps: fitted on other rows; None where there are none, or where these are
+        the rows they were fitted on.
+      raw: the evaluation before calibration; None where `evaluation` is it.
 
     Returns:
       The evaluation's metrics; every fusion has `intervals` (figure -> [low, high], or None),
@@ -86,7 +87,9 @@ def describe_split(
         found = (score_maps or {}).get(headline)
         scores = score_of(values, kind)
         metrics["score_map"] = _describe_map(found, scores) if found else None
-        unsure = [uncertainty_of(answer, kind) for answer in evaluation.answers if not answer.error]
+        unsure = [
+            uncertainty_of(config, answer) for answer in evaluation.answers if not answer.error
+        ]
         if None not in unsure:
             metrics["selective"] = _selective(
                 np.array(unsure), np.abs(scores - labels), "standard deviation", "absolute error"
@@ -98,7 +101,11 @@ def describe_split(
         metrics["selective"] = _selective(
             1 - confidence, ~is_right, "1 - probability of the answer", "share of wrong answers"
         )
-        metrics["calibration"] = _calibration(values[is_labelled], labels[is_labelled], temperature)
+        metrics["calibration"] = _calibration(values[is_labelled], labels[is_labelled])
+        if raw is not None:
+            before = _calibration(raw.values(headline)[is_labelled], labels[is_labelled])
+            metrics["calibration"] |= {f"{name}_raw": value for name, value in before.items()}
+            metrics["calibration"]["fitted_on"] = "val"
     if thresholds:
         grades, answers = grades_of(evaluation), three_class(score_of(values, kind), *thresholds)
         metrics["three_class"] = decision_metrics(answers, grades, 3, is_ordered=True)
@@ -158,51 +165,43 @@ def _selective(
     }
 
 
-def _calibration(
-    values: np.ndarray, labels: np.ndarray, temperature: float | None
-) -> dict[str, Any]:
-    """Describes how well probabilities are calibrated, as they are and scaled by a temperature."""
-
-    def table(probabilities):
-        return [dataclasses.asdict(row) for row in reliability_table(probabilities, labels)]
-
-    plain = class_metrics(values, labels, is_ordered=False)
-    found = {"ece": plain["ece"], "log_loss": plain["log_loss"], "reliability": table(values)}
-    if temperature is not None:
-        values = apply_temperature(values, temperature)
-        scaled = class_metrics(values, labels, is_ordered=False)
-        found |= {
-            "temperature": temperature,
-            "temperature_fitted_on": "val",
-            "ece_scaled": scaled["ece"],
-            "log_loss_scaled": scaled["log_loss"],
-            "reliability_scaled": table(values),
-        }
-    return found
+def _calibration(values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Describes how well probabilities are calibrated."""
+    figures = class_metrics(values, labels, is_ordered=False)
+    table = [dataclasses.asdict(row) for row in reliability_table(values, labels)]
+    return {"ece": figures["ece"], "log_loss": figures["log_loss"], "reliability": table}
 
 
 def note_disagreement(metrics: Mapping[str, dict[str, Any]]) -> None:
     """Notes in `holdout` where its interval and that of `test` do not meet.
 
     Args:
-      metrics: split -> what metrics.json holds of it; gets `disagrees_with_test`, a sentence per
-        figure.
+      metrics: split -> what metrics.json holds of it; gets `disagrees_with_test`: no sentence, or
+        one that names every such figure.
     """
     if not all(metrics.get(split, {}).get("intervals") for split in _TWINS):
         return
     test, holdout = (metrics[split] for split in _TWINS)
+    apart = [
+        f"{name} is {format_figure(test, name)} on test and {format_figure(holdout, name)} on "
+        "holdout"
+        for name, interval in test["intervals"].items()
+        if _are_apart(interval, holdout["intervals"].get(name))
+    ]
     sentences, hint = [], ""
     if min(test["groups"], holdout["groups"]) < FEW_GROUPS:
         hint = f" (or fewer than {FEW_GROUPS} groups made their intervals too narrow)"
-    for name, interval in test["intervals"].items():
-        other = holdout["intervals"].get(name)
-        if interval and other and (interval[1] < other[0] or other[1] < interval[0]):
-            sentences.append(
-                f"{name} is {format_figure(test, name)} on test and "
-                f"{format_figure(holdout, name)} on holdout, beyond their intervals: they are not "
-                f"alike, and one of them may not be what the scorer will meet{hint}"
-            )
+    # One cause moves many figures: it is told once.
+    if apart:
+        sentences.append(
+            f"{', '.join(apart)}, beyond their intervals: the two splits are not alike, and one "
+            f"of them may not be what the scorer will meet{hint}"
+        )
     holdout["disagrees_with_test"] = sentences
+
+
+def _are_apart(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
+    return bool(one and other and (one[1] < other[0] or other[1] < one[0]))
 
 
 def format_figure(figures: Mapping[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
 """What a run keeps in its folder, so that evaluating and predicting need nothing else.
 
 config.json  manifest.json  versions.json  features.json  seen.csv.gz
-thresholds.json  temperature.json  logistic.json  confidence.npz  probe.npz  anomaly.npz
+calibration.json  thresholds.json  logistic.json  confidence.npz  probe.npz  anomaly.npz
 checkpoints/last  checkpoints/best  history.jsonl  tensorboard/
 metrics.json  predictions_<split>.csv  report.html  report.md  model_card.md
 """
@@ -246,7 +246,8 @@ class Workdir:
         try:
             with np.load(self.folder / name) as file:
                 about = json.loads(str(file["about"]))
-                if any(about[key] != value for key, value in wanted.items()):
+                # What an older file does not tell was not there yet: None.
+                if any(about.get(key) != value for key, value in wanted.items()):
                     return None
                 arrays = {key: file[key] for key in file.files if key != "about"}
         except FileNotFoundError:

@@ -1,25 +1,9 @@
-"""Calibration errors by hand, and a temperature that is found again."""
+"""Calibration errors by hand."""
 
 import numpy as np
 import pytest
 
-from iqa_jax.analysis.calibration import (
-    BINS,
-    HIGHEST_TEMPERATURE,
-    apply_temperature,
-    expected_calibration_error,
-    fit_temperature,
-    reliability_table,
-)
-
-
-def make_answers(classes: int, temperature: float, rows: int = 20_000):
-    """Probabilities whose logits were multiplied by a temperature after labels were drawn."""
-    rng = np.random.default_rng(0)
-    logits = rng.normal(scale=1.5, size=(rows, classes))
-    true = apply_temperature(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 1.0)
-    labels = (rng.uniform(size=(rows, 1)) > true.cumsum(axis=1)).sum(axis=1)
-    return apply_temperature(true, 1 / temperature), np.minimum(labels, classes - 1)
+from iqa_jax.analysis.calibration import BINS, expected_calibration_error, reliability_table
 
 
 def test_ece_by_hand():
@@ -41,31 +25,3 @@ def test_the_ends_of_confidence_are_in_bins():
     table = reliability_table(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([1, 1]))
     assert (table[-1].count, table[-1].accuracy) == (2, 0.5)
     assert expected_calibration_error(np.zeros((0, 2)), np.zeros(0, int)) is None
-
-
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_a_known_temperature_is_found(classes, temperature):
-    probabilities, labels = make_answers(classes, temperature)
-    found = fit_temperature(probabilities, labels)
-    assert found == pytest.approx(temperature, rel=0.05)
-    scaled = apply_temperature(probabilities, found)
-    after = expected_calibration_error(scaled, labels)
-    # What is left is the chance of 20,000 draws.
-    assert after < 0.015
-    if temperature != 1:
-        assert after < expected_calibration_error(probabilities, labels) / 3
-    np.testing.assert_array_equal(scaled.argmax(axis=1), probabilities.argmax(axis=1))
-    np.testing.assert_allclose(scaled.sum(axis=1), 1)
-
-
-def test_votes_of_0_and_1_stay_finite():
-    probabilities, labels = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]), np.array([1, 0, 0])
-    found = fit_temperature(probabilities, labels)
-    assert 1 < found <= HIGHEST_TEMPERATURE
-    assert np.isfinite(apply_temperature(probabilities, found)).all()
-
-
-def test_one_class_fixes_no_temperature():
-    assert fit_temperature(np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([1, 1])) is None
-    assert fit_temperature(np.zeros((0, 2)), np.zeros(0, int)) is None

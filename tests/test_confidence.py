@@ -140,18 +140,36 @@ def test_mutual_information_is_of_classes_over_passes(numeric_config):
     assert row["mutual_information"] is None
 
 
-def test_uncertainty_is_over_passes_and_views():
+def test_uncertainty_is_over_passes_and_views(numeric_config):
+    config = numeric_config
     samples = np.array([[[10.0]], [[14.0]]])[:, 0]
     views = np.array([[11.0], [17.0]])
-    assert uncertainty_of(make_answer(12.0), "numeric") is None
-    assert uncertainty_of(make_answer(12.0, samples=samples), "numeric") == 2
-    assert uncertainty_of(make_answer(12.0, views=views), "numeric") == 3
+    assert uncertainty_of(config, make_answer(12.0)) is None
+    assert uncertainty_of(config, make_answer(12.0, samples=samples)) == 2
+    assert uncertainty_of(config, make_answer(12.0, views=views)) == 3
     both = make_answer(12.0, samples=samples, views=views)
-    assert uncertainty_of(both, "numeric") == pytest.approx(np.hypot(2, 3))
+    assert uncertainty_of(config, both) == pytest.approx(np.hypot(2, 3))
+    config.data.label_kind = "binary"
     sure = make_answer((0.5, 0.5), views=np.array([[0.0, 1.0], [1.0, 0.0]]))
-    assert uncertainty_of(sure, "binary") == pytest.approx(np.log(2))
+    assert uncertainty_of(config, sure) == pytest.approx(np.log(2))
     sure = make_answer((0.0, 1.0), samples=np.array([[0.0, 1.0]] * 3))
-    assert uncertainty_of(sure, "binary") == 0
+    assert uncertainty_of(config, sure) == 0
+
+
+@pytest.mark.parametrize("score", [2.5, 3.3333333, 97.5, 96.66667, 99.97253])
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_an_interval_reaches_the_label_at_an_end_that_set_it(numeric_config, score, is_scaled):
+    config = numeric_config
+    config.uncertainty.scale_intervals = is_scaled
+    score = np.float32(score)
+    samples = np.array([[score - 0.7], [score + 0.1]], np.float32)
+    answer = make_answer(score, samples=samples)
+    for end in (0.0, 100.0):
+        # The quantile is the score of this very image.
+        width = uncertainty_of(config, answer) + 1 if is_scaled else 1.0
+        row = confidence_row(config, answer, Confidence(abs(float(score) - end) / width))
+        assert 0 <= row["lower"] <= score <= row["upper"] <= 100
+        assert row["lower"] <= end <= row["upper"]
 
 
 def test_marginal_images_fit_nothing(tiny_config):

@@ -24,6 +24,7 @@ from iqa_jax.embed import cache_embeddings
 from iqa_jax.ensemble import keep_members, load_members
 from iqa_jax.evaluate import evaluate_run
 from iqa_jax.evaluator import Evaluator
+from iqa_jax.fitted import read_calibration
 from iqa_jax.networks import Member
 from iqa_jax.protocol import run_protocol
 from iqa_jax.scorer import Scorer
@@ -118,16 +119,36 @@ def alone(runs, tmp_path):
     return copy_run(runs[1], tmp_path / "alone", "model", {"ensemble": []})
 
 
-def test_a_run_of_an_ensemble_answers_for_all_of_it(runs, alone, tiny_manifest):
+@pytest.fixture
+def uncalibrated(runs, alone, tmp_path):
+    """Both runs, the second alone, and the ensemble: their raw answers, which are averaged."""
+    folders = []
+    for name, folder in (("raw_first", runs[0]), ("raw_alone", alone), ("raw_both", runs[1])):
+        shutil.copytree(folder, tmp_path / name)
+        (tmp_path / name / "calibration.json").unlink()
+        folders.append(tmp_path / name)
+    return folders
+
+
+def test_a_run_of_an_ensemble_answers_for_all_of_it(runs, uncalibrated, tiny_manifest):
     images = pd.read_csv(tiny_manifest)
     test = [str(tiny_manifest.parent / path) for path in images["path"][images["split"] == "test"]]
     first, own, both = (
-        iqa_jax.load_scorer(folder).score(test)["p_bad"] for folder in (runs[0], alone, runs[1])
+        iqa_jax.load_scorer(folder).score(test)["p_bad"] for folder in uncalibrated
     )
     assert abs(first - own).max() > 1e-3
     np.testing.assert_allclose(both, (first + own) / 2, atol=1e-6)
-    written = pd.read_csv(runs[1] / "predictions_test.csv")
-    np.testing.assert_allclose(written["p_bad"], both, atol=1e-6)
+    # The mean is calibrated, by the map of the ensemble's own run.
+    workdir = Workdir(runs[1])
+    config = workdir.config()
+    _, step = restore_variables(workdir, config)
+    calibrate = read_calibration(workdir, config, step)[config.evaluation.fusion]
+    expected = calibrate(np.stack([both, 1 - both], axis=1))[:, 0]
+    assert abs(expected - both).max() > 1e-3
+    scored = iqa_jax.load_scorer(runs[1]).score(test)["p_bad"]
+    written = pd.read_csv(runs[1] / "predictions_test.csv")["p_bad"]
+    for found in (scored, written):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
     card = (runs[1] / "model_card.md").read_text()
     assert f"the mean of its own and of those of {runs[0]}" in card
 
@@ -160,10 +181,10 @@ def test_evaluating_an_ensemble_keeps_no_embeddings(runs, tmp_path):
     assert not cache.exists()
 
 
-def test_maps_show_the_answers_of_the_ensemble(runs, alone, tiny_manifest):
+def test_maps_show_the_answers_of_the_ensemble(uncalibrated, tiny_manifest):
     picture = str(tiny_manifest.parent / "scene5_1.png")
     first, own, both = (
-        iqa_jax.load_explainer(folder).explain(picture) for folder in (runs[0], alone, runs[1])
+        iqa_jax.load_explainer(folder).explain(picture) for folder in uncalibrated
     )
     assert both.score == pytest.approx((first.score + own.score) / 2, abs=1e-5)
     mean = (first.maps.tile_scores + own.maps.tile_scores) / 2

@@ -189,9 +189,8 @@ CALIBRATION = {
         {"low": 0.0, "high": 0.5, "count": 0, "confidence": None, "accuracy": None},
         {"low": 0.5, "high": 1.0, "count": 6, "confidence": 0.8, "accuracy": 0.5},
     ],
-    "temperature": 1.5,
-    "ece_scaled": 0.05,
-    "reliability_scaled": [
+    "ece_raw": 0.25,
+    "reliability_raw": [
         {"low": 0.5, "high": 1.0, "count": 6, "confidence": 0.6, "accuracy": 0.5}
     ],
 }
@@ -223,9 +222,9 @@ def test_every_part_is_filled_from_metrics_that_have_it(fill):
     assert report.headlines[0].note == "Mean score over 6 images of 3 groups"
     assert report.warnings[0] == "auroc is 0.9 on test and 0.5 on holdout."
     assert "2 images of holdout trained this run" in report.warnings[1]
-    plain, scaled = report.reliabilities[0].curves
-    assert (plain.ece, scaled.ece) == (0.12, 0.05) and scaled.name == "with temperature 1.50"
-    assert plain.count.tolist() == [6], "empty bins are no points"
+    answered, raw = report.reliabilities[0].curves
+    assert (answered.ece, raw.ece) == (0.12, 0.25) and raw.name == "before calibration"
+    assert answered.count.tolist() == [6], "empty bins are no points"
     assert report.coverages[0].risk.tolist() == [0.0, 0.5] and report.coverages[0].area == 0.2
     assert report.localisation[0].rows == [["Grad-CAM", 0.8, None]]
     assert "25 %" in report.localisation[0].caption

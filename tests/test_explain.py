@@ -13,6 +13,7 @@ from input_pipeline.sources import TileSource
 from iqa_jax import setup
 from iqa_jax.explain import explain
 from iqa_jax.explainer import Explainer
+from iqa_jax.fitted import read_calibration
 from iqa_jax.localise import localise
 from iqa_jax.predict import SOME_FAILED
 from iqa_jax.variables import restore_variables
@@ -49,6 +50,10 @@ def test_a_folder_is_explained(tiny_run, tiny_manifest, tmp_path):
     known = iqa_jax.load_scorer(tiny_run).score(list(good["path"]))
     np.testing.assert_allclose(good["score"].astype(float), known["score"], atol=1e-5)
     assert list(good["label"]) == list(known["label"])
+    workdir = Workdir(tiny_run)
+    config = workdir.config()
+    _, step = restore_variables(workdir, config)
+    calibrate = read_calibration(workdir, config, step)["mean_score"]
     files = sorted(path.name for path in output.iterdir())
     assert files == sorted(["index.csv", *good["figure"], *good["maps"]]) and len(files) == 5
     assert all(name.isascii() and " " not in name and "$" not in name for name in files)
@@ -60,8 +65,10 @@ def test_a_folder_is_explained(tiny_run, tiny_manifest, tmp_path):
                 assert maps[name].shape == (64, 64) and maps[name].dtype == np.float32
             assert maps["step"] == 1 and (maps["height"], maps["width"]) == (64, 64)
             assert float(maps["score"]) == pytest.approx(float(row["score"]))
-            # The tiles do not overlap and the headline is their mean.
-            assert maps["tile_scores"].mean() == pytest.approx(float(row["score"]), abs=1e-5)
+            # The tiles do not overlap and the headline is their mean, calibrated.
+            mean = maps["tile_scores"].mean()
+            expected = calibrate(np.array([1 - mean, mean]))[1]
+            assert float(row["score"]) == pytest.approx(expected, abs=1e-5)
             assert (maps["grad_cam"] >= 0).all()
 
 

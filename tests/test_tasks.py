@@ -18,7 +18,7 @@ from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
-from iqa_jax.learning.tasks.scoring import REGRESSIONS
+from iqa_jax.learning.tasks.scoring import REGRESSIONS, keep_on_scale
 from iqa_jax.models.heads import CoralHead, TwoLayerHead
 
 _RNG = np.random.default_rng(0)
@@ -119,18 +119,50 @@ def test_learning_one_grade_leads_to_that_grade(name):
 @pytest.mark.parametrize("name", ["huber", "l1", "l2"])
 def test_regression_keeps_the_scale(name):
     task = _task("numeric", name, minimum=20.0, maximum=80.0)
-    logits, label = jnp.array([[-1.0], [0.0], [0.5]]), jnp.array([20.0, 50.0, 65.0])
+    logits, label = jnp.array([[-0.8], [0.0], [0.5]]), jnp.array([26.0, 50.0, 65.0])
     np.testing.assert_allclose(task.predict(logits)[:, 0], label)
     np.testing.assert_allclose(task.target(label), logits)
-    np.testing.assert_array_equal(task.loss(logits, label), 0)
+    np.testing.assert_allclose(task.loss(logits, label), 0, atol=1e-6)
     assert task.loss(logits, label + 30).min() > 0
     assert task.batch_loss is None
+
+
+def test_scores_keep_to_their_scale_by_golden_values():
+    scores = jnp.array([50.0, 95.0, 97.5, 100.0, 105.0, 1000.0, -10.7, 0.0, 2.5, 5.0])
+    expected = [50, 95, 290 / 3, 97.5, 295 / 3, 95 + 5 * 905 / 910, 5 - 5 * 15.7 / 20.7, 2.5,
+                10 / 3, 5]  # fmt: skip
+    np.testing.assert_allclose(keep_on_scale(scores, 0, 100), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(0, 100), (1, 5), (-3.7, 11.3), (0, 1)])
+def test_scores_off_their_scale_keep_their_order_and_its_ends(minimum, maximum):
+    width = maximum - minimum
+    far = np.arange(minimum - 10 * width, maximum + 10 * width, width / 100, np.float32)
+    kept = np.asarray(keep_on_scale(jnp.array(far), minimum, maximum))
+    assert kept.dtype == np.float32 and (np.diff(kept) > 0).all()
+    assert minimum < kept.min() and kept.max() < maximum
+    inner = np.linspace(minimum + 0.0501 * width, maximum - 0.0501 * width, 999, dtype=np.float32)
+    np.testing.assert_array_equal(keep_on_scale(jnp.array(inner), minimum, maximum), inner)
+    farthest = keep_on_scale(jnp.array([-3e38, 3e38]), minimum, maximum)
+    assert np.isfinite(farthest).all()
+    # Both ends are alike, so a column in which lower is better gets the mirror image.
+    mirrored = keep_on_scale(jnp.array(minimum + maximum - far), minimum, maximum)
+    np.testing.assert_allclose(minimum + maximum - mirrored, kept, atol=1e-5 * width)
+
+
+@pytest.mark.parametrize("name", ["huber", "l1", "l2"])
+def test_the_loss_sees_what_lies_beyond_the_scale(name):
+    task = _task("numeric", name, minimum=20.0, maximum=80.0)
+    logits, label = jnp.array([[2.0], [3.0]]), jnp.array([80.0, 80.0])
+    assert (task.predict(logits) < 80).all()
+    assert task.loss(logits, label)[1] > 1.5 * task.loss(logits, label)[0]
 
 
 @pytest.mark.parametrize("name", TASKS["ranking"])
 def test_comparing_knows_pairs_and_the_scale_of_the_margin(name):
     narrow = _task("ranking", name, minimum=20.0, maximum=80.0)
-    np.testing.assert_allclose(narrow.predict(jnp.array([[-1.0], [0.5]]))[:, 0], [20, 65])
+    # Pairs have no scale to keep to.
+    np.testing.assert_allclose(narrow.predict(jnp.array([[-9.0], [0.5]]))[:, 0], [-220, 65])
     label, weight = jnp.array([[0, 0], [0, -1]]), jnp.ones(2)
     assert (narrow.loss(jnp.ones((2, 1)), label) == 0).all()
     # A tenth of the range is 0.2 of the output from -1 to 1.

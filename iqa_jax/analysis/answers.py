@@ -19,8 +19,8 @@ def score_of(values: Float[np.ndarray, "*image values"], kind: str) -> Float[np.
       kind: label kind.
 
     Returns:
-      binary: P(good). ordered: the expected grade, from 0 (all on the worst class) to 1. numeric,
-      ranking, pairs: the score on its scale, not cut off at the ends, which would tie ranks.
+      binary: P(good). ordered: the expected grade, from 0 (all on the worst class) to 1. numeric:
+      the score, within its scale. ranking, pairs: the score, which has no ends.
       unordered: the probability of the most probable class.
     """
     if kind in SCORE_KINDS:

@@ -1,4 +1,4 @@
-"""Whether class probabilities mean what they say, and one number that mends them.
+"""Whether class probabilities mean what they say; `calibration_map` mends them.
 
 Confidence is the probability of the answered class. An answer of confidence 0.8 should be right
 four times in five.
@@ -8,15 +8,10 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize_scalar
 
 from iqa_jax.analysis.late_fusion import most_probable
 
 BINS = 15
-# The range in which a temperature is looked for; at its ends answers are certain or guesses.
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
-# Below what float32 keeps of a probability next to 1.
-_LEAST_PROBABILITY = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,49 +96,3 @@ def expected_calibration_error(
     filled = [row for row in reliability_table(probabilities, labels) if row.count]
     gaps = [row.count * abs(row.accuracy - row.confidence) for row in filled]
     return float(sum(gaps) / len(labels))
-
-
-def apply_temperature(
-    probabilities: Float[np.ndarray, "n k"], temperature: float
-) -> Float[np.ndarray, "n k"]:
-    """Divides the logits by a temperature: above 1 answers become less certain, none changes.
-
-    Args:
-        probabilities: each row sums to 1.
-        temperature: above 0.
-
-    Returns:
-        softmax(log p / T). A softmax's logits are log p but for a constant, which cancels.
-    """
-    logits = np.log(np.maximum(probabilities, _LEAST_PROBABILITY)) / temperature
-    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return scaled / scaled.sum(axis=1, keepdims=True)
-
-
-def fit_temperature(
-    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
-) -> float | None:
-    """Finds the temperature with the lowest log loss; on rows that no figure is reported on.
-
-    Args:
-        probabilities: of validation images.
-        labels: class indices in [0, k).
-
-    Returns:
-        In [LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE]; None where the rows are of fewer than two
-        classes, which any certainty would fit.
-
-    Source:
-        Guo et al. 2017, section 4.2.
-    """
-    if len(np.unique(labels)) < 2:
-        return None
-    rows = np.arange(len(labels))
-
-    def loss(log_temperature: float) -> float:
-        scaled = apply_temperature(probabilities, np.exp(log_temperature))
-        return -np.log(np.maximum(scaled[rows, labels], np.finfo(np.float64).tiny)).mean()
-
-    bounds = np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE)
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))

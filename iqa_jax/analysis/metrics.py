@@ -27,8 +27,8 @@ def binary_metrics(
 
     Returns:
         `n`, `n_good`, `auroc`, `auprc` (average precision of the good class), `accuracy`,
-        `balanced_accuracy`, `f1` (of the good class), `log_loss` (nats) and `ece` (expected
-        calibration error).
+        `balanced_accuracy`, `f1` (of the good class), `log_loss` (nats), `ece` (expected
+        calibration error) and `confusion` (see `decision_metrics`).
 
     Raises:
         ValueError: a score is no probability, a label is neither 0 nor 1, or lengths differ.
@@ -50,6 +50,7 @@ def binary_metrics(
         "f1": _when(n_good + predicted.sum() > 0, sklearn_metrics.f1_score, labels, predicted),
         "log_loss": _when(len(labels), sklearn_metrics.log_loss, labels, scores, labels=[0, 1]),
         "ece": expected_calibration_error(np.stack([1 - scores, scores], axis=1), labels),
+        "confusion": decided["confusion"],
     }
 
 

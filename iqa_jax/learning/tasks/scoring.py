@@ -5,10 +5,36 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from iqa_jax.learning.losses import correlation_loss, earth_movers_distance, huber, l1, l2
 from iqa_jax.learning.tasks.task import Task
+
+# The share of the scale, at either end, in which scores are squeezed together.
+_KNEE = 0.05
+
+
+def keep_on_scale(
+    score: Float[Array, "*batch"], minimum: float, maximum: float
+) -> Float[Array, "*batch"]:
+    """Brings scores into [minimum, maximum] without a change of their order.
+
+    Within the scale but its outer twentieths a score stays what it is, to the last bit. Beyond such
+    a knee by u it becomes knee ± d · u / (d + u), with d the distance from the knee to the end: its
+    slope begins at 1 and falls no faster than 1 / u², so that float32 still tells outliers apart
+    that a logistic would round onto the end.
+
+    Args:
+      score: any number.
+      minimum, maximum: of the label's scale.
+    """
+    width = _KNEE * (maximum - minimum)
+    low, high = minimum + width, maximum - width
+    over, under = jnp.maximum(score - high, 0), jnp.maximum(low - score, 0)
+    # The quotient first: a product of large numbers would overflow.
+    squeezed = width * (over / (width + over)) - width * (under / (width + under))
+    # Rounding may lead beyond the ends by a last bit.
+    return jnp.clip(jnp.clip(score, low, high) + squeezed, minimum, maximum)
 
 
 def _regression(
@@ -19,7 +45,10 @@ def _regression(
     plcc_weight: float,
     **_,
 ) -> Task:
-    """Makes the task of giving a score on [minimum, maximum] from one output on [-1, 1]."""
+    """Makes the task of giving a score on [minimum, maximum] from one output on [-1, 1].
+
+    The loss is of the output itself, which may lie beyond; the answer is kept on the scale.
+    """
     middle, half = (minimum + maximum) / 2, (maximum - minimum) / 2
 
     def target(label):
@@ -31,7 +60,7 @@ def _regression(
     return Task(
         outputs=1,
         loss=lambda logits, label: error(logits[:, 0], target(label)[:, 0]),
-        predict=lambda logits: middle + half * logits,
+        predict=lambda logits: keep_on_scale(middle + half * logits, minimum, maximum),
         batch_loss=batch_loss if plcc_weight else None,
         target=target,
     )
@@ -53,5 +82,8 @@ def emd_scoring(*, minimum: float, maximum: float, bins: int, **_) -> Task:
     return Task(
         outputs=bins,
         loss=earth_movers_distance,
-        predict=lambda logits: (jax.nn.softmax(logits) * scores).sum(-1, keepdims=True),
+        # A mean of scores on the scale leaves it by rounding alone.
+        predict=lambda logits: jnp.clip(
+            (jax.nn.softmax(logits) * scores).sum(-1, keepdims=True), minimum, maximum
+        ),
     )

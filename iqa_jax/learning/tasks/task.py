@@ -22,13 +22,13 @@ class Task:
       outputs: width of the head's last layer.
       loss: `(logits [batch, outputs], label [batch, …]) -> [batch]`.
       predict: `logits [..., outputs] -> [..., values]`: probabilities per class, lowest quality
-        first, or one score on the label's scale, higher is better.
+        first, or one score, higher is better: of opinion scores within the label's scale.
       terms: `label [batch, …] -> [batch]`, how many terms each example brings to the loss.
       batch_loss: `(logits, label, weight [batch]) -> scalar`, a term that needs the whole batch;
         weight is 0 for masked examples.
       has_shared_weight: whether the outputs differ in a bias alone; see `CoralHead`.
-      target: `label [batch] -> [batch, outputs]`, the outputs that answer with the label; None
-        where an answer is not the outputs themselves.
+      target: `label [batch] -> [batch, outputs]`, the outputs that are trained to be the label,
+        before an answer is kept on its scale; None where an answer is not the outputs themselves.
       projection_dim: so many outputs are an embedding and the rest a probe's; see
         `ProjectionHead`. 0: the network is trained to answer.
     """
