@@ -35,15 +35,15 @@ from benchmarks.folds import summarise
 from benchmarks.planted_regions import judge_tiles
 from configs import planted_regions
 from input_pipeline import sample_photos
-from input_pipeline.regions import find_regions, load_region
-from iqa_jax import setup
-from iqa_jax.analysis.anomaly import DETECTORS, fit_detector
-from iqa_jax.analysis.answers import score_of
-from iqa_jax.evaluator import Evaluator
-from iqa_jax.train import fit
-from iqa_jax.training_data import TrainingData, prepare_training
-from iqa_jax.variables import restore_variables
-from iqa_jax.workdir import Workdir
+from input_pipeline.tables.regions import find_regions, load_region
+from iqa_jax.analysis.detectors import DETECTORS, fit_detector
+from iqa_jax.analysis.kinds.kind import score_of
+from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.modes.train import fit
+from iqa_jax.run import build
+from iqa_jax.run.variables import restore_variables
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.training.data import TrainingData, prepare_training
 
 # A covariance of more tiles than this takes minutes in thousands of dimensions.
 TILES, MEMORY = 1500, 1000
@@ -119,7 +119,7 @@ def train_run(
 
 def project(config: ml_collections.ConfigDict, variables: dict, embeddings: np.ndarray):
     """Gives what a run of supcon embeds each tile by."""
-    model, dim = setup.model_from_config(config), config.loss.projection_dim
+    model, dim = build.model_from_config(config), config.loss.projection_dim
     count = len(embeddings)
     bags = {
         "embeddings": jnp.asarray(embeddings)[None],
@@ -175,7 +175,7 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):
         if not Path(config.data.manifest).exists():
             sample_photos.write(arguments.folder / "photos")
-        manifest = setup.manifest_from_config(config)
+        manifest = build.manifest_from_config(config)
         workdir = Workdir(arguments.folder)
         data = prepare_training(config, manifest, workdir)
         judged = find_judged(config, data)

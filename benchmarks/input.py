@@ -7,7 +7,7 @@ edge sum is in a band, move them at random (one that leaves the band is put back
 batches. Which tiles of the grid are in the band is known to both beforehand. Our side is
 the stream that training takes its batches from; the peer is a map-style data set that opens the
 files with Pillow, behind a DataLoader: as it comes with a worker per core, with twice as many, and
-with the memory setting that iqa_jax uses on CPU (`iqa_jax.host_memory`).
+with the memory setting that iqa_jax uses on CPU (`iqa_jax.host.machine.memory`).
 
     same_work       every image is decoded each time, on both sides: the ratio that counts
     cached          ours keeps decoded images as data.cache_gigabytes says, and here all fit: from
@@ -95,13 +95,13 @@ def open_training(work: Work, manifest: str, *, is_cached: bool):
     Returns:
       The config and the `TrainingData`.
     """
-    from input_pipeline.features import FeatureTable
-    from iqa_jax import setup
-    from iqa_jax.training_data import TrainingData, index_images
+    from input_pipeline.tiles.features import FeatureTable
+    from iqa_jax.run import build
+    from iqa_jax.training.data import TrainingData, index_images
 
     config = config_of(work, manifest)
-    table = setup.manifest_from_config(config)
-    source = setup.source_from_config(config, table, cached=is_cached)
+    table = build.manifest_from_config(config)
+    source = build.source_from_config(config, table, cached=is_cached)
     index = index_images(config, source, list(table.images.index))
     return config, TrainingData(table, source, index, FeatureTable(), {}, "", None, pd.DataFrame())
 
@@ -151,7 +151,7 @@ def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
     """Gives what opens our stream of batches."""
     os.environ["JAX_PLATFORMS"] = "cpu"
 
-    from iqa_jax.host import set_up_host
+    from iqa_jax.host.machine import set_up_host
 
     set_up_host()
     config, data = open_training(work, manifest, is_cached=is_cached)
@@ -215,7 +215,7 @@ def megabytes(whose: int) -> int:
 def serve(pipe, build: Callable[..., Stream], arguments: tuple, keeps: bool) -> None:
     """Runs one side: for each number of batches it sends their seconds, at last its memory."""
     if keeps:
-        from iqa_jax.host_memory import keep_freed_memory
+        from iqa_jax.host.memory import keep_freed_memory
 
         keep_freed_memory()
     with contextlib.redirect_stdout(sys.stderr):
@@ -235,8 +235,8 @@ def serve(pipe, build: Callable[..., Stream], arguments: tuple, keeps: bool) -> 
 def _prepare(work: Work, manifest: str, folder: str, pipe) -> None:
     """Writes the prepared data set, and sends each photograph's tiles that are in the band."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from input_pipeline.tile_index import rows_by_image
-    from iqa_jax.prepare import prepare
+    from input_pipeline.tiles.tile_index import rows_by_image
+    from iqa_jax.modes.prepare import prepare
 
     with contextlib.redirect_stdout(sys.stderr):
         prepare(config_of(work, manifest), folder)

@@ -34,11 +34,11 @@ from sklearn.svm import SVR
 from benchmarks.folds import summarise
 from configs import default
 from input_pipeline import sample_photos
-from input_pipeline.splits import assign_splits
-from iqa_jax import setup
+from input_pipeline.tables.splits import assign_splits
 from iqa_jax.analysis.metrics import score_metrics
-from iqa_jax.embed import cache_embeddings
-from iqa_jax.variables import initial_variables
+from iqa_jax.run import build
+from iqa_jax.run.variables import initial_variables
+from iqa_jax.scoring.embedding_cache import cache_embeddings
 
 HIDDEN, EPOCHS, CLASSES = 64, 60, 5
 STAGES = ("frozen", "inside", "leaking")
@@ -61,8 +61,8 @@ def embed_photos(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     config.tiles.size = config.tiles.stride = 128
     config.bags.cache_folder = str(folder / "embeddings")
     config.model.trainable_layers = 0
-    manifest = setup.manifest_from_config(config)
-    source = setup.source_from_config(config, manifest)
+    manifest = build.manifest_from_config(config)
+    source = build.source_from_config(config, manifest)
     # Progress goes to stderr: stdout is for the JSON.
     with contextlib.redirect_stdout(sys.stderr):
         read = cache_embeddings(config, initial_variables(config), source)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.folds import ROOT, run_folds, summarise_fusions
-from input_pipeline.splits import leave_groups_out
+from input_pipeline.tables.splits import leave_groups_out
 
 
 def write_fold(table: pd.DataFrame, path: Path, test: tuple[str, ...]) -> None:

@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from input_pipeline.distortions import LEVELS, distort_region
-from input_pipeline.images import load
+from benchmarks.deletion import replacement_curve
+from input_pipeline.distortions.catalogue import LEVELS, distort_region
+from input_pipeline.files.images import load
 from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL, draw_region
-from iqa_jax import setup
-from iqa_jax.analysis.deletion import replacement_curve
-from iqa_jax.explain import ImageExplainer
-from iqa_jax.explainer import Explainer
-from iqa_jax.localise import localise
-from iqa_jax.predict import QualityScorer
-from iqa_jax.variables import restore_variables
-from iqa_jax.workdir import Workdir
+from iqa_jax.evaluation.localise import localise
+from iqa_jax.modes.explain import ImageExplainer
+from iqa_jax.modes.predict import QualityScorer
+from iqa_jax.run import build
+from iqa_jax.run.variables import restore_variables
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.explainer import Explainer
 
 STEPS = 10
 # The encoder halves a tile five times: the side of a cell of the last map, in pixels.
@@ -99,8 +99,8 @@ def main() -> None:
     config = workdir.config()
     if config.data.label_kind != "binary":
         parser.exit(1, "The run must have binary labels.\n")
-    manifest = setup.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
-    source = setup.source_from_config(config, manifest)
+    manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
+    source = build.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     explainer, scorer = ImageExplainer(workdir), QualityScorer(workdir)
     result = {"step": step, "fusion": config.evaluation.fusion}

@@ -37,14 +37,14 @@ def build_iqa_jax(work: Work, images: np.ndarray, labels: np.ndarray) -> dict[st
     """Compiles our training step and inference; each call runs one to its end."""
     os.environ["JAX_PLATFORMS"] = work.platform
     if work.platform == "cpu":
-        from iqa_jax.host_memory import keep_freed_memory
+        from iqa_jax.host.memory import keep_freed_memory
 
         keep_freed_memory()
     import jax
     import jax.numpy as jnp
     import optax
 
-    from iqa_jax.models.mobilenet_v2 import MobileNetV2
+    from iqa_jax.models.encoders.mobilenet_v2 import MobileNetV2
 
     encoder, optimizer = MobileNetV2(dtype=jnp.dtype(work.dtype)), optax.adamw(LEARNING_RATE)
     variables = jax.jit(encoder.init)(jax.random.key(0), images[:1, :32, :32])
@@ -136,7 +136,7 @@ def _serve(side: str, work: Work, pipe) -> None:
         calls = build_iqa_jax(work, images, labels)
     else:
         if side == "pytorch_kept_memory":
-            from iqa_jax.host_memory import keep_freed_memory
+            from iqa_jax.host.memory import keep_freed_memory
 
             keep_freed_memory()
         calls = build_pytorch(work, images, labels, is_compiled=side == "pytorch_compiled")

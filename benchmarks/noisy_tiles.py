@@ -27,13 +27,13 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from configs import noisy_tiles
-from input_pipeline.manifest import Manifest
-from input_pipeline.regions import find_regions, load_region
-from iqa_jax import setup
+from input_pipeline.tables.manifest import Manifest
+from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.label_noise import FILTERS
-from iqa_jax.clean import find_wrong_labels, judge_tiles, list_dropped, plan_folds
-from iqa_jax.evaluator import Evaluator
-from iqa_jax.study import run_study
+from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.modes.clean import find_wrong_labels, judge_tiles, list_dropped, plan_folds
+from iqa_jax.run import build
+from iqa_jax.studies.study import run_study
 
 FLIPPED = (0.0, 0.1, 0.2, 0.4)
 # Member -> what it changes in the plain recipe.
@@ -58,7 +58,7 @@ def true_states(
     config: ml_collections.ConfigDict, manifest: Manifest, true_label: pd.Series
 ) -> dict[tuple[str, int, int], str]:
     """Says of the tiles of training images what they are: (image, row, column) -> bad or good."""
-    source, regions = setup.source_from_config(config, manifest), find_regions(manifest)
+    source, regions = build.source_from_config(config, manifest), find_regions(manifest)
     size, states = config.tiles.size, {}
     for image_id, image in manifest.split("train").iterrows():
         layout, name = source.layout(image_id), image["name"]
@@ -98,7 +98,7 @@ def auroc_of(answers: dict) -> float:
 
 def measure(config: ml_collections.ConfigDict, true_label: pd.Series, home: Path) -> dict:
     """Measures everything at one share of flipped labels."""
-    manifest = setup.manifest_from_config(config)
+    manifest = build.manifest_from_config(config)
     tiles = judge_tiles(plan_folds(config, manifest, home), home)
     states = true_states(config, manifest, true_label)
     places = tiles[["image", "row", "column"]].itertuples(index=False, name=None)

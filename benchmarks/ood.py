@@ -16,15 +16,15 @@ import jax
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from input_pipeline import images
-from input_pipeline.sources import Picture, TileSource, pictures_of
-from input_pipeline.whole_bags import whole_bags
-from iqa_jax import setup
+from input_pipeline.batches.whole_bags import whole_bags
+from input_pipeline.files import images
+from input_pipeline.tiles.sources import Picture, TileSource, pictures_of
 from iqa_jax.analysis.ood import energy, max_softmax
-from iqa_jax.confidence import read_confidence
-from iqa_jax.scorer import Answered, scorer_from_config
-from iqa_jax.variables import restore_variables
-from iqa_jax.workdir import Workdir
+from iqa_jax.run import build
+from iqa_jax.run.variables import restore_variables
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.fitted.confidence import read_confidence
+from iqa_jax.scoring.scorer import Answered, scorer_from_config
 
 # Kind -> files of skimage/data.
 PICTURES = {
@@ -64,10 +64,10 @@ def main() -> None:
     features, scorer = workdir.features(), scorer_from_config(config)
     if features.names:
         raise SystemExit("the run has data.features, which these pictures do not come with.")
-    model = setup.model_from_config(config)
+    model = build.model_from_config(config)
 
     def answer(pictures: list[Picture]) -> list[Answered]:
-        tiling, limit = setup.tiling_from_config(config), config.data.max_pixels
+        tiling, limit = build.tiling_from_config(config), config.data.max_pixels
         source = TileSource(pictures, tiling, max_pixels=limit)
         bags = whole_bags(source, range(len(source)), features, threads=config.data.threads)
         return list(scorer.score(variables, bags))
@@ -82,7 +82,7 @@ def main() -> None:
             "energy": energy(np.asarray(logits)),
         }
 
-    manifest = setup.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
+    manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
     pictures = pictures_of(manifest)
     splits = arguments.split.split(",")
     rows = manifest.images[manifest.images["split"].isin(splits)]

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from input_pipeline.regions import find_regions, load_region
-from iqa_jax import setup
-from iqa_jax.analysis.answers import score_of
-from iqa_jax.embed import cache_embeddings
-from iqa_jax.evaluator import Evaluator
-from iqa_jax.variables import restore_variables
-from iqa_jax.workdir import Workdir
+from input_pipeline.tables.regions import find_regions, load_region
+from iqa_jax.analysis.kinds.kind import score_of
+from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.run import build
+from iqa_jax.run.variables import restore_variables
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.embedding_cache import cache_embeddings
 
 
 def judge_tiles(
@@ -57,8 +57,8 @@ def main() -> None:
     arguments = parser.parse_args()
     workdir = Workdir(arguments.workdir)
     config = workdir.config()
-    manifest = setup.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
-    source = setup.source_from_config(config, manifest)
+    manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
+    source = build.source_from_config(config, manifest)
     variables, step = restore_variables(workdir, config)
     embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
     evaluator = Evaluator(config, manifest, source, workdir.features(), embeddings)

@@ -6,7 +6,7 @@ Each side lives in a process of its own and the sides take turns. Both decode th
 Pillow, cut them into the same tiles, run MobileNetV2 with the same ImageNet weights and give the
 mean embedding of every image; how far these differ is part of the result. PyTorch runs eagerly,
 channels-last, on batches filled across images as ours are; once as it comes and once with the
-memory setting that iqa_jax uses (`iqa_jax.host_memory`), which helps it too.
+memory setting that iqa_jax uses (`iqa_jax.host.machine.memory`), which helps it too.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import describe_machine
-from input_pipeline.tiles import Tiling, cut, grid
+from input_pipeline.tiles.tiling import Tiling, cut, grid
 
 PEERS = ("pytorch", "pytorch_kept_memory")
 TILING = Tiling(256, 256)
@@ -48,15 +48,15 @@ def write_photos(folder: Path, count: int, height: int, width: int) -> list[str]
 def build_iqa_jax(paths: Sequence[str], threads: int) -> Callable[[], np.ndarray]:
     """Makes what embeds the files the way `--mode=predict` does."""
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from iqa_jax.host import set_up_host
+    from iqa_jax.host.machine import set_up_host
 
     set_up_host()
     from configs import default
-    from input_pipeline.features import FeatureTable
-    from input_pipeline.sources import TileSource
-    from input_pipeline.whole_bags import whole_bags
-    from iqa_jax.scorer import scorer_from_config
-    from iqa_jax.variables import initial_variables
+    from input_pipeline.batches.whole_bags import whole_bags
+    from input_pipeline.tiles.features import FeatureTable
+    from input_pipeline.tiles.sources import TileSource
+    from iqa_jax.run.variables import initial_variables
+    from iqa_jax.scoring.scorer import scorer_from_config
 
     config = default.get_config()
     scorer, variables = scorer_from_config(config), initial_variables(config)
@@ -107,7 +107,7 @@ def build_pytorch(paths: Sequence[str], threads: int) -> Callable[[], np.ndarray
 def serve(side: str, paths: Sequence[str], threads: int, pipe) -> None:
     """Runs one side: for each order it sends the seconds of a call, and what it gave."""
     if side == "pytorch_kept_memory":
-        from iqa_jax.host_memory import keep_freed_memory
+        from iqa_jax.host.memory import keep_freed_memory
 
         keep_freed_memory()
     run = (build_iqa_jax if side == "iqa_jax" else build_pytorch)(paths, threads)

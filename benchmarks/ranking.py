@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.folds import ROOT, run_folds, summarise
-from iqa_jax.workdir import Workdir
+from iqa_jax.run.workdir import Workdir
 
 FIGURES = ("pair_accuracy", "unseen_pair_accuracy")
 

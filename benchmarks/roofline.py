@@ -9,7 +9,7 @@ gradient of the input. Parameters are small beside this and are left out.
 
 from typing import NamedTuple
 
-from iqa_jax.models.mobilenet_v2 import STAGES
+from iqa_jax.models.encoders.mobilenet_v2 import STAGES
 
 
 class Layer(NamedTuple):

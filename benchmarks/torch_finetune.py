@@ -21,9 +21,9 @@ from torch import nn
 from benchmarks.folds import summarise
 from benchmarks.torch_mobilenet_v2 import imagenet_mobilenet_v2
 from configs import mos
-from iqa_jax import setup
+from iqa_jax.host.progress import note
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
-from iqa_jax.progress import note
+from iqa_jax.run import build
 
 CROP, BATCH, EPOCHS, LEARNING_RATE = 288, 16, 10, 1e-4
 
@@ -52,7 +52,7 @@ def run_split(manifest: Path, seed: int) -> dict[str, float]:
     """Trains on one split and gives its SRCC and PLCC."""
     config = mos.get_config()
     config.data.manifest, config.data.fractions, config.seed = str(manifest), (0.8, 0.0, 0.2), seed
-    images = setup.manifest_from_config(config)
+    images = build.manifest_from_config(config)
     train, test = images.split("train"), images.split("test")
     pixels = [read(path) for path in train["path"]]
     mean, deviation = train["label"].mean(), train["label"].std()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from iqa_jax.models.pretrained import load_pretrained, torchvision_prefixes
+from iqa_jax.models.encoders.pretrained import load_pretrained, torchvision_prefixes
 
 STAGES = (
     (1, 16, 1, 1),

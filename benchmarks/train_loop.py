@@ -29,10 +29,10 @@ BAR = 0.95
 
 def measure_loop(config: ml_collections.ConfigDict, folder: Path) -> dict[str, float]:
     """Trains once, all steps of the config, and reads off how fast it was."""
-    from iqa_jax.setup import manifest_from_config
-    from iqa_jax.train import fit
-    from iqa_jax.training_data import prepare_training
-    from iqa_jax.workdir import Workdir
+    from iqa_jax.modes.train import fit
+    from iqa_jax.run.build import manifest_from_config
+    from iqa_jax.run.workdir import Workdir
+    from iqa_jax.training.data import prepare_training
 
     manifest, workdir = manifest_from_config(config), Workdir(folder)
     workdir.open_for_training(config, manifest)
@@ -47,23 +47,23 @@ class BareStep:
     def __init__(self, config: ml_collections.ConfigDict, folder: Path, batches: int):
         import jax
 
-        from iqa_jax import setup
         from iqa_jax.learning.sharding import PLACEMENTS
         from iqa_jax.learning.state import create_state
-        from iqa_jax.train import compile_update
-        from iqa_jax.training_data import prepare_training
-        from iqa_jax.variables import initial_variables
-        from iqa_jax.workdir import Workdir
+        from iqa_jax.modes.train import compile_update
+        from iqa_jax.run import build
+        from iqa_jax.run.variables import initial_variables
+        from iqa_jax.run.workdir import Workdir
+        from iqa_jax.training.data import prepare_training
 
         folder.mkdir()
-        manifest = setup.manifest_from_config(config)
+        manifest = build.manifest_from_config(config)
         data = prepare_training(config, manifest, Workdir(folder))
         placement = PLACEMENTS[config.parallel.mode](jax.devices())
         # Those of the loop, so that both sides run one program.
         steps = data.examples(config) // config.batch_size
-        optimizer, _ = setup.optimizer_from_config(config, steps)
+        optimizer, _ = build.optimizer_from_config(config, steps)
         self._step = compile_update(config, placement, optimizer, steps)
-        is_trainable = setup.is_trainable_from_config(config)
+        is_trainable = build.is_trainable_from_config(config)
         state = create_state(initial_variables(config), optimizer, is_trainable)
         self._state = placement.place_state(state)
         self._batches, self._tiles = [], 0
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     import jax
 
     from configs import default
-    from iqa_jax.host import set_up_host
+    from iqa_jax.host.machine import set_up_host
 
     set_up_host()
     machine = describe_machine(("jax", "flax", "grain"))

@@ -3,7 +3,7 @@
     python -m benchmarks.train_step
 
 PyTorch runs channels-last, once as it comes and once with the memory setting that iqa_jax uses
-(`iqa_jax.host_memory`), which helps it too.
+(`iqa_jax.host.machine.memory`), which helps it too.
 """
 
 import argparse

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from configs import default
-from input_pipeline.features import FeatureTable
-from iqa_jax import setup
-from iqa_jax.config import config_to_json
+from input_pipeline.tiles.features import FeatureTable
 from iqa_jax.learning.state import create_state
-from iqa_jax.variables import initial_variables
-from iqa_jax.workdir import Workdir, versions
+from iqa_jax.run import build
+from iqa_jax.run.config import config_to_json
+from iqa_jax.run.variables import initial_variables
+from iqa_jax.run.workdir import Workdir, versions
 
 
 def make_untrained_run(folder: Path) -> Workdir:
@@ -20,7 +20,7 @@ def make_untrained_run(folder: Path) -> Workdir:
     workdir.write_text("config.json", config_to_json(config))
     workdir.write_text("versions.json", json.dumps(versions()))
     workdir.write_features(FeatureTable())
-    optimizer, _ = setup.optimizer_from_config(config, steps_per_epoch=1)
-    is_trainable = setup.is_trainable_from_config(config)
+    optimizer, _ = build.optimizer_from_config(config, steps_per_epoch=1)
+    is_trainable = build.is_trainable_from_config(config)
     workdir.last.save(0, create_state(initial_variables(config), optimizer, is_trainable), {})
     return workdir

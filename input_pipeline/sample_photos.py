@@ -22,8 +22,9 @@ import pandas as pd
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from input_pipeline import images, tiles
-from input_pipeline.distortions import LEVELS, distort, distort_region
+from input_pipeline.distortions.catalogue import LEVELS, distort, distort_region
+from input_pipeline.files import images
+from input_pipeline.tiles import tiling
 
 
 class Scene(NamedTuple):
@@ -252,7 +253,7 @@ def _crop(photo: np.ndarray, size: int, needs_region: bool, rng: np.random.Gener
         left = rng.integers(scaled.shape[1] - width, endpoint=True)
         crop = np.ascontiguousarray(scaled[top : top + height, left : left + width])
         region = draw_region(height, width, rng) if needs_region else np.ones(crop.shape[:2], bool)
-        if tiles.edge_sum(crop, region) >= MIN_EDGES * region.sum():
+        if tiling.edge_sum(crop, region) >= MIN_EDGES * region.sum():
             return crop, region
 
 

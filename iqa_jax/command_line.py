@@ -11,7 +11,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 import configs
-from input_pipeline.file_names import name_text
+from input_pipeline.files.file_names import name_text
 
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 MODES = {

@@ -1,15 +1,15 @@
 """The errors that end a command with a sentence instead of a traceback."""
 
-from input_pipeline.images import ImageError
-from input_pipeline.table_files import ManifestError
-from iqa_jax.config_checks import ConfigError
+from input_pipeline.files.images import ImageError
+from input_pipeline.tables.table_files import ManifestError
+from iqa_jax.host.lock import InUseError
+from iqa_jax.host.processes import ProcessesError
 from iqa_jax.learning.checkpoint import CheckpointError
 from iqa_jax.learning.sharding import PlacementError
-from iqa_jax.lock import InUseError
-from iqa_jax.models.pretrained import PretrainedError
-from iqa_jax.processes import ProcessesError
-from iqa_jax.training_data import TrainingError
-from iqa_jax.workdir import WorkdirError
+from iqa_jax.models.encoders.pretrained import PretrainedError
+from iqa_jax.run.checks import ConfigError
+from iqa_jax.run.workdir import WorkdirError
+from iqa_jax.training.data import TrainingError
 
 PROBLEMS = (
     CheckpointError,

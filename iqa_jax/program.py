@@ -29,16 +29,16 @@ def _run() -> int:
     command_line.check_flags()
     given = flags.FLAGS
     mode, command = given.mode, command_line.as_typed()
-    from iqa_jax.host import set_up_host
-    from iqa_jax.workdir import Workdir
+    from iqa_jax.host.machine import set_up_host
+    from iqa_jax.run.workdir import Workdir
 
     if given.distributed:
-        from iqa_jax.processes import join_processes
+        from iqa_jax.host.processes import join_processes
 
         join_processes(given.distributed)
     set_up_host()
     # Every mode has its file, and costs only its own imports.
-    run = getattr(importlib.import_module(f"iqa_jax.{mode}"), command_line.MODES[mode][0])
+    run = getattr(importlib.import_module(f"iqa_jax.modes.{mode}"), command_line.MODES[mode][0])
     if mode == "check":
         return run(given.config)
     if mode == "prepare":
@@ -74,8 +74,8 @@ def _main(argv: list[str]) -> int:
     except app.UsageError:
         raise
     except Exception as error:
+        from iqa_jax.host.progress import complain
         from iqa_jax.problems import PROBLEMS
-        from iqa_jax.progress import complain
 
         if not isinstance(error, PROBLEMS):
             raise

@@ -2,13 +2,14 @@
 
 import csv
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+
+from programs import started
+from tiny import ROOT, make_tiny_config
 
 # The devices are virtual ones of the CPU, here and in the processes that tests start.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -30,7 +31,6 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_jax/compiled"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
-ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "train", "train", "train", "val", "test")
 
 
@@ -63,32 +63,6 @@ def tiny_manifest(tmp_path_factory) -> Path:
         writer.writerow(("path", "label", "group", "split", "exposure"))
         writer.writerows(rows)
     return manifest
-
-
-# Sizes of a tiny run, by key: twelve steps, evaluated after the sixth and the last.
-TINY = {
-    "tiles.size": 32,
-    "tiles.stride": 32,
-    "batch_size": 8,
-    "epochs": 1,
-    "evaluate_every_epochs": 0.5,
-    "data.threads": 2,
-    "data.features": ("n_tiles", "edge_sum"),
-    # Few layers: XLA compiles the 52 convolutions of the usual one for a minute.
-    "model.encoder": "shallow_cnn",
-    "model.width_multiplier": 0.1,
-    "model.weights": "none",
-    "model.hidden_dim": 8,
-    "evaluation.chunk_tiles": 16,
-}
-
-
-def make_tiny_config(manifest: Path):
-    from configs import default
-
-    config = default.get_config()
-    config.update_from_flattened_dict({**TINY, "data.manifest": str(manifest)})
-    return config
 
 
 @pytest.fixture
@@ -130,37 +104,11 @@ def unsplit_config(tiny_config, tiny_manifest, tmp_path):
 @pytest.fixture(scope="session")
 def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
     """The workdir of a tiny run that is finished; only to be read."""
-    from iqa_jax.train import train
+    from iqa_jax.modes.train import train
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     assert train(make_tiny_config(tiny_manifest), str(folder), "") == 0
     return folder
-
-
-@contextmanager
-def started(arguments: Sequence[str], **options) -> Iterator[subprocess.Popen]:
-    """Starts a program; at the end it is killed if it still runs, with all that it has started."""
-    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    process = subprocess.Popen(arguments, text=True, start_new_session=True, **options)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        # Reads no further: a grandchild that got away may hold the other end.
-        for pipe in filter(None, (process.stdout, process.stderr)):
-            pipe.close()
-        process.wait()
-
-
-def run_program(
-    arguments: Sequence[str], *, check: bool = True, timeout: float = 300, **options
-) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end, for so many seconds at most; `check` asks for exit status 0."""
-    with started(arguments, **options) as process:
-        output, errors = process.communicate(timeout=timeout)
-    assert not check or process.returncode == 0, f"{output}\n{errors}"
-    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 @pytest.fixture

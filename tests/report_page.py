@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import numpy as np
 from skimage import data
 
-from iqa_jax.analysis.pictures import Example
-from iqa_jax.analysis.report_parts import (
+from iqa_jax.reporting.pages.pictures import Example
+from iqa_jax.reporting.pages.report import (
     Confusion,
     FileError,
     Gallery,

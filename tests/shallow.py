@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from iqa_jax.models.convolution import ConvolutionNorm
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import TwoLayerHead
+from iqa_jax.models.layers.convolution import ConvolutionNorm
 from iqa_jax.models.quality_model import QualityModel
 
 NO_AUGMENTATION = {

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from iqa_jax import command_line, load_explainer, load_scorer
-from iqa_jax.workdir import WorkdirError
+from iqa_jax.run.workdir import WorkdirError
 
 RECIPE = """
 from configs import default

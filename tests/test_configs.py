@@ -13,21 +13,14 @@ from ml_collections import ConfigDict
 
 import iqa_jax
 from configs import default
-from conftest import ROOT
-from iqa_jax import train as train_module
-from iqa_jax.config import config_from_json, config_to_json, differing_keys
-from iqa_jax.config_checks import ConfigError, check_config
 from iqa_jax.learning.augment import augment
 from iqa_jax.models.fusions import FUSIONS
-from iqa_jax.workdir import Workdir
-
-RECIPES = sorted(
-    path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__",)
-)
-
-
-def load_recipe(name: str) -> ConfigDict:
-    return __import__(f"configs.{name}", fromlist=["get_config"]).get_config()
+from iqa_jax.modes import train as train_module
+from iqa_jax.run.checks import ConfigError, check_config
+from iqa_jax.run.config import config_from_json, config_to_json, differing_keys
+from iqa_jax.run.workdir import Workdir
+from recipes import RECIPES, load_recipe
+from tiny import ROOT
 
 
 def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
@@ -123,9 +116,9 @@ def flatten(config: ConfigDict, prefix: tuple[str, ...] = ()):
 def test_every_key_is_read():
     # (the object's last name, the attribute): `config.data.threads` and `data.threads` alike.
     read = set()
-    for path in (ROOT / "iqa_jax").glob("*.py"):
+    for path in (ROOT / "iqa_jax").rglob("*.py"):
         # These check values; that is not a use.
-        if path.stem in ("config_checks", "config_rules"):
+        if path.stem in ("checks", "rules"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):

@@ -8,7 +8,7 @@ import sysconfig
 
 import pytest
 
-from conftest import ROOT, TINY
+from tiny import ROOT, TINY
 
 # What the wheel is made of.
 SOURCES = ("configs", "input_pipeline", "iqa_jax", "weights", "LICENSE", "README.md",

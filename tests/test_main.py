@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, run_program
 from iqa_jax.command_line import find_recipe
+from programs import run_program
+from tiny import ROOT
 
 
 @pytest.fixture

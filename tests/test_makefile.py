@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from conftest import ROOT
+from tiny import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 VERSIONS = re.search(r"^VERSIONS := (.*)$", MAKEFILE, re.MULTILINE).group(1).split()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import run_program
+from programs import run_program
 
 # Starts a program that sleeps, writes its number into a file, and sleeps itself.
 SCRIPT = """

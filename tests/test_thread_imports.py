@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, TINY, run_program
+from programs import run_program
+from tiny import ROOT, TINY
 
 # Runs a script that is its first argument and then prints, as the last line, which modules another
 # thread than the main one was the first to ask for.

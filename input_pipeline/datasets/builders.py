@@ -24,8 +24,8 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.datasets import csiq, kadid10k, koniq10k, live_in_the_wild, spaq, tid2013
 from input_pipeline.datasets.layouts import LayoutError, OpinionSet, missing_images
-from input_pipeline.manifest import DEFAULT_FRACTIONS
-from input_pipeline.splits import assign_splits
+from input_pipeline.tables.manifest import DEFAULT_FRACTIONS
+from input_pipeline.tables.splits import assign_splits
 
 
 class OpinionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from iqa_jax.models.encoder import pool_last_again
+from iqa_jax.models.encoders.encoder import pool_last_again
 from iqa_jax.models.quality_model import QualityModel
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from scipy import stats
 
-from iqa_jax.analysis.answers import score_of
 from iqa_jax.analysis.calibration import bin_of, judge_answers
+from iqa_jax.analysis.kinds.kind import score_of
 from iqa_jax.analysis.late_fusion import most_probable
 
 Weights = Num[np.ndarray, "row draw"]

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from iqa_jax.models.batch_norm import move_statistics, normalise, normalise_batch
+from iqa_jax.models.layers.batch_norm import move_statistics, normalise, normalise_batch
 
 
 class EmbeddingNorm(nn.Module):

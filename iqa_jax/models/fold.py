@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from iqa_jax.models.batch_norm import EPSILON
+from iqa_jax.models.layers.batch_norm import EPSILON
 
 _STATISTICS = ("mean", "var")
 

@@ -1,0 +1,1 @@
+"""Makes clean pictures worse in known kinds and degrees."""

@@ -1,0 +1,1 @@
+"""Reads picture files: whole, by bands, and out of prepared data sets."""

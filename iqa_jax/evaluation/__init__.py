@@ -1,0 +1,1 @@
+"""From answers and labels to figures, each for its split."""

@@ -1,0 +1,71 @@
+"""How well the maps of a run find what is bad, on images whose bad region is known."""
+
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from input_pipeline.batches.whole_bags import whole_bags
+from input_pipeline.files.images import ImageError
+from input_pipeline.tables.manifest import Manifest
+from input_pipeline.tables.regions import find_regions, load_region
+from input_pipeline.tiles.features import FeatureTable
+from input_pipeline.tiles.sources import TileSource
+from iqa_jax.analysis.localisation import summarise_localisation
+from iqa_jax.analysis.maps import read_places
+from iqa_jax.host.progress import meter, say
+from iqa_jax.scoring.explainer import Explainer
+
+
+def localise(
+    config: ml_collections.ConfigDict,
+    explainer: Explainer,
+    variables: Any,
+    manifest: Manifest,
+    source: TileSource,
+    features: FeatureTable,
+    split: str,
+) -> dict[str, Any] | None:
+    """Judges Grad-CAM, attention and tile scores on the images of a split that have a mask.
+
+    Args:
+      config, explainer, variables, features: of the run.
+      manifest, source: of the images; masks are named in its column `region`.
+      split: whose images.
+
+    Returns:
+      As `summarise_localisation`; None where no image has a mask. An image or a mask that cannot
+      be read is left out.
+    """
+    paths = find_regions(manifest)
+    image_ids = [image_id for image_id in manifest.split(split).index if image_id in paths]
+    if not image_ids:
+        return None
+    bags = whole_bags(source, image_ids, features, manifest.images, threads=config.data.threads)
+    maps, regions = [], []
+    with meter(f"localising {split}", len(image_ids)) as progress:
+        for done, explained in enumerate(explainer.explain(variables, bags), start=1):
+            progress.update(done)
+            answer = explained.answer
+            if answer.error:
+                continue
+            try:
+                region = load_region(
+                    paths[answer.image_id],
+                    answer.layout.height,
+                    answer.layout.width,
+                    max_pixels=config.data.max_pixels,
+                    shrink=source.tiling.shrink,
+                )
+            except ImageError as error:
+                say(f"WARNING: {error}")
+                continue
+            maps.append(explained.maps.relevance())
+            regions.append(_at_step(region, explained.maps.step))
+    return summarise_localisation(maps, regions)
+
+
+def _at_step(region: np.ndarray, step: int) -> np.ndarray:
+    """Reads a mask where a map is read."""
+    rows, columns = (read_places(side, step).astype(int) for side in region.shape)
+    return region[rows[:, None], columns]

@@ -1,0 +1,1 @@
+"""The machine a process runs on: memory, processes, compiled programs, progress."""

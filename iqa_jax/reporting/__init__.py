@@ -1,0 +1,1 @@
+"""From the figures of a run to what people read: report, model card, pictures."""

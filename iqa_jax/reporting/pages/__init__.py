@@ -1,0 +1,1 @@
+"""Lays out pages, plots and pictures from plain values; knows no config."""

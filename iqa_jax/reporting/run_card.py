@@ -1,0 +1,206 @@
+"""Fills the model card of a run from its config, its manifest and its figures."""
+
+import hashlib
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ml_collections
+
+from input_pipeline.files.file_names import name_text
+from input_pipeline.tables.labels import PAIR_KINDS
+from input_pipeline.tables.manifest import Manifest
+from iqa_jax.reporting.pages.model_card import ModelCard, write_model_card
+from iqa_jax.reporting.pages.report import Report, Table
+from iqa_jax.reporting.pages.text_tables import comparison_tables, heading
+from iqa_jax.reporting.run_report import (
+    INTERVAL_NOTE,
+    headlines,
+    in_order,
+    intervals,
+    three_class,
+    warnings,
+)
+from iqa_jax.run.config import config_to_json
+from iqa_jax.run.workdir import Workdir
+
+
+def write_run_card(
+    config: ml_collections.ConfigDict, workdir: Workdir, manifest: Manifest, step: int
+) -> None:
+    """Writes model_card.md of a run, with the figures of all splits in its metrics.json.
+
+    Args:
+      config, workdir, manifest: of the run.
+      step: of the checkpoint.
+    """
+    metrics = workdir.read_json("metrics.json")
+    card = run_model_card(config, workdir, manifest, metrics, step)
+    write_model_card(workdir.folder / "model_card.md", card)
+
+
+def run_model_card(
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    manifest: Manifest,
+    metrics: Mapping[str, Any],
+    step: int,
+) -> ModelCard:
+    """Gathers what the model card of a run says, all of it from the run itself.
+
+    Args:
+      config, workdir, manifest: of the run.
+      metrics: all that metrics.json holds of the checkpoint.
+      step: of the checkpoint.
+    """
+    found = intervals(metrics)
+    shown = Report(
+        title="",
+        command="",
+        metrics={name: metrics[name]["fusions"] for name in in_order(metrics)},
+        headline_fusion=config.evaluation.fusion,
+        intervals=found,
+        interval_note=INTERVAL_NOTE if found else "",
+        three_class=three_class(metrics),
+        three_class_intervals=intervals(three_class(metrics)),
+    )
+    folder = shlex.quote(name_text(workdir.folder))
+    return ModelCard(
+        name=name_text(workdir.folder.resolve().name),
+        purpose=_purpose(config),
+        use=(
+            "Photographs like those of the manifest that it was trained on (counted below). For "
+            "others no figure is known before one is measured with the command below.",
+            "It answers how good a photograph is and nothing of what it shows.",
+        ),
+        facts=dict(_facts(config, step)),
+        images=_count_images(config, manifest),
+        headlines=list(headlines(config, metrics)),
+        warnings=list(warnings(metrics)),
+        figures=comparison_tables(shown),
+        limits=list(_limits(config, manifest, metrics)),
+        commands={
+            "Score images": f"python main.py --mode=predict --workdir={folder} "
+            "--images=FOLDER --output=scores.csv",
+            "Measure it on labelled images of your own": "python main.py --mode=evaluate "
+            f"--workdir={folder} --manifest=other.csv",
+            "From Python": f'python -c "import iqa_jax; '
+            f"print(iqa_jax.load_scorer({str(workdir.folder)!r}).score(['photo.jpg']))\"",
+        },
+        versions=workdir.read_json("versions.json"),
+        config_digest=hashlib.sha256(config_to_json(config).encode()).hexdigest(),
+        manifest_digest=manifest.digest,
+    )
+
+
+def _purpose(config: ml_collections.ConfigDict) -> str:
+    data = config.data
+    if data.label_kind in PAIR_KINDS:
+        learnt = {
+            "ranking": "to rank degraded versions of clean photographs",
+            "pairs": "from which of two images people preferred",
+        }
+        return (
+            "Gives a photograph a score without a reference image, higher is better. It learnt it "
+            f"{learnt[data.label_kind]}, so only differences of scores mean something."
+        )
+    if data.label_kind == "numeric":
+        return (
+            "Gives a photograph a score without a reference image, on the scale of the column "
+            f"{data.label_column}, {data.minimum:g} to {data.maximum:g}; "
+            f"{'higher' if data.higher_is_better else 'lower'} is better."
+        )
+    names = ", ".join(data.classes)
+    if data.label_kind == "ordered":
+        return f"Grades a photograph without a reference image, lowest quality first: {names}."
+    if data.label_kind == "unordered":
+        return f"Puts a photograph into one of the classes {names}."
+    third = ""
+    if data.marginal:
+        third = f" Between two thresholds fitted on val it answers {data.marginal}."
+    return (
+        f"Tells {data.classes[0]} photographs from {data.classes[1]} ones without a reference "
+        f"image; its score is the probability of {data.classes[1]}.{third}"
+    )
+
+
+def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, str]]:
+    data, model, tiles = config.data, config.model, config.tiles
+    column = "" if data.label_kind in PAIR_KINDS else f", column {data.label_column}"
+    yield "Labels", f"{data.label_kind}{column}"
+    yield "Input", f"RGB photographs in tiles of {tiles.size} pixels every {tiles.stride}"
+    known = {"imagenet": "ImageNet weights", "none": "random weights"}
+    weights = known.get(model.weights, f"the encoder of the run {model.weights}")
+    trained = f"its last {model.trainable_layers} convolutions were trained"
+    if model.trainable_layers <= 0:
+        trained = "all of it was trained" if model.trainable_layers else "it was kept as it was"
+    encoder = model.encoder
+    if encoder == "mobilenet_v2":
+        encoder = f"MobileNetV2 of width {model.width_multiplier:g}"
+    yield "Encoder", f"{encoder}, begun with {weights}; {trained}"
+    fusion = f"{heading(config.evaluation.fusion)}; trained with {heading(model.fusion).lower()}"
+    if model.weights not in known and model.weights_of == "all":
+        fusion += f", which with the head was begun with that of the run {model.weights}"
+    yield "Fusion over tiles", fusion
+    if model.ensemble:
+        runs = ", ".join(model.ensemble)
+        yield "Ensemble", f"an answer is the mean of its own and of those of {runs}"
+    if config.data.features:
+        yield "Features besides the pixels", ", ".join(data.features)
+    chosen = "the last"
+    if metric := config.early_stopping.metric:
+        chosen = f"chosen by {heading(metric)} on val"
+    yield "Checkpoint", f"step {step}, {chosen}"
+
+
+def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Table:
+    """Counts images, groups and labels of every split."""
+    kind = config.data.label_kind
+    names = manifest.label.names if kind != "numeric" else ()
+    rows = []
+    for split in manifest.splits:
+        images = manifest.split(split)
+        counts = [int((images["label_text"] == name).sum()) for name in names]
+        if kind == "numeric":
+            labels, data = images["label"].astype(float), config.data
+            if not data.higher_is_better:  # As written in the manifest.
+                labels = data.minimum + data.maximum - labels
+            counts = [float(labels.min()), float(labels.median()), float(labels.max())]
+        rows.append([split, len(images), int(images["group"].nunique()), *counts])
+    columns = names
+    if kind == "numeric":
+        columns = ("lowest label", "median label", "highest label")
+    caption = "The weights were trained on train."
+    if config.early_stopping.metric:
+        caption += " The checkpoint was chosen on val."
+    return Table("", ["Split", "Images", "Groups", *columns], rows, caption)
+
+
+def _limits(
+    config: ml_collections.ConfigDict, manifest: Manifest, metrics: Mapping[str, Any]
+) -> Iterator[str]:
+    yield (
+        "The figures are of the images counted above and of no others; other cameras, scenes and "
+        "faults were not measured."
+    )
+    for split in in_order(metrics):
+        # Evaluated on a split of another manifest, or of this one before it changed.
+        if split in ("train", "val") or split not in manifest.splits:
+            continue
+        images = manifest.split(split)
+        groups = images["group"].nunique()
+        if groups < len(images):
+            yield (
+                f"The {len(images)} images of {split} are of {groups} "
+                f"{'group' if groups == 1 else 'groups'}, and images of one group resemble each "
+                "other: the figures rest on fewer cases than images."
+            )
+        if any(value is None for value in metrics[split]["fusions"].get(
+            config.evaluation.fusion, {}
+        ).values()):  # fmt: skip
+            yield f"On {split} some figures are undefined: its images do not determine them."
+    if "val" in metrics and config.early_stopping.metric:
+        yield "Figures on val flatter: the checkpoint was chosen on it."
+    unseen = [name for name in ("test", "holdout") if name not in metrics]
+    if unseen:
+        yield f"Not measured: {' and '.join(unseen)}."

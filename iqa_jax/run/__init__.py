@@ -1,0 +1,1 @@
+"""What one run is: its config, what its config may say, its workdir and its variables."""

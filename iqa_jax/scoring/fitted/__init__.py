@@ -1,0 +1,1 @@
+"""What is fitted after training, for one checkpoint: one file for each thing."""

@@ -1,0 +1,114 @@
+"""What a run answers by that is fitted on embeddings of training images rather than trained.
+
+A run that has learnt embeddings answers by a linear probe, the last layer of its head; one with
+`model.kernel_ridge` also by how near training images are. Either is kept in probe.npz, for one
+checkpoint, and put into the variables wherever they are restored, so that answers, maps and
+uncertainty come about as those of any other run.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from iqa_jax.analysis.kernel_ridge import KernelRidge, fit_kernel_ridge
+from iqa_jax.analysis.linear_probe import Probe, fit_probe
+from iqa_jax.host.progress import meter
+from iqa_jax.run import build
+from iqa_jax.run.workdir import Workdir, WorkdirError
+
+# Training images that it is fitted on, at most; in a larger set all classes get the same share.
+_IMAGES = 2000
+_FILE = "probe.npz"
+
+
+def probe_kind(config: ml_collections.ConfigDict) -> type[Probe] | type[KernelRidge] | None:
+    """Says what a run answers by beside its network; None where that answers by itself."""
+    if build.task_from_config(config).projection_dim:
+        return Probe
+    return KernelRidge if config.model.kernel_ridge else None
+
+
+def fit_training_probe(
+    config: ml_collections.ConfigDict, evaluator: Any, variables: Any
+) -> Probe | KernelRidge | None:
+    """Fits the probe on images of `train`; None for a run whose network answers by itself.
+
+    Args:
+      config: of the run.
+      evaluator: of its manifest.
+      variables: of its network.
+
+    Raises:
+      WorkdirError: no image of a class can be read any more.
+    """
+    kind, task = probe_kind(config), build.task_from_config(config)
+    if kind is None:
+        return None
+    images = evaluator.manifest.split("train")
+    if kind is KernelRidge:
+        chosen = np.sort(images.sample(frac=1, random_state=config.seed).index[:_IMAGES])
+    else:
+        images = images[images["label"] >= 0].sample(frac=1, random_state=config.seed)
+        turn = images.groupby("label").cumcount().sort_values(kind="stable")
+        chosen = np.sort(turn.index[:_IMAGES])
+    embeddings, image_ids = [], []
+    with meter("embedding train", len(chosen)) as progress:
+        answers = evaluator.answers(variables, chosen, is_plain=True)
+        for done, answer in enumerate(answers, start=1):
+            if not answer.error:
+                embeddings.append(answer.embedding)
+                image_ids.append(answer.image_id)
+            progress.update(done)
+    embeddings, labels = np.array(embeddings), images["label"].loc[image_ids].to_numpy()
+    try:
+        if kind is KernelRidge:
+            return fit_kernel_ridge(embeddings, task.target(labels))
+        return fit_probe(
+            embeddings, labels, len(config.data.classes), is_balanced=config.balanced_sampling
+        )
+    except ValueError as error:
+        raise WorkdirError(f"the embeddings of train cannot be probed: {error}") from error
+
+
+def with_probe(variables: Any, probe: Probe | KernelRidge | None) -> Any:
+    """Puts a probe into the variables."""
+    if probe is None:
+        return variables
+    if isinstance(probe, KernelRidge):
+        arrays = jax.tree.map(jnp.asarray, dataclasses.asdict(probe))
+        return {**variables, "kernel_ridge": {"head": arrays}}
+    params = variables["params"]
+    fitted = {
+        "probe_kernel": jnp.asarray(probe.kernel, jnp.float32),
+        "probe_bias": jnp.asarray(probe.bias, jnp.float32),
+    }
+    return {**variables, "params": {**params, "head": {**params["head"], **fitted}}}
+
+
+def write_probe(workdir: Workdir, step: int, probe: Probe | KernelRidge) -> None:
+    """Keeps the probe of a step in the workdir."""
+    workdir.write_arrays(_FILE, {"step": step}, dataclasses.asdict(probe))
+
+
+def read_probe(
+    workdir: Workdir, config: ml_collections.ConfigDict, step: int
+) -> Probe | KernelRidge | None:
+    """Reads the probe of a step; None for a run that needs none.
+
+    Raises:
+      WorkdirError: it needs one, and there is none.
+    """
+    kind = probe_kind(config)
+    if kind is None:
+        return None
+    found = workdir.read_arrays(_FILE, {"step": step})
+    if found is None:
+        raise WorkdirError(
+            f"{workdir.folder} has no {_FILE} for its checkpoint of step {step}, so it "
+            "does not answer yet: start the command again that trains it, which fits the probe."
+        )
+    return kind(**found[1])

@@ -1,0 +1,385 @@
+"""From bags of tiles to image-level answers: the one way to score, for every mode.
+
+Tiles of many images run through the encoder in chunks of one shape, so that nothing recompiles
+and an image may have any number of tiles; their embeddings are then fused bag by bag.
+"""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from input_pipeline.batches.whole_bags import Bag
+from input_pipeline.tiles.sources import Layout
+from iqa_jax.analysis.calibration_map import CalibrationMap
+from iqa_jax.analysis.late_fusion import LATE_FUSIONS
+from iqa_jax.learning.sharding import (
+    batch_sharding,
+    make_mesh,
+    passes_sharding,
+    replicated_sharding,
+)
+from iqa_jax.learning.tasks import Task
+from iqa_jax.models.fold import fold_batch_norm
+from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.run import build
+from iqa_jax.run.config import fusions_for
+from iqa_jax.scoring.networks import Member, Network
+
+_BAGS_PER_CALL = 16
+# Of what a network says, which are the mean over those of an ensemble.
+_VALUES = ("fused", "tiles")
+_TILES_PER_CALL = 4096
+# A CPU encodes so many tiles at a time: what a layer gives stays in the cache for the next one.
+_TILES_PER_CPU_PASS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What the network says of one image.
+
+    Attributes:
+      image_id: as in the bag.
+      values: fusion name -> [values]: probabilities per class, or one score.
+      tile_values: [tile, values], the same for every tile alone; never calibrated, for no tile has
+        a label of its own that a map could be fitted to.
+      attention: [tile], the share of each tile in the network's own fusion.
+      layout: of the image; None with an error.
+      error: why there is no answer, or empty.
+      embedding: [dim], fused.
+      samples: [pass, values] of the headline fusion with dropout on; None without passes.
+      views: [view, values] of the headline fusion; None with an error. With several views, `values`
+        and `samples` are their means and the rest is of the first, the image as it is.
+      anomaly: [tile], how unlike good tiles each is; None without detector.
+      warning: what is wrong with the picture that was read all the same; empty if nothing is.
+    """
+
+    image_id: int
+    values: Mapping[str, np.ndarray]
+    tile_values: np.ndarray
+    attention: np.ndarray
+    layout: Layout | None
+    error: str = ""
+    embedding: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    views: np.ndarray | None = None
+    anomaly: np.ndarray | None = None
+    warning: str = ""
+
+    def calibrated(self, maps: Mapping[str, CalibrationMap], headline: str) -> "Answered":
+        """Maps the probabilities of the image: the only place where raw ones become calibrated.
+
+        The answer is the map of the mean over views and networks; its samples and views go through
+        the same map one by one.
+
+        Args:
+          maps: by fusion; a fusion without one stays as it is.
+          headline: the fusion that samples and views are of.
+        """
+
+        def of_headline(values: np.ndarray | None) -> np.ndarray | None:
+            return maps[headline](values) if headline in maps and values is not None else values
+
+        return dataclasses.replace(
+            self,
+            values={
+                name: maps[name](values) if name in maps else values
+                for name, values in self.values.items()
+            },
+            samples=of_headline(self.samples),
+            views=of_headline(self.views),
+        )
+
+
+class Scorer:
+    """Scores bags with one set of parameters, on the devices of this process.
+
+    With members, values of images and tiles are the mean over all networks; embedding, attention
+    and anomalies are the network's own. Bags must then have their tiles.
+
+    Args:
+      model, task: of the run.
+      kind: label kind.
+      fusion: name of the network's own fusion.
+      headline: name of the fusion whose samples and views are kept; by default the network's.
+      chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
+      passes: with dropout on, besides the one without.
+      seed: of those passes.
+      detector: tells from embeddings [tile, dim] how unlike good tiles each is.
+      members: networks that answer too.
+      calibration: maps of the answers, by fusion; none for raw answers.
+    """
+
+    def __init__(
+        self,
+        model: QualityModel,
+        task: Task,
+        *,
+        kind: str,
+        fusion: str,
+        headline: str = "",
+        chunk_tiles: int,
+        passes: int = 0,
+        seed: int = 0,
+        detector: Callable[[np.ndarray], np.ndarray] | None = None,
+        members: Sequence[Member] = (),
+        calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
+    ):
+        mesh = make_mesh(jax.local_devices())
+        devices = self._devices = mesh.size
+        self._replicated, self._sharded = replicated_sharding(mesh), batch_sharding(mesh)
+        self._over_passes = passes_sharding(mesh)
+        is_cpu = jax.default_backend() == "cpu"
+        per_device = min(_TILES_PER_CPU_PASS, chunk_tiles) if is_cpu else chunk_tiles // devices
+        self._per_pass = max(per_device, 1) * devices
+        self._chunk = -(-chunk_tiles // self._per_pass) * self._per_pass
+        self._bags = -(-_BAGS_PER_CALL // devices) * devices
+        self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
+        self._fusion, self._headline = fusion, headline or fusion
+        self._detector, self._calibration = detector, calibration
+        keys = jax.random.split(jax.random.key(seed), passes) if passes else None
+        make = partial(Network, keys=keys, is_per_tile=self._headline in LATE_FUSIONS)
+        self._network = make(model, task)
+        self._members = [(make(m.model, m.task), self._place(m.variables)) for m in members]
+        self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
+
+    def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:
+        """Answers images in the order of their bags, one answer for all views of an image.
+
+        A bag with an error gets an answer with that error.
+        """
+        views: list[Answered] = []
+        for view, answer in self._answer(variables, bags):
+            if view == 0 and views:
+                yield self._merge(views)
+                views = []
+            views.append(answer)
+        if views:
+            yield self._merge(views)
+
+    def _merge(self, views: list[Answered]) -> Answered:
+        merged = _merge(views, self._headline)
+        return merged if merged.error else merged.calibrated(self._calibration, self._headline)
+
+    def _answer(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[int, Answered]]:
+        """Answers bags in their order, each with the number of its view."""
+        networks = [(self._network, self._place(variables)), *self._members]
+        group: list[tuple[Bag, np.ndarray]] = []
+        for embedded in self._embed(networks, bags):
+            # One huge image must not pad all bags of a group to its length.
+            longest = max(len(embeddings) for _, embeddings in [*group, embedded])
+            if group and longest * (len(group) + 1) > _TILES_PER_CALL:
+                yield from self._fuse(networks, group)
+                group = []
+            group.append(embedded)
+            if len(group) == self._bags:
+                yield from self._fuse(networks, group)
+                group = []
+        if group:
+            yield from self._fuse(networks, group)
+
+    def embed(self, variables: Any, bags: Iterable[Bag]) -> Iterator[tuple[Bag, np.ndarray]]:
+        """Encodes the tiles of all bags as one stream, cut into chunks.
+
+        Returns:
+          Each bag without its tiles, and their embeddings [tile, dim] by the network itself; in the
+          bags' order. Bags that share an image come as one.
+        """
+        return self._embed([(self._network, self._place(variables))], bags)
+
+    def _embed(
+        self, networks: Sequence[tuple[Network, Any]], bags: Iterable[Bag]
+    ) -> Iterator[tuple[Bag, np.ndarray]]:
+        """Encodes by networks with parameters that are placed; the embeddings are joined."""
+        waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
+        pieces: list[tuple[Bag, np.ndarray]] = []  # Of one image; encoded.
+        chunk, filled = None, 0
+
+        def encode():
+            nonlocal filled
+            passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
+            passes = jax.device_put(passes, self._over_passes)
+            count = -(-filled // self._per_pass)
+            # All are under way before the first is waited for.
+            each = [network.encode(variables, passes, count) for network, variables in networks]
+            for (network, _), part in zip(networks, each, strict=True):
+                network.dim = part.shape[-1]
+            each = [np.asarray(part).reshape(self._chunk, -1) for part in each]
+            embeddings, filled = np.concatenate(each, axis=1)[:filled], 0
+            for bag, parts in waiting:
+                missing = len(bag.tiles) - sum(map(len, parts))
+                parts.append(embeddings[:missing])
+                embeddings = embeddings[missing:]
+
+        def complete():
+            while waiting and len(waiting[0][0].tiles) == sum(map(len, waiting[0][1])):
+                bag, parts = waiting.popleft()
+                # The pixels are done with: a group of bags must not hold them.
+                bare = dataclasses.replace(bag, tiles=bag.tiles[:0].copy())
+                parts = [bag.embeddings] if bag.embeddings is not None else parts
+                embeddings = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+                pieces.append((bare, embeddings))
+                if bag.is_last:
+                    joined = _join(pieces)
+                    pieces.clear()
+                    yield joined
+
+        for bag in bags:
+            waiting.append((bag, []))
+            if chunk is None:
+                chunk = np.zeros((self._chunk, *bag.tiles.shape[1:]), np.uint8)
+            rest = bag.tiles
+            while len(rest):
+                taken = rest[: self._chunk - filled]
+                chunk[filled : filled + len(taken)] = taken
+                filled, rest = filled + len(taken), rest[len(taken) :]
+                if filled == self._chunk:
+                    encode()
+            yield from complete()
+        if filled:
+            encode()
+        yield from complete()
+
+    def _place(self, variables: Any) -> Any:
+        return jax.device_put(fold_batch_norm(variables), self._replicated)
+
+    def _split(self, embeddings: np.ndarray) -> list[np.ndarray]:
+        """Gives each network its part of embeddings [..., dim]."""
+        if not self._members:
+            return [embeddings]
+        networks = [self._network, *(network for network, _ in self._members)]
+        ends = np.cumsum([network.dim for network in networks])
+        return np.split(embeddings, ends[:-1], axis=-1)
+
+    def _fuse(
+        self, networks: Sequence[tuple[Network, Any]], group: list[tuple[Bag, np.ndarray]]
+    ) -> Iterator[tuple[int, Answered]]:
+        longest = max(len(embeddings) for _, embeddings in group)
+        dim = max(embeddings.shape[1] for _, embeddings in group)
+        # Powers of two: few shapes to compile, whatever the images.
+        length = 1 << max(longest - 1, 0).bit_length()
+        features = group[0][0].features.shape[1]
+        bags = self._bags
+        if length * bags > _TILES_PER_CALL:
+            bags = -(-len(group) // self._devices) * self._devices
+        batch = {
+            "embeddings": np.zeros((bags, length, dim), np.float32),
+            "features": np.zeros((bags, length, features), np.float32),
+            "tile_mask": np.zeros((bags, length), bool),
+            "tile_position": np.zeros((bags, length, 2), np.int32),
+            "grid_shape": np.ones((bags, 2), np.int32),
+        }
+        for row, (bag, embeddings) in enumerate(group):
+            count = len(embeddings)
+            if not count:
+                continue
+            batch["embeddings"][row, :count] = embeddings
+            batch["features"][row, :count] = bag.features
+            batch["tile_mask"][row, :count] = True
+            batch["tile_position"][row, :count] = bag.layout.grid.positions
+            batch["grid_shape"][row] = bag.layout.grid.shape
+        if dim:
+            answers, samples = self._ask(networks, batch)
+        for row, (bag, embeddings) in enumerate(group):
+            count = len(embeddings)
+            if bag.error:
+                nothing = np.zeros((0, len(self._prior)), np.float32)
+                yield 0, Answered(bag.image_id, {}, nothing, nothing[:, 0], None, bag.error)
+                continue
+            tile_values = answers["tiles"][row, :count]
+            values = {name: self._fuse_late(name, tile_values) for name in self._late}
+            values[self._fusion] = answers["fused"][row]
+            drawn = None if samples is None else samples[:, row]
+            if drawn is not None and self._headline in LATE_FUSIONS:
+                drawn = self._fuse_late(self._headline, drawn[:, :count])
+            yield (
+                bag.view,
+                Answered(
+                    bag.image_id,
+                    values,
+                    tile_values,
+                    answers["attention"][row, :count],
+                    bag.layout,
+                    embedding=answers["embedding"][row],
+                    samples=drawn,
+                    anomaly=self._detector(self._split(embeddings)[0]) if self._detector else None,
+                    warning=bag.warning,
+                ),
+            )
+
+    def _ask(
+        self, networks: Sequence[tuple[Network, Any]], batch: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Gives what `predict_step` and `sample_step` give, values as the networks' mean."""
+        answers, samples = [], []
+        parts = jax.device_put(self._split(batch.pop("embeddings")), self._sharded)
+        batch = jax.device_put(batch, self._sharded)
+        for (network, variables), embeddings in zip(networks, parts, strict=True):
+            bags = {**batch, "embeddings": embeddings}
+            answers.append(network.predict(variables, bags))
+            if network.sample:
+                samples.append(network.sample(variables, bags))
+        answers, samples = jax.device_get((answers, samples))
+        means = {name: np.mean([one[name] for one in answers], axis=0) for name in _VALUES}
+        return answers[0] | means, np.mean(samples, axis=0) if samples else None
+
+    def _fuse_late(self, name: str, tile_values: np.ndarray) -> np.ndarray:
+        return LATE_FUSIONS[name](tile_values, np.ones(tile_values.shape[:-1], bool), self._prior)
+
+
+def _join(pieces: list[tuple[Bag, np.ndarray]]) -> tuple[Bag, np.ndarray]:
+    """Makes one bag of those of one image; one that has an error stands for all."""
+    bad = next((piece for piece in pieces if piece[0].error), None)
+    if bad or len(pieces) == 1:
+        return bad or pieces[0]
+    bags, embeddings = zip(*pieces, strict=True)
+    features = np.concatenate([bag.features for bag in bags])
+    warning = next((bag.warning for bag in bags if bag.warning), "")
+    joined = dataclasses.replace(bags[-1], features=features, warning=warning)
+    return joined, np.concatenate(embeddings)
+
+
+def _merge(views: list[Answered], headline: str) -> Answered:
+    """Makes one answer of the views of an image."""
+    first = views[0]
+    if first.error:
+        return first
+    mean = {name: np.mean([view.values[name] for view in views], axis=0) for name in first.values}
+    samples = first.samples
+    if samples is not None:
+        samples = np.mean([view.samples for view in views], axis=0)
+    return dataclasses.replace(
+        first,
+        values=mean if len(views) > 1 else first.values,
+        samples=samples,
+        views=np.array([view.values[headline] for view in views]),
+    )
+
+
+def scorer_from_config(
+    config: ml_collections.ConfigDict,
+    passes: int = 0,
+    detector: Callable[[np.ndarray], np.ndarray] | None = None,
+    members: Sequence[Member] = (),
+    calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
+) -> Scorer:
+    """Makes the scorer of a run; the other arguments as in `Scorer`."""
+    return Scorer(
+        build.model_from_config(config),
+        build.task_from_config(config),
+        kind=config.data.label_kind,
+        fusion=config.model.fusion,
+        headline=config.evaluation.fusion,
+        chunk_tiles=config.evaluation.chunk_tiles,
+        passes=passes,
+        seed=config.seed,
+        detector=detector,
+        members=members,
+        calibration=calibration,
+    )

@@ -1,0 +1,1 @@
+"""Tables of answers of any length: rows, part files, writers, copies."""

@@ -1,0 +1,1 @@
+"""Many runs on many splits: what comparisons, protocols and cleaning share."""

@@ -1,0 +1,1 @@
+"""One training run: its data, its targets and the only train loop."""

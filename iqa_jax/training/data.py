@@ -1,0 +1,273 @@
+"""What a run trains on: audited, indexed, and as a stream of batches."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grain
+import jax
+import ml_collections
+import numpy as np
+import pandas as pd
+
+from input_pipeline.batches.bags import bag_maker, tile_reader, training_batches
+from input_pipeline.batches.embeddings import embedding_batches
+from input_pipeline.batches.rankings import GROUP_SIZE, ranked_batches
+from input_pipeline.checks.audit import Audit, audit, format_audit
+from input_pipeline.checks.leaks import find_leaks, format_leaks, identify_images
+from input_pipeline.tables.labels import PAIR_KINDS
+from input_pipeline.tables.manifest import Manifest
+from input_pipeline.tables.pairs import pair_batches
+from input_pipeline.tiles.features import MEASURED, FeatureTable
+from input_pipeline.tiles.sources import TileSource
+from input_pipeline.tiles.tile_index import (
+    NO_LIMIT,
+    TileIndex,
+    fit_index_features,
+    index_tiles,
+    rows_by_image,
+    without_tiles,
+)
+from iqa_jax.analysis.kinds.kind import SCORE_KINDS
+from iqa_jax.host.processes import is_first
+from iqa_jax.host.progress import meter, say
+from iqa_jax.reporting.edge_filter import draw_edge_filter
+from iqa_jax.run import build
+from iqa_jax.run.seen import FITTED_SPLITS, runs_before, seen_before
+from iqa_jax.run.variables import initial_variables
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.embedding_cache import CachedEmbeddings, cache_embeddings
+from iqa_jax.training.targets import targets_from_config
+
+
+class TrainingError(RuntimeError):
+    """Says why training stopped, what is kept and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on.
+
+    Attributes:
+      manifest, source: the images.
+      index: the training tiles.
+      features: hand-crafted features, scaled on the training tiles.
+      targets: name -> [image, ...], joined to a batch by its `image_id`.
+      audit: what was found in the images, as text.
+      embeddings: of all images, where the encoder is frozen and the config asks for the cache.
+      known: what would give the images away elsewhere, as `identify_images`.
+    """
+
+    manifest: Manifest
+    source: TileSource
+    index: TileIndex
+    features: FeatureTable
+    targets: Mapping[str, np.ndarray]
+    audit: str
+    embeddings: CachedEmbeddings | None
+    known: pd.DataFrame
+
+    def examples(self, config: ml_collections.ConfigDict) -> int:
+        """Counts the examples of an epoch.
+
+        Tiles, or images where a bag has several; of rankings every level of every kind of
+        distortion of each image; of pairs both images of each.
+        """
+        images = len(np.unique(self.index.image_id))
+        if config.data.label_kind == "ranking":
+            return images * len(build.distortions_from_config(config)[0]) * GROUP_SIZE
+        if config.data.label_kind == "pairs":
+            return 2 * len(training_pairs(self.manifest.pairs, self.index))
+        return len(self.index) if config.bags.tiles == 1 else images
+
+    def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
+        """Opens the endless stream of training batches."""
+        order: dict[str, Any] = {
+            "batch_size": config.batch_size,
+            "balanced": config.balanced_sampling,
+            "seed": config.seed,
+            "threads": config.data.threads,
+            "workers": config.data.workers,
+            "process": jax.process_index(),
+            "processes": jax.process_count(),
+        }
+        images, tiles_per_bag = self.manifest.images, config.bags.tiles
+        if self.embeddings is not None:
+            return embedding_batches(
+                self.embeddings,
+                self.index,
+                images,
+                self.features,
+                tiles_per_bag=tiles_per_bag,
+                **order | {"workers": 0},  # Nothing is decoded.
+            )
+        low, high = build.edge_band_from_config(config)
+        cut = {"random_tiles": config.tiles.random, "low": low, "high": high}
+        if config.data.label_kind in PAIR_KINDS:
+            examples = rows_by_image(self.index)
+            make_bag = bag_maker(
+                self.index,
+                images,
+                self.features,
+                examples,
+                tile_reader(self.source, self.index, self.features, **cut),
+                tiles_per_bag=tiles_per_bag,
+            )
+            del order["balanced"]
+            if config.data.label_kind == "ranking":
+                kinds, _ = build.distortions_from_config(config)
+                return ranked_batches(make_bag, len(examples), kinds, **order)
+            ids = [int(self.index.image_id[rows[0]]) for rows in examples]
+            numbers = {image_id: number for number, image_id in enumerate(ids)}
+            pairs = training_pairs(self.manifest.pairs, self.index)
+            return pair_batches(make_bag, numbers, pairs, **order)
+        return training_batches(
+            self.source,
+            self.index,
+            images,
+            self.features,
+            tiles_per_bag=tiles_per_bag,
+            **cut,
+            **order,
+        )
+
+
+def training_pairs(pairs: pd.DataFrame, index: TileIndex) -> pd.DataFrame:
+    """Gives the pairs of which both images have tiles to train on."""
+    return pairs[pairs[["first", "second"]].isin(index.image_id).all(axis=1)]
+
+
+def prepare_training(
+    config: ml_collections.ConfigDict, manifest: Manifest, workdir: Workdir
+) -> TrainingData:
+    """Audits the images, indexes the training tiles, and embeds them where they are cached.
+
+    Raises:
+      TrainingError: the data cannot be trained on.
+      ManifestError: ratings that cannot be.
+    """
+    targets = targets_from_config(config, manifest)
+    source = build.source_from_config(config, manifest, cached=True)
+    found = _audit(config, manifest, source, workdir)
+    known = identify_images(manifest, source)
+    _refuse_seen(config, known)
+    index = _index(config, manifest, source, found, workdir)
+    features = fit_index_features(config.data.features, index, manifest.images)
+    embeddings = None
+    if config.bags.cached:
+        embeddings = cache_embeddings(config, initial_variables(config), source)
+    text = format_audit(found)
+    return TrainingData(manifest, source, index, features, targets, text, embeddings, known)
+
+
+def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame:
+    """Identifies what trained the runs that this one builds on, and those before.
+
+    Returns:
+      As `identify_images`; no rows where it builds on none.
+
+    Raises:
+      TrainingError: a part cannot be told.
+    """
+    before = seen_before(config)
+    if before.gone:
+        raise TrainingError(
+            f"{before.gone[0]}: whether it has seen what is tested cannot be told. Put it back, or "
+            "build on other runs (model.weights, model.ensemble)."
+        )
+    return before.learnt
+
+
+def _refuse_seen(config: ml_collections.ConfigDict, known: pd.DataFrame) -> None:
+    """Makes sure that no run that this one builds on has seen what is tested here."""
+    tested = known[~known["split"].isin(FITTED_SPLITS)]
+    if leaks := find_leaks(images_seen_before(config), tested):
+        raise TrainingError(
+            f"{' or '.join(runs_before(config))} has seen what is tested here:\n"
+            f"{format_leaks(leaks)}\nDraw the splits of all these runs by the same seed and "
+            "data.fractions, or train on all images everywhere: "
+            'data.fractions="(1.0, 0.0, 0.0)".'
+        )
+
+
+def _audit(
+    config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource, workdir: Workdir
+) -> Audit:
+    with meter("audit", len(manifest.images)) as progress:
+        found = audit(
+            manifest,
+            tiling=source.tiling,
+            max_pixels=config.data.max_pixels,
+            needed=build.needed_splits_from_config(config),
+            progress=lambda done, _: progress.update(done),
+        )
+    text = format_audit(found)
+    workdir.write_text("audit.txt", text)
+    if found.errors:
+        raise TrainingError(
+            "the data cannot be trained on:\n" + "\n".join(f"  {line}" for line in found.errors)
+        )
+    say(text)
+    return found
+
+
+def _index(
+    config: ml_collections.ConfigDict,
+    manifest: Manifest,
+    source: TileSource,
+    found: Audit,
+    workdir: Workdir,
+) -> TileIndex:
+    kind = config.data.label_kind
+    train_ids = [
+        image_id
+        for image_id, label in manifest.split("train")["label"].items()
+        if image_id not in found.bad_images and (kind in SCORE_KINDS or label >= 0)
+    ]
+    index = index_images(config, source, train_ids)
+    for image_id, error in index.errors.items():
+        say(f"left out, {manifest.images['name'][image_id]}: {error}")
+    say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
+        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
+    if len(index.dropped) and is_first():
+        low, high = build.edge_band_from_config(config)
+        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
+        say(f"see {workdir.folder / 'edge_filter.png'}")
+    if manifest.dropped_tiles:
+        listed, index = len(index), without_tiles(index, manifest.dropped_tiles)
+        say(f"{listed - len(index)} of these tiles are left out, as {config.data.dropped_tiles} "
+            "lists them")  # fmt: skip
+    labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
+    classes = build.label_from_config(config).classes
+    lost = [name for number, name in enumerate(classes) if number not in labels]
+    if not len(index) or lost:
+        raise TrainingError(
+            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
+            f"tiles.edge_sum_min ({config.tiles.edge_sum_min}) and tiles.edge_sum_max "
+            f"({config.tiles.edge_sum_max})"
+            + (f", or shorten {config.data.dropped_tiles}." if manifest.dropped_tiles else ".")
+        )
+    if kind == "pairs" and not len(training_pairs(manifest.pairs, index)):
+        raise TrainingError("no pair is left to train on: of each, an image cannot be read.")
+    return index
+
+
+def index_images(
+    config: ml_collections.ConfigDict, source: TileSource, image_ids: Sequence[int]
+) -> TileIndex:
+    """Lists the tiles of some images that training may use: those inside the edge band."""
+    low, high = build.edge_band_from_config(config)
+    measures = [name for name in config.data.features if name in MEASURED]
+    if low > 0 or high != NO_LIMIT:
+        measures.append("edge_sum")
+    with meter("tiles of", len(image_ids)) as progress:
+        return index_tiles(
+            source,
+            image_ids,
+            low=low,
+            high=high,
+            # Measuring decodes every image.
+            measures=measures,
+            threads=config.data.threads,
+            progress=progress.update,
+        )

@@ -1,0 +1,18 @@
+"""The README's performance table says what the kept results say, and nothing else."""
+
+from benchmarks import performance
+from tiny import ROOT
+
+
+def test_the_readme_shows_the_kept_results():
+    results = performance.read_results()
+    assert set(results) <= set(performance.CLAIMS)
+    readme = (ROOT / "README.md").read_text()
+    assert performance.put_into(readme, performance.make_table(results)) == readme
+
+
+def test_only_the_table_is_replaced():
+    text = f"before\n{performance.BEGIN}\nold\n{performance.END}\nafter\n"
+    new = performance.put_into(text, "new")
+    assert new == f"before\n{performance.BEGIN}\nnew\n{performance.END}\nafter\n"
+    assert performance.put_into(new, "old") == text

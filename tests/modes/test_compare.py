@@ -1,0 +1,219 @@
+"""Comparing fusions: intervals that say what they should, and runs that are not done twice."""
+
+import csv
+import json
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from iqa_jax.analysis import bootstrap
+from iqa_jax.analysis.comparison import SplitAnswers, compare_members
+from iqa_jax.analysis.weighted_metrics import score_measures
+from iqa_jax.modes.compare import compare
+from iqa_jax.run.checks import ConfigError
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.studies import study
+from iqa_jax.training.data import TrainingError
+
+
+def plcc(values, labels):
+    return score_measures(values[:, 0], labels)["plcc"]
+
+
+def mae(values, labels):
+    return score_measures(values[:, 0], labels)["mae"]
+
+
+def make_splits(noise: dict[str, float], splits: int = 4, images: int = 40, per_group: int = 1):
+    """Members whose answers are the label and so much noise, of their own in every split."""
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(splits):
+        labels = rng.normal(size=images // per_group).repeat(per_group)
+        own = rng.normal(size=(len(noise), images // per_group)).repeat(per_group, axis=1)
+        values = {
+            name: (labels + scale * row)[:, None]
+            for (name, scale), row in zip(noise.items(), own, strict=True)
+        }
+        groups = np.array([f"g{row // per_group}" for row in range(images)])
+        made.append(SplitAnswers(values, labels, groups))
+    return made
+
+
+def test_the_same_answers_differ_by_exactly_nothing():
+    splits = make_splits({"mean_embedding": 1.0})
+    for split in splits:
+        split.values["twin"] = split.values["mean_embedding"].copy()
+    twin = compare_members(splits, plcc, "mean_embedding")["twin"]
+    assert twin.difference == 0 and twin.interval == (0, 0)
+    assert not twin.is_separated
+
+
+def test_a_clearly_better_and_a_clearly_worse_member_are_separated():
+    splits = make_splits({"mean_embedding": 1.0, "better": 0.1, "worse": 10.0, "alike": 1.05})
+    compared = compare_members(splits, plcc, "mean_embedding")
+    (low, high), difference = compared["better"].interval, compared["better"].difference
+    assert 0 < low < difference < high
+    (low, high), difference = compared["worse"].interval, compared["worse"].difference
+    assert low < difference < high < 0
+    low, high = compared["alike"].interval
+    assert low < 0 < high
+    assert [compared[name].is_separated for name in compared] == [False, True, True, False]
+    expected = [np.corrcoef(s.values["better"][:, 0], s.labels)[0, 1] for s in splits]
+    np.testing.assert_allclose(compared["better"].figures, expected, rtol=1e-12)
+
+
+def test_a_lower_error_is_a_difference_above_0():
+    splits = make_splits({"mean_embedding": 1.0, "better": 0.1})
+    better = compare_members(splits, mae, "mean_embedding", is_lower_better=True)["better"]
+    figures = [np.abs(s.values["mean_embedding"][:, 0] - s.labels).mean() for s in splits]
+    assert better.difference == pytest.approx(np.mean(figures - better.figures))
+    assert better.interval[0] > 0
+
+
+def test_photos_of_one_group_count_once():
+    # Ten copies of every image tell no more than one: of single images the interval narrows.
+    def width(**sizes):
+        splits = make_splits({"mean_embedding": 1.0, "other": 0.7}, splits=1, **sizes)
+        other = compare_members(splits, plcc, "mean_embedding")["other"]
+        return np.ptp(other.interval)
+
+    once = width(images=20)
+    assert width(images=200, per_group=10) == pytest.approx(once, rel=0.1)
+    assert width(images=200) < 0.6 * once
+
+
+def test_one_image_in_all_splits_is_not_many_images():
+    (split,) = make_splits({"mean_embedding": 1.0, "other": 0.7}, splits=1)
+    once, often = (
+        compare_members([split] * times, plcc, "mean_embedding")["other"] for times in (1, 8)
+    )
+    assert np.ptp(often.interval) == pytest.approx(np.ptp(once.interval), rel=0.15)
+
+
+def test_one_group_separates_nothing():
+    splits = make_splits({"mean_embedding": 1.0, "better": 0.1}, images=40, per_group=40)
+    for split in splits:
+        split.labels[:] = np.arange(40)
+        split.values["better"][:] = split.labels[:, None]
+        split.values["mean_embedding"][:] = np.random.default_rng(0).normal(size=(40, 1))
+    better = compare_members(splits, plcc, "mean_embedding")["better"]
+    assert better.difference > 0.5 and better.interval is None and not better.is_separated
+
+
+def test_an_undefined_metric_is_refused():
+    splits = make_splits({"mean_embedding": 1.0})
+    splits[2].labels[:] = 3.0
+    with pytest.raises(ValueError, match="mean_embedding is undefined .* split 2"):
+        compare_members(splits, plcc, "mean_embedding")
+
+
+@pytest.fixture
+def config(unsplit_config):
+    """Two fusions on splits that are drawn."""
+    unsplit_config.compare.fusions = ("mean_embedding", "gated_attention")
+    unsplit_config.compare.splits = 2
+    return unsplit_config
+
+
+@pytest.mark.usefixtures("one_device")
+def test_two_fusions_on_two_splits(config, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "compared"
+    monkeypatch.setattr(bootstrap, "DRAWS", 50)
+    config.compare.splits = 1
+    assert compare(config, str(folder), "") == 0
+
+    trained = []
+
+    def fit(config, data, workdir):
+        trained.append(workdir.folder.relative_to(folder).as_posix())
+        return real_fit(config, data, workdir)
+
+    real_fit = study.fit
+    monkeypatch.setattr(study, "fit", fit)
+    config.compare.splits = 2
+    capsys.readouterr()
+    assert compare(config, str(folder), "the command") == 0
+    assert trained == ["split_1/mean_embedding", "split_1/gated_attention"]
+
+    record = Workdir(folder).read_json("comparison.json")
+    members = {row["fusion"]: row for row in record["members"]}
+    assert list(members) == ["mean_embedding", "gated_attention", "mean_score", "vote"]
+    assert record["metric"] == "auroc" and record["command"] == "the command"
+    reference, attention = members["mean_embedding"], members["gated_attention"]
+    assert reference["difference"] == 0
+    assert attention["difference"] == pytest.approx(
+        np.mean(np.subtract(attention["figures"], reference["figures"]))
+    )
+    assert attention["trainable_parameters"] > reference["trainable_parameters"]
+    assert members["vote"]["trainable_parameters"] == reference["trainable_parameters"]
+    assert all(row["training_seconds"] > 0 for row in members.values())
+    said = capsys.readouterr().out
+    assert 1 <= record["test_groups"] <= 2
+    assert f"only {record['test_groups']} groups of images are tested" in said
+    for row in members.values():
+        low, high = row["difference_low"], row["difference_high"]
+        if row is not reference and (low is None or low <= 0 <= high):
+            assert row["verdict"] == "not separated from mean_embedding"
+        assert row["verdict"] in said
+    with (folder / "comparison.csv").open(newline="") as file:
+        assert [row["fusion"] for row in csv.DictReader(file)] == list(members)
+    assert (folder / "comparison.png").stat().st_size > 5000
+
+    # Fusions of one split answer the same images; another split tests others.
+    answers = {path.parent: json.loads(path.read_text()) for path in folder.rglob("tested.json")}
+    names = {
+        path.relative_to(folder).as_posix(): set(answer["names"])
+        for path, answer in answers.items()
+    }
+    assert names["split_0/mean_embedding"] == names["split_0/gated_attention"]
+    assert names["split_0/mean_embedding"] != names["split_1/mean_embedding"]
+
+    # The old answers are not those of a longer training, nor is one that was stopped finished.
+    monkeypatch.setattr(study, "fit", lambda *_: signal.SIGTERM)
+    config.epochs, config.compare.splits = 2, 1
+    assert compare(config, str(folder), "") == 128 + signal.SIGTERM
+    assert not (folder / "split_0" / "mean_embedding" / "tested.json").exists()
+    assert (folder / "split_0" / "gated_attention" / "tested.json").exists()
+
+
+def test_a_wrong_comparison_is_refused_with_every_reason(config, tiny_manifest, tmp_path):
+    config.bags.tiles = 1
+    config.data.manifest = str(tiny_manifest)  # Has a column split.
+    config.compare.fusions = ("gated_attention",)
+    with pytest.raises(ConfigError) as refused:
+        compare(config, str(tmp_path / "compared"), "")
+    problems = "\n".join(refused.value.problems)
+    assert "compare.fusions lacks mean_embedding" in problems
+    assert "bags.tiles is 1" in problems
+    assert "has a column split" in problems and "compare.splits=1" in problems
+    assert not (tmp_path / "compared").exists()
+
+
+def test_what_would_end_a_comparison_later_is_refused_first(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "fit", lambda *_: pytest.fail("it trained first"))
+    config.compare.fusions = ("mean_embedding", "atention")
+    config.compare.fractions = (0.6, 0.4, 0.0)
+    with pytest.raises(ConfigError) as refused:
+        compare(config, str(tmp_path / "compared"), "")
+    problems = "\n".join(refused.value.problems)
+    assert 'compare.fusions has "atention"; the choices are' in problems
+    assert "compare.fractions is (0.6, 0.4, 0.0); test needs a share above 0" in problems
+    # Splits of the manifest, of which none is tested.
+    config.compare.fusions, config.compare.splits = ("mean_embedding",), 1
+    config.compare.fractions = (0.6, 0.2, 0.2)
+    table = pd.read_csv(config.data.manifest)
+    splits = {"scene4": "val", "scene5": "holdout"}
+    table["split"] = table["group"].map(splits).fillna("train")
+    table.to_csv(config.data.manifest, index=False)
+    with pytest.raises(ConfigError, match="has no split 'test', which fusions are compared on"):
+        compare(config, str(tmp_path / "compared"), "")
+    # What is tested is all of one class.
+    table = table.replace("holdout", "test")
+    table.loc[table["split"] == "test", "label"] = "good"
+    table.to_csv(config.data.manifest, index=False)
+    with pytest.raises(TrainingError, match="split 'test' has no image of class 'bad'"):
+        compare(config, str(tmp_path / "compared"), "")
+    assert not (tmp_path / "compared").exists()

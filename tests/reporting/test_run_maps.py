@@ -1,0 +1,68 @@
+"""Where images are in a plane, and what is laid over them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs import default
+from iqa_jax.reporting.pages.overlays import blend_grad_cam
+from iqa_jax.reporting.pages.point_map import MOST_DOTS
+from iqa_jax.reporting.run_maps import make_planes
+
+
+def evaluation(count: int, first: int = 0, broken: int | None = None):
+    """Images of two far apart classes; `broken` has no answer."""
+    rng = np.random.default_rng(first)
+    answers = [
+        SimpleNamespace(error="", embedding=rng.normal(50 * (row % 2), 1, 6))
+        for row in range(count)
+    ]
+    if broken is not None:
+        answers[broken] = SimpleNamespace(error="no image", embedding=None)
+    images = pd.DataFrame(
+        {
+            "label_text": [("bad", "good")[row % 2] for row in range(count)],
+            "group": [f"scene {row // 2}" for row in range(count)],
+        }
+    )
+    is_answered = np.array([not answer.error for answer in answers], bool)
+    return SimpleNamespace(answers=answers, images=images, is_answered=is_answered)
+
+
+def test_every_answered_image_has_a_place_in_its_split():
+    evaluations = {"test": evaluation(20, broken=3), "val": evaluation(8, first=1)}
+    tsne, pca = make_planes(default.get_config(), evaluations)
+    for plane in (tsne, pca):
+        assert {name: points.shape for name, points in plane.points.items()} == {
+            "test": (19, 2),
+            "val": (8, 2),
+        }
+    # The first direction tells the two classes apart.
+    first = pca.points["val"][:, 0]
+    assert np.ptp(first[::2]) < 0.2 * abs(first[::2].mean() - first[1::2].mean())
+    rows = {row[0]: row[1:] for row in tsne.purity.rows}
+    assert rows["class"][0] == 1 and rows["class"][1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_too_few_and_too_many_images_have_no_plane():
+    config = default.get_config()
+    assert make_planes(config, {"test": evaluation(3)}) == []
+    assert make_planes(config, {"test": evaluation(MOST_DOTS + 1)}) == []
+
+
+def test_a_photograph_is_covered_where_the_map_is_relevant_and_seen_elsewhere():
+    image = np.full((8, 12, 3), 200, np.uint8)
+    grad_cam = np.zeros((8, 12), np.float32)
+    grad_cam[:, 6:] = 5
+    grad_cam[0, 0] = np.nan
+    blended = blend_grad_cam(image, grad_cam)
+    assert blended.shape == image.shape and blended.dtype == np.uint8
+    grey = blended[4, 1].astype(int)
+    assert np.ptp(grey) < 12
+    # The upper end of the colours is a light yellow: far more red than blue can be in grey.
+    assert int(blended[4, 10, 0]) > int(grey[0]) + 20
+    np.testing.assert_array_equal(
+        blend_grad_cam(image, np.zeros((8, 12), np.float32))[2, 2], blended[4, 1]
+    )
