@@ -39,11 +39,11 @@ from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.detectors import DETECTORS, fit_detector
 from iqa_jax.analysis.kinds.kind import score_of
 from iqa_jax.evaluation.evaluator import Evaluator
-from iqa_jax.modes.train import fit
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.training.data import TrainingData, prepare_training
+from iqa_jax.training.loop import fit
 
 # A covariance of more tiles than this takes minutes in thousands of dimensions.
 TILES, MEMORY = 1500, 1000

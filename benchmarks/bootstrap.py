@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from iqa_jax.analysis.bootstrap import DRAWS, group_intervals
-from iqa_jax.analysis.weighted_metrics import measures_for
+from iqa_jax.analysis.kinds.kind import measures_for
 
 
 def make_answers(kind: str, rows: int) -> tuple[np.ndarray, np.ndarray, dict]:

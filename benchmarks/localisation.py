@@ -27,12 +27,12 @@ from input_pipeline.distortions.catalogue import LEVELS, distort_region
 from input_pipeline.files.images import load
 from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL, draw_region
 from iqa_jax.evaluation.localise import localise
-from iqa_jax.modes.explain import ImageExplainer
-from iqa_jax.modes.predict import QualityScorer
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.explainer import Explainer
+from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.image_explainer import ImageExplainer
+from iqa_jax.scoring.quality_scorer import QualityScorer
 
 STEPS = 10
 # The encoder halves a tile five times: the side of a cell of the last map, in pixels.

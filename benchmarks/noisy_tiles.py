@@ -31,8 +31,8 @@ from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.label_noise import FILTERS
 from iqa_jax.evaluation.evaluator import Evaluator
-from iqa_jax.modes.clean import find_wrong_labels, judge_tiles, list_dropped, plan_folds
 from iqa_jax.run import build
+from iqa_jax.studies.label_noise import find_wrong_labels, judge_tiles, list_dropped, plan_folds
 from iqa_jax.studies.study import run_study
 
 FLIPPED = (0.0, 0.1, 0.2, 0.4)

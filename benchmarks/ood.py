@@ -14,17 +14,19 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Float
+from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
 from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.files import images
 from input_pipeline.tiles.sources import Picture, TileSource, pictures_of
-from iqa_jax.analysis.ood import energy, max_softmax
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.confidence import read_confidence
-from iqa_jax.scoring.scorer import Answered, scorer_from_config
+from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.scorer import scorer_from_config
 
 # Kind -> files of skimage/data.
 PICTURES = {
@@ -130,3 +132,19 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def max_softmax(probabilities: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """Gives 1 − the highest probability.
+
+    Source: Hendrycks, Gimpel 2017.
+    """
+    return 1 - np.asarray(probabilities).max(axis=1)
+
+
+def energy(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """Gives −log Σ exp(logit), of a head trained with cross-entropy.
+
+    Source: Liu et al. 2020, equation 4 at temperature 1.
+    """
+    return -logsumexp(logits, axis=1)

@@ -20,9 +20,9 @@ from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.kinds.kind import score_of
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.fitted.probe import restore_variables
 
 
 def judge_tiles(

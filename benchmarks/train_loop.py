@@ -29,10 +29,10 @@ BAR = 0.95
 
 def measure_loop(config: ml_collections.ConfigDict, folder: Path) -> dict[str, float]:
     """Trains once, all steps of the config, and reads off how fast it was."""
-    from iqa_jax.modes.train import fit
     from iqa_jax.run.build import manifest_from_config
     from iqa_jax.run.workdir import Workdir
     from iqa_jax.training.data import prepare_training
+    from iqa_jax.training.loop import fit
 
     manifest, workdir = manifest_from_config(config), Workdir(folder)
     workdir.open_for_training(config, manifest)
@@ -49,11 +49,11 @@ class BareStep:
 
         from iqa_jax.learning.sharding import PLACEMENTS
         from iqa_jax.learning.state import create_state
-        from iqa_jax.modes.train import compile_update
         from iqa_jax.run import build
         from iqa_jax.run.variables import initial_variables
         from iqa_jax.run.workdir import Workdir
         from iqa_jax.training.data import prepare_training
+        from iqa_jax.training.loop import compile_update
 
         folder.mkdir()
         manifest = build.manifest_from_config(config)

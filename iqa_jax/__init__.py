@@ -14,11 +14,11 @@ use_own_packages()
 def __getattr__(name: str):
     # JAX and the rest load with the first use, so that `main.py --help` answers at once.
     if name == "load_scorer":
-        from iqa_jax.modes.predict import load_scorer
+        from iqa_jax.scoring.quality_scorer import load_scorer
 
         return load_scorer
     if name == "load_explainer":
-        from iqa_jax.modes.explain import load_explainer
+        from iqa_jax.scoring.image_explainer import load_explainer
 
         return load_explainer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 NEIGHBOURS = 10
@@ -111,20 +110,3 @@ def to_units(embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim
     embeddings = np.asarray(embeddings, np.float64)
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     return embeddings / np.where(length > 0, length, 1)
-
-
-def max_softmax(probabilities: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-    """Gives 1 − the highest probability.
-
-    Source: Hendrycks, Gimpel 2017.
-    """
-    return 1 - np.asarray(probabilities).max(axis=1)
-
-
-def energy(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-    """Gives −log Σ exp(logit), of a head trained with cross-entropy.
-
-    Source: Liu et al. 2020, equation 4 at temperature 1.
-    """
-    return -logsumexp(logits, axis=1)
-

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int, Num
 from scipy import stats
 
 from iqa_jax.analysis.calibration import bin_of, judge_answers
-from iqa_jax.analysis.kinds.kind import score_of
 from iqa_jax.analysis.late_fusion import most_probable
 
 Weights = Num[np.ndarray, "row draw"]
@@ -24,40 +23,6 @@ Measure = Callable[[Weights], Float[np.ndarray, " draw"]]
 _TINY = np.finfo(np.float64).eps
 # Up to so many rows Kendall's tau is quicker from a matrix of all pairs than by sorting each draw.
 _PAIRWISE_ROWS = 2000
-
-
-def measures_for(
-    kind: str,
-    values: Float[np.ndarray, "row values"],
-    labels: Num[np.ndarray, " row"],
-    *,
-    mapped: Float[np.ndarray, " row"] | None = None,
-    std: Float[np.ndarray, " row"] | None = None,
-) -> dict[str, Measure]:
-    """Gives the measures of a label kind, by the names that the plain metrics have.
-
-    Args:
-        kind: label kind.
-        values: probabilities per class, lowest quality first, or one score.
-        labels: class indices, -1 for rows without (they count in no figure), or scores.
-        mapped: numeric only: predictions after a map that was fitted on other rows.
-        std: numeric only: standard deviation of the opinions of each row.
-    """
-    if kind == "numeric":
-        return score_measures(score_of(values, kind), labels, mapped=mapped, std=std)
-    is_labelled = labels >= 0
-    values, labels = values[is_labelled], labels[is_labelled]
-    if kind == "binary":
-        measures = binary_measures(score_of(values, kind), labels)
-    else:
-        measures = class_measures(values, labels, kind == "ordered")
-    if is_labelled.all():
-        return measures
-
-    def among_labelled(measure: Measure) -> Measure:
-        return lambda weights: measure(weights[is_labelled])
-
-    return {name: among_labelled(measure) for name, measure in measures.items()}
 
 
 def binary_measures(

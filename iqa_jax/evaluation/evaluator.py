@@ -3,13 +3,11 @@
 One prediction per image is gathered and every metric is computed once over all of them.
 """
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_collections
 import numpy as np
-import pandas as pd
 from jaxtyping import Float32
 
 from input_pipeline.batches.embeddings import embedded_bags
@@ -18,50 +16,15 @@ from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.views import PLAIN, View
-from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.detectors import Detector
-from iqa_jax.analysis.kernel_ridge import KernelRidge
-from iqa_jax.analysis.kinds.kind import score_of
-from iqa_jax.analysis.linear_probe import Probe
-from iqa_jax.analysis.metrics import binary_metrics, class_metrics, score_metrics
-from iqa_jax.analysis.pair_metrics import pair_accuracy
-from iqa_jax.evaluation.split_figures import (
-    pairs_by_figure,
-)
+from iqa_jax.evaluation.evaluation import Evaluation, decided_pairs, measure_answers
 from iqa_jax.host.processes import gather_shares, share
 from iqa_jax.host.progress import meter
 from iqa_jax.run import build
-from iqa_jax.run.config import METRICS
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.embedding_cache import CachedEmbeddings
 from iqa_jax.scoring.networks import Member
-from iqa_jax.scoring.scorer import Answered, scorer_from_config
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """One split, evaluated.
-
-    Attributes:
-      answers: one per image of the split, in the manifest's order.
-      images: the manifest's rows of them.
-      metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
-        `fusions`: name -> figures.
-      pairs: of the images without error, where pairs are compared: `better`, `worse` (places among
-        those images), `kind` and `figure`, as in the manifest; ties are left out.
-    """
-
-    answers: list[Answered]
-    images: pd.DataFrame
-    metrics: dict[str, Any]
-    pairs: pd.DataFrame | None = None
-
-    @property
-    def is_answered(self) -> np.ndarray:
-        return np.array([not answer.error for answer in self.answers], bool)
-
-    def values(self, fusion: str) -> np.ndarray:
-        """Gives one fusion's values of the images without error, [image, values]."""
-        return np.array([a.values[fusion] for a in self.answers if not a.error])
+from iqa_jax.scoring.scorer import scorer_from_config
 
 
 class Evaluator:
@@ -141,112 +104,5 @@ class Evaluator:
         pairs = None
         if self.manifest.pairs is not None:
             is_answered = np.array([not answer.error for answer in answers])
-            pairs = _decided_pairs(self.manifest.pairs, images.index[is_answered])
-        return _measure(config, answers, images, pairs)
-
-
-def calibrate_evaluation(
-    config: ml_collections.ConfigDict, evaluation: Evaluation, maps: Mapping[str, CalibrationMap]
-) -> Evaluation:
-    """Gives the evaluation of the calibrated answers, with their figures.
-
-    Args:
-      config: of the run.
-      evaluation: of raw answers.
-      maps: by fusion.
-    """
-    if not maps:
-        return evaluation
-    answers = [
-        answer if answer.error else answer.calibrated(maps, config.evaluation.fusion)
-        for answer in evaluation.answers
-    ]
-    return _measure(config, answers, evaluation.images, evaluation.pairs)
-
-
-def _measure(
-    config: ml_collections.ConfigDict,
-    answers: list[Answered],
-    images: pd.DataFrame,
-    pairs: pd.DataFrame | None,
-) -> Evaluation:
-    is_answered = np.array([not answer.error for answer in answers])
-    labels, std = images["label"].to_numpy()[is_answered], None
-    if config.data.label_std_column in images:
-        std = images[config.data.label_std_column].to_numpy()[is_answered]
-    good = [answer for answer in answers if not answer.error]
-    fusions = {}
-    for fusion in good[0].values if good else ():
-        values = np.array([answer.values[fusion] for answer in good])
-        fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std, pairs)
-    return Evaluation(
-        answers,
-        images,
-        {
-            "rows": len(images),
-            "errors": len(images) - len(good),
-            "tiles": sum(len(answer.tile_values) for answer in good),
-            "fusion": config.evaluation.fusion,
-            **fusions.get(config.evaluation.fusion, {}),
-            "fusions": fusions,
-        },
-        pairs,
-    )
-
-
-def compute_metrics(
-    kind: str,
-    values: np.ndarray,
-    labels: np.ndarray,
-    std: np.ndarray | None = None,
-    pairs: pd.DataFrame | None = None,
-) -> dict[str, Any]:
-    """Computes the metrics of a label kind over images; marginal ones have no binary label."""
-    if pairs is not None:
-        scores = score_of(values, kind)
-        return {"n": len(scores), "pairs": len(pairs)} | {
-            name: pair_accuracy(scores, ends) for name, ends in pairs_by_figure(kind, pairs).items()
-        }
-    if kind == "numeric":
-        return score_metrics(score_of(values, kind), labels, std)
-    values, labels = values[labels >= 0], labels[labels >= 0]
-    if kind == "binary":
-        return binary_metrics(score_of(values, kind), labels)
-    return class_metrics(values, labels, kind == "ordered")
-
-
-def probe_figures(
-    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | KernelRidge | None
-) -> dict[str, float | None]:
-    """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
-
-    Args:
-      config: of the run.
-      evaluation: of a split that the probe was not fitted on.
-      probe: of a run whose network does not answer by itself; others have no such figures.
-    """
-    if not isinstance(probe, Probe) or not evaluation.is_answered.any():
-        return {}
-    kind = config.data.label_kind
-    embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
-    answers = {
-        "linear_probe": evaluation.values(config.model.fusion),
-        "knn": probe.nearest_labels(np.array(embeddings)),
-    }
-    return {
-        f"{name}_{figure}": value
-        for name, values in answers.items()
-        for figure, value in compute_metrics(kind, values, labels).items()
-        if figure in METRICS[kind]
-    }
-
-
-def _decided_pairs(pairs: pd.DataFrame, image_ids: pd.Index) -> pd.DataFrame:
-    """Gives the pairs of some images that are no ties, by the images' places."""
-    first, second = (image_ids.get_indexer(pairs[name]) for name in ("first", "second"))
-    is_first = pairs["preference"].to_numpy() > 0.5
-    found = pairs[["kind", "figure"]].assign(
-        better=np.where(is_first, first, second), worse=np.where(is_first, second, first)
-    )
-    return found[(first >= 0) & (second >= 0) & (pairs["preference"] != 0.5)]
+            pairs = decided_pairs(self.manifest.pairs, images.index[is_answered])
+        return measure_answers(config, answers, images, pairs)

@@ -6,18 +6,18 @@ from typing import Any
 
 import ml_collections
 import numpy as np
-import pandas as pd
 
 from input_pipeline.tables.labels import PAIR_KINDS
 from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
 from iqa_jax.analysis.calibration import judge_answers, reliability_table
-from iqa_jax.analysis.kinds.kind import score_of
+from iqa_jax.analysis.kinds.kind import measures_for, score_of
+from iqa_jax.analysis.kinds.pairwise import pairs_by_figure
 from iqa_jax.analysis.late_fusion import three_class
 from iqa_jax.analysis.logistic import ScoreMap
 from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_metrics
 from iqa_jax.analysis.pair_metrics import pair_accuracy, pair_measure
 from iqa_jax.analysis.selective import risk_coverage
-from iqa_jax.analysis.weighted_metrics import decision_measures, measures_for
+from iqa_jax.analysis.weighted_metrics import decision_measures
 from iqa_jax.scoring.fitted.confidence import uncertainty_of
 from iqa_jax.scoring.fitted.thresholds import grades_of
 
@@ -26,15 +26,6 @@ _COVERAGE = 0.8
 _POINTS = 100
 # Splits that should tell the same, and are set side by side.
 _TWINS = ("test", "holdout")
-
-
-def pairs_by_figure(kind: str, pairs: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Gives the pairs that each figure of a label kind is over: [pair, 2] better and worse."""
-    names = ("pair_accuracy",)
-    if kind == "ranking":
-        names += ("unseen_pair_accuracy",)
-    ends = pairs[["better", "worse"]].to_numpy()
-    return {name: ends[(pairs["figure"] == name).to_numpy()] for name in names}
 
 
 def describe_split(

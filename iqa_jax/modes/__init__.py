@@ -1,1 +1,3 @@
 """One file for each --mode of the command line, and nothing else."""
+
+SOME_FAILED = 3

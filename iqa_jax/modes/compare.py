@@ -22,14 +22,14 @@ from iqa_jax.analysis.comparison import (
     compare_members,
     draw_comparison,
 )
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
-from iqa_jax.analysis.weighted_metrics import measures_for
-from iqa_jax.evaluation.evaluator import Evaluation, Evaluator, calibrate_evaluation
+from iqa_jax.analysis.kinds import LOWER_IS_BETTER, fusions_for
+from iqa_jax.analysis.kinds.kind import SCORE_KINDS, measures_for
+from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation
+from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.host.progress import meter, say
-from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
-from iqa_jax.run.config import LOWER_IS_BETTER, fusions_for, headline_metric
+from iqa_jax.run.config import headline_metric
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.thresholds import fit_on_val, read_calibration
@@ -91,11 +91,6 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
         )
     if compare.splits < 1:
         problems.append(f"compare.splits is {compare.splits}; it must be 1 or more")
-    problems += [
-        f'compare.fusions has "{name}"; the choices are {", ".join(FUSIONS)}'
-        for name in compare.fusions
-        if name not in FUSIONS
-    ]
     needed = (*build.needed_splits_from_config(config), "test")
     problems += share_problems("compare.fractions", compare.fractions, needed=needed)
     if config.bags.tiles == 1:

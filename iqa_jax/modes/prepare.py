@@ -25,7 +25,7 @@ from input_pipeline.tables.regions import COLUMN as REGION
 from input_pipeline.tables.table_files import ManifestError, read_table
 from iqa_jax.host.lock import LOCK, sole_writer
 from iqa_jax.host.progress import meter, say
-from iqa_jax.modes.predict import SOME_FAILED
+from iqa_jax.modes import SOME_FAILED
 from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
 from iqa_jax.run.workdir import WorkdirError

@@ -16,9 +16,10 @@ import ml_collections
 from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest, with_splits
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.evaluation.evaluator import Evaluation, Evaluator
+from iqa_jax.evaluation.evaluation import Evaluation
+from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.splits import evaluate_splits
 from iqa_jax.host.progress import say
-from iqa_jax.modes.evaluate import evaluate_splits
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
 from iqa_jax.run.rules import share_problems, study_problems

@@ -11,8 +11,8 @@ import pandas as pd
 
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.sources import TileSource
+from iqa_jax.evaluation.paired import PAIRED, compare_split
 from iqa_jax.host.progress import say
-from iqa_jax.modes.compare_runs import PAIRED, compare_split
 from iqa_jax.reporting.pages.cleaning import write_cleaning_page
 from iqa_jax.reporting.pages.contact_sheet import COLUMNS, write_contact_sheet
 from iqa_jax.reporting.pages.report import Table

@@ -29,14 +29,13 @@ from iqa_jax.learning.state import Path as ParameterPath
 from iqa_jax.learning.state import TrainState, create_state
 from iqa_jax.learning.tasks import TASKS, Task, default_loss
 from iqa_jax.models.embedding_norm import EmbeddingNorm
-from iqa_jax.models.encoders.mobilenet_v2 import MobileNetV2, is_trainable
-from iqa_jax.models.encoders.shallow_cnn import ShallowCNN
+from iqa_jax.models.encoders import ENCODERS
+from iqa_jax.models.encoders.mobilenet_v2 import is_trainable
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
 
 Config = ml_collections.ConfigDict
-ENCODERS = {"mobilenet_v2": MobileNetV2, "shallow_cnn": ShallowCNN}
 
 
 def label_from_config(config: Config) -> LabelSpec:

@@ -12,14 +12,15 @@ import ml_collections
 from input_pipeline.files.images import SHRINKS
 from input_pipeline.tiles.views import FLIPS
 from iqa_jax.analysis.detectors import DETECTORS
+from iqa_jax.analysis.kinds import KNN, LOWER_IS_BETTER, METRICS, fusions_for
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS
+from iqa_jax.models.encoders import ENCODERS
 from iqa_jax.models.encoders.encoder import NORM_STATISTICS, POOLINGS
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
-from iqa_jax.run.build import ENCODERS, loss_name_from_config
-from iqa_jax.run.config import KNN, LOWER_IS_BETTER, METRICS, fusions_for
+from iqa_jax.run.build import loss_name_from_config
 from iqa_jax.run.rules import (
     bag_problems,
     confidence_problems,
@@ -156,9 +157,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     unknown = {
         key: sentence
         for key, known in choices.items()
-        if (sentence := _unknown(key, _value(config, key), known))
+        if (sentence := _unknown(f"{key} is", _value(config, key), known))
     }
     problems = list(unknown.values())
+    problems += filter(
+        None, (_unknown("compare.fusions has", name, FUSIONS) for name in config.compare.fusions)
+    )
     for key, low, high, what in _RANGES:
         value = _value(config, key)
         if not low <= value <= high:
@@ -188,15 +192,15 @@ def _value(config: ml_collections.ConfigDict, key: str) -> Any:
     return reduce(getitem, key.split("."), config)
 
 
-def _unknown(key: str, value: Any, choices: Collection) -> str:
-    """Gives a sentence if the value is none of the choices, else ""."""
+def _unknown(what: str, value: Any, choices: Collection) -> str:
+    """Gives a sentence that begins so if the value is none of the choices, else ""."""
     if value in choices:
         return ""
     names = [str(choice) for choice in choices]
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     shown = f'"{value}"' if isinstance(value, str) else value
-    return f"{key} is {shown}; the choices are {', '.join(filter(None, names))}{hint}"
+    return f"{what} {shown}; the choices are {', '.join(filter(None, names))}{hint}"
 
 
 def _choices_of_kind(config: ml_collections.ConfigDict) -> Mapping[str, Collection]:

@@ -6,7 +6,6 @@ a known value there, which `config_checks` looks at first.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import ml_collections
@@ -26,6 +25,7 @@ from iqa_jax.run.build import (
     tiling_from_config,
     views_from_config,
 )
+from iqa_jax.run.key_roles import answer_keys
 from iqa_jax.run.workdir import Workdir
 
 SHARED = ("train", "val", "test")  # Splits that are drawn, in the order of their shares.
@@ -115,13 +115,13 @@ def weights_problems(config: ml_collections.ConfigDict) -> list[str]:
 
 def ensemble_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists runs that cannot answer beside this one: their answers must be of the same tiles."""
-    problems, ours = [], _of_answers(config)
+    problems, ours = [], answer_keys(config)
     for folder in config.model.ensemble:
         if not Path(folder, "config.json").is_file():
             problems.append(f'model.ensemble has "{folder}"; give the workdirs of finished runs')
             continue
         run = Workdir(folder).config()
-        theirs = _of_answers(run)
+        theirs = answer_keys(run)
         problems += [
             f"model.ensemble has {folder}, whose {key} is {theirs[key]}, and here it is {ours[key]}"
             for key in ours
@@ -139,21 +139,6 @@ def study_problems(config: ml_collections.ConfigDict) -> list[str]:
     if config.model.ensemble:
         return ["model.ensemble answers beside a single run; leave it out where many are trained"]
     return []
-
-
-def _of_answers(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Gives the keys that the answers of an ensemble must have in common."""
-    data, tiles = config.data, config.tiles
-    return {
-        **{f"tiles.{key}": tiles[key] for key in ("size", "stride", "edge", "shrink")},
-        "data.label_kind": data.label_kind,
-        "data.classes": tuple(data.classes),
-        "data.minimum": data.minimum,
-        "data.maximum": data.maximum,
-        "data.higher_is_better": data.higher_is_better,
-        "data.features": tuple(data.features),
-        "model.fusion": config.model.fusion,
-    }
 
 
 def bag_problems(config: ml_collections.ConfigDict) -> list[str]:

@@ -11,7 +11,6 @@ import numpy as np
 from iqa_jax.models.encoders.pretrained import load_pretrained
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.fitted.probe import read_probe, with_probe
 
 
 def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -42,17 +41,6 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
             _check_shapes(weights, part, tree.get(part), variables[kind].get(part))
             variables[kind][part] = jax.tree.map(jnp.asarray, tree[part])
     return variables
-
-
-def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
-    """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
-
-    Raises:
-      CheckpointError: there is none that can be read.
-      WorkdirError: the run needs a probe, and none is fitted.
-    """
-    variables, step = restore_trained(workdir, config)
-    return with_probe(variables, read_probe(workdir, config, step)), step
 
 
 def restore_trained(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:

@@ -27,21 +27,8 @@ from iqa_jax.host.lock import LOCK, sole_writer
 from iqa_jax.host.processes import is_first, wait_for_all
 from iqa_jax.learning.checkpoint import Checkpoints
 from iqa_jax.run.config import config_from_json, config_to_json, differing_keys
+from iqa_jax.run.key_roles import FREE_KEYS
 
-# Keys that a later start may change without making another run of it.
-_FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
-              "data.threads", "data.workers", "data.cache_gigabytes", "data.manifest",
-              "evaluation.chunk_tiles",
-              "parallel.mode", "prepare.what", "prepare.images_per_shard",
-              "compare.fusions", "compare.splits", "compare.fractions", "data.split_rows",
-              "protocol.kind", "protocol.splits",
-              "protocol.fractions", "protocol.test_manifest", "protocol.baselines",
-              "noise.folds", "noise.filter", "noise.band", "noise.keep_share",
-              "tta.flips", "tta.shifts", "tta.scales",
-              "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
-              "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
-              "uncertainty.ood_images",
-              "anomaly.kind", "anomaly.tiles", "anomaly.memory", "anomaly.quantile")  # fmt: skip
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
 
@@ -109,7 +96,7 @@ class Workdir:
             changed = [
                 line
                 for line in differing_keys(self.config(), config)
-                if line.split(":")[0] not in _FREE_KEYS
+                if line.split(":")[0] not in FREE_KEYS
             ]
             if self.read_json("manifest.json")["sha256"] != manifest.digest:
                 changed.append(f"the rows of the manifest {manifest.path} have changed")
@@ -156,6 +143,10 @@ class Workdir:
         """Reads the thresholds of the three-class answer; None if not fitted for that step."""
         found = self.fitted("thresholds.json", step)
         return (found["low"], found["high"]) if found else None
+
+    def write_fitted(self, name: str, step: int, found: Mapping[str, Any]) -> None:
+        """Keeps what was fitted for the checkpoint of a step, in a JSON file of that name."""
+        self.write_text(name, json.dumps({"step": step, **found}))
 
     def fitted(self, name: str, step: int) -> dict[str, Any] | None:
         """Reads what was fitted after training; None if not for the checkpoint of that step.

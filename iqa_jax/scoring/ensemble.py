@@ -11,8 +11,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from iqa_jax.host.processes import is_first
 from iqa_jax.run import build
 from iqa_jax.run.config import config_from_json, config_to_json
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import COPY_BACK, Workdir, WorkdirError
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.scoring.networks import Member
 
 

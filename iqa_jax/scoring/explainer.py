@@ -22,8 +22,9 @@ from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
 from iqa_jax.learning.augment import to_unit
 from iqa_jax.run import build
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.networks import Member
-from iqa_jax.scoring.scorer import Answered, scorer_from_config
+from iqa_jax.scoring.scorer import scorer_from_config
 
 
 @dataclasses.dataclass(frozen=True)

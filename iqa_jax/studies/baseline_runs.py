@@ -26,7 +26,7 @@ from iqa_jax.run import build
 from iqa_jax.run.config import config_to_json
 from iqa_jax.run.seen import write_seen
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.thresholds import MAP_ROWS
+from iqa_jax.scoring.fitted.score_maps import MAP_ROWS
 from iqa_jax.studies.baselines import BASELINES
 from iqa_jax.studies.baselines.deep_biq import grade_classes
 from iqa_jax.studies.baselines.regression import count_folds

@@ -11,13 +11,13 @@ import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS, draw_split_means, percentile_interval
-from iqa_jax.analysis.kinds.kind import score_of
+from iqa_jax.analysis.kinds import LOWER_IS_BETTER
+from iqa_jax.analysis.kinds.kind import measures_for, score_of
 from iqa_jax.analysis.late_fusion import three_class
-from iqa_jax.analysis.weighted_metrics import Measure, decision_measures, measures_for
+from iqa_jax.analysis.weighted_metrics import Measure, decision_measures
 from iqa_jax.host.progress import meter, say
-from iqa_jax.run.config import LOWER_IS_BETTER
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.thresholds import read_score_maps
+from iqa_jax.scoring.fitted.score_maps import read_score_maps
 from iqa_jax.studies.study import split_folder
 
 # Name of the one run of each split.

@@ -16,20 +16,19 @@ import numpy as np
 
 from input_pipeline.checks.split_checks import check_split_contents
 from input_pipeline.tables.manifest import Manifest, with_splits
-from iqa_jax.evaluation.evaluator import Evaluation
+from iqa_jax.analysis.kinds import fusions_for
+from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.host.progress import say
 from iqa_jax.learning.state import partition
-from iqa_jax.modes.train import fit
 from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
-from iqa_jax.run.config import fusions_for
-from iqa_jax.run.variables import restore_variables
+from iqa_jax.run.key_roles import without_studies
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.training.data import TrainingData, TrainingError, prepare_training
+from iqa_jax.training.loop import fit
 
 ANSWERS = "tested.json"
-# Sections that say which runs there are, not what one of them is.
-_STUDIES = ("compare", "protocol", "noise")
 
 # (config, its data, its workdir, variables, step) -> the evaluation of the test images.
 Test = Callable[[ml_collections.ConfigDict, TrainingData, Workdir, Any, int], Evaluation]
@@ -159,11 +158,6 @@ def is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digests: list
         without_studies(workdir.config()) == without_studies(config)
         and workdir.read_json(ANSWERS)["digests"] == digests
     )
-
-
-def without_studies(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Gives the part of a config that says what one run is."""
-    return {name: value for name, value in config.to_dict().items() if name not in _STUDIES}
 
 
 def _train_and_test(

@@ -12,12 +12,12 @@ import pandas as pd
 
 from input_pipeline.batches.bags import bag_maker, tile_reader, training_batches
 from input_pipeline.batches.embeddings import embedding_batches
+from input_pipeline.batches.pairs import pair_batches
 from input_pipeline.batches.rankings import GROUP_SIZE, ranked_batches
 from input_pipeline.checks.audit import Audit, audit, format_audit
 from input_pipeline.checks.leaks import find_leaks, format_leaks, identify_images
 from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest
-from input_pipeline.tables.pairs import pair_batches
 from input_pipeline.tiles.features import MEASURED, FeatureTable
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.tile_index import (
@@ -29,9 +29,7 @@ from input_pipeline.tiles.tile_index import (
     without_tiles,
 )
 from iqa_jax.analysis.kinds.kind import SCORE_KINDS
-from iqa_jax.host.processes import is_first
 from iqa_jax.host.progress import meter, say
-from iqa_jax.reporting.edge_filter import draw_edge_filter
 from iqa_jax.run import build
 from iqa_jax.run.seen import FITTED_SPLITS, runs_before, seen_before
 from iqa_jax.run.variables import initial_variables
@@ -151,7 +149,7 @@ def prepare_training(
     found = _audit(config, manifest, source, workdir)
     known = identify_images(manifest, source)
     _refuse_seen(config, known)
-    index = _index(config, manifest, source, found, workdir)
+    index = _index(config, manifest, source, found)
     features = fit_index_features(config.data.features, index, manifest.images)
     embeddings = None
     if config.bags.cached:
@@ -216,7 +214,6 @@ def _index(
     manifest: Manifest,
     source: TileSource,
     found: Audit,
-    workdir: Workdir,
 ) -> TileIndex:
     kind = config.data.label_kind
     train_ids = [
@@ -229,10 +226,6 @@ def _index(
         say(f"left out, {manifest.images['name'][image_id]}: {error}")
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
         f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
-    if len(index.dropped) and is_first():
-        low, high = build.edge_band_from_config(config)
-        draw_edge_filter(workdir.folder / "edge_filter.png", source, index, low, high)
-        say(f"see {workdir.folder / 'edge_filter.png'}")
     if manifest.dropped_tiles:
         listed, index = len(index), without_tiles(index, manifest.dropped_tiles)
         say(f"{listed - len(index)} of these tiles are left out, as {config.data.dropped_tiles} "

@@ -11,7 +11,8 @@ from iqa_jax.analysis.bootstrap import (
     percentile_interval,
     too_dear,
 )
-from iqa_jax.analysis.weighted_metrics import measures_for, score_measures
+from iqa_jax.analysis.kinds.kind import measures_for
+from iqa_jax.analysis.weighted_metrics import score_measures
 
 
 def make_scores(rng, groups: int, per_group: int, shared: float):

@@ -6,7 +6,8 @@ from scipy.spatial.distance import cdist, mahalanobis
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
-from iqa_jax.analysis.ood import NEIGHBOURS, energy, fit_domain, max_softmax
+from benchmarks.ood import energy, max_softmax
+from iqa_jax.analysis.ood import NEIGHBOURS, fit_domain
 
 
 def make_embeddings(images: int, dim: int, seed: int = 0) -> np.ndarray:

@@ -6,6 +6,7 @@ from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
 from iqa_jax.analysis import weighted_metrics
+from iqa_jax.analysis.kinds.kind import measures_for
 from iqa_jax.analysis.metrics import (
     binary_metrics,
     class_metrics,
@@ -13,12 +14,7 @@ from iqa_jax.analysis.metrics import (
     mapped_metrics,
     score_metrics,
 )
-from iqa_jax.analysis.weighted_metrics import (
-    binary_measures,
-    decision_measures,
-    measures_for,
-    score_measures,
-)
+from iqa_jax.analysis.weighted_metrics import binary_measures, decision_measures, score_measures
 
 pytestmark = pytest.mark.filterwarnings("error")
 ROWS = 60

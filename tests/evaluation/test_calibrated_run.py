@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 
 import iqa_jax
-from iqa_jax.evaluation.evaluator import Evaluator, calibrate_evaluation
+from iqa_jax.evaluation.evaluation import calibrate_evaluation
+from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.confidence import read_confidence, uncertainty_of
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.scoring.fitted.thresholds import read_calibration
-from iqa_jax.scoring.scorer import Answered
 
 CLASSES = ["p_bad", "p_good"]
 

@@ -117,7 +117,7 @@ def test_shares_make_the_whole_again(monkeypatch, count):
         shares.append(share(items))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     monkeypatch.setattr(
-        "iqa_jax.host.machine.processes._gather_bytes",
+        "iqa_jax.host.processes._gather_bytes",
         lambda _: [pickle.dumps(part) for part in shares],
     )
     assert gather_shares(shares[0]) == items

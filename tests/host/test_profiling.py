@@ -47,7 +47,7 @@ def test_a_run_that_ends_early_says_that_nothing_is_profiled(tmp_path, capsys):
 
 def test_a_clock_leaves_pauses_out(monkeypatch):
     now = 100.0
-    monkeypatch.setattr("iqa_jax.host.machine.profiling.time.monotonic", lambda: now)
+    monkeypatch.setattr("iqa_jax.host.profiling.time.monotonic", lambda: now)
     clock, seconds = Clock(), {"data": 3.0, "device": 5.0, "pause": 7.0}
     now += 1
     with clock.spent_on("data"):

@@ -11,11 +11,12 @@ import optax
 import pytest
 
 from iqa_jax.learning.state import AnchoredState, AveragedState, TrainState, create_state
-from iqa_jax.modes.train import fit
 from iqa_jax.run import build
-from iqa_jax.run.variables import initial_variables, restore_variables
+from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.training.data import TrainingData, prepare_training
+from iqa_jax.training.loop import fit
 
 
 def averages_of(sequence, decay: float, start: float = 9.0, share: float = 0.0) -> list[float]:

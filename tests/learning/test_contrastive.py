@@ -23,15 +23,16 @@ from iqa_jax.learning.contrastive_losses import (
 )
 from iqa_jax.learning.tasks import TASKS
 from iqa_jax.models.heads import ProjectionHead
-from iqa_jax.modes.explain import explain, load_explainer
-from iqa_jax.modes.predict import load_scorer
+from iqa_jax.modes.explain import explain
 from iqa_jax.modes.train import train
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.config import headline_metric
 from iqa_jax.run.variables import initial_variables, restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.probe import fit_training_probe, read_probe, with_probe, write_probe
-from iqa_jax.scoring.scorer import Answered
+from iqa_jax.scoring.image_explainer import load_explainer
+from iqa_jax.scoring.quality_scorer import load_scorer
 
 CLASSES, DIM = 4, 6
 # The last class has one member; the rows after it are padding.

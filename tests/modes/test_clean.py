@@ -10,12 +10,13 @@ import pytest
 
 from iqa_jax.analysis import bootstrap
 from iqa_jax.modes import clean as clean_module
-from iqa_jax.modes.clean import clean, draw_folds
+from iqa_jax.modes.clean import clean
 from iqa_jax.reporting import run_maps
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.studies import study
+from iqa_jax.studies.label_noise import draw_folds
 from iqa_jax.training.data import TrainingError
 
 

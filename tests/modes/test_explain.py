@@ -11,12 +11,12 @@ from PIL import Image
 import iqa_jax
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.localise import localise
+from iqa_jax.modes import SOME_FAILED
 from iqa_jax.modes.explain import explain
-from iqa_jax.modes.predict import SOME_FAILED
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.explainer import Explainer
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.scoring.fitted.thresholds import read_calibration
 
 

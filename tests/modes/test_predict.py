@@ -10,8 +10,9 @@ import pytest
 
 import iqa_jax
 from iqa_jax.learning.checkpoint import CheckpointError
+from iqa_jax.modes import SOME_FAILED
 from iqa_jax.modes.evaluate import evaluate_run
-from iqa_jax.modes.predict import SOME_FAILED, predict
+from iqa_jax.modes.predict import predict
 from iqa_jax.run.config import config_to_json
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.tables.writers import TABLE_WRITERS

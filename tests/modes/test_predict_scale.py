@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from iqa_jax.modes import SOME_FAILED
 from iqa_jax.modes import predict as predict_module
-from iqa_jax.modes.predict import SOME_FAILED, QualityScorer, predict
+from iqa_jax.modes.predict import predict
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring import quality_scorer
+from iqa_jax.scoring.quality_scorer import QualityScorer
 from iqa_jax.scoring.tables import part_files as parts_module
 from tiny import ROOT
 
@@ -28,7 +31,7 @@ def scorer(tiny_run):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch, scorer):
     monkeypatch.setattr(predict_module, "load_scorer", lambda folder: scorer)
-    monkeypatch.setattr(predict_module, "_INPUTS_PER_BLOCK", 4)
+    monkeypatch.setattr(quality_scorer, "_INPUTS_PER_BLOCK", 4)
     monkeypatch.setattr(parts_module, "ROWS_PER_PART", 2)
 
 
@@ -51,14 +54,14 @@ def photos(tiny_manifest, tmp_path):
 def encoded(monkeypatch, scorer):
     """Counts the tiles of real images that reach the encoder."""
     counts = []
-    whole = predict_module.whole_bags
+    whole = quality_scorer.whole_bags
 
     def count(*arguments, **more):
         for bag in whole(*arguments, **more):
             counts.append(len(bag.tiles))
             yield bag
 
-    monkeypatch.setattr(predict_module, "whole_bags", count)
+    monkeypatch.setattr(quality_scorer, "whole_bags", count)
     return counts
 
 
@@ -210,7 +213,7 @@ def test_an_image_read_by_bands_has_the_same_answer(tiny_run, tmp_path, monkeypa
         image.save(tmp_path / f"{number}.tif", compression="tiff_lzw", tiffinfo={278: rows})
     paths = [tmp_path / "0.tif", tmp_path / "1.tif"]
     whole = scorer.score(paths)
-    monkeypatch.setattr(predict_module, "_WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(quality_scorer, "_WHOLE_PIXELS", 1000)
     monkeypatch.setitem(scorer.config.data, "max_pixels", 1000)
     read_bands = scorer.score(paths)
     assert list(read_bands["tiles"]) == list(whole["tiles"]) == [35, 35]

@@ -19,10 +19,10 @@ from input_pipeline.tables.regions import find_regions
 from input_pipeline.tables.table_files import ManifestError
 from input_pipeline.tiles.tile_index import fit_index_features, index_tiles
 from iqa_jax.modes import prepare as prepare_module
-from iqa_jax.modes.predict import open_listing
 from iqa_jax.modes.prepare import prepare
 from iqa_jax.run import build
 from iqa_jax.run.workdir import WorkdirError
+from iqa_jax.scoring.inputs import open_listing
 from programs import run_program
 from tiny import make_tiny_config
 

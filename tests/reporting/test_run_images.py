@@ -12,14 +12,14 @@ from input_pipeline.files.images import ImageError
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tiles.sources import Layout
 from input_pipeline.tiles.tiling import Tiling, grid
-from iqa_jax.evaluation.evaluator import compute_metrics
+from iqa_jax.analysis.kinds.kind import compute_metrics
 from iqa_jax.reporting.pages.report import Table
 from iqa_jax.reporting.run_card import run_model_card
 from iqa_jax.reporting.run_images import Plane
 from iqa_jax.reporting.run_report import run_report
 from iqa_jax.run.build import label_from_config
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.scorer import Answered
+from iqa_jax.scoring.answered import Answered
 
 TILING = Tiling(size=16, stride=16, edge="shift")
 GRID = grid(16, 32, TILING)

@@ -7,8 +7,9 @@ import pytest
 
 from iqa_jax.modes.train import train
 from iqa_jax.run.checks import ConfigError, check_config
-from iqa_jax.run.variables import initial_variables, restore_variables
+from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.training.data import TrainingError
 
 

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from iqa_jax.modes.predict import load_scorer
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.quality_scorer import load_scorer
 
 FILES = (
     "config.json", "manifest.json", "versions.json", "features.json", "metrics.json",

@@ -24,10 +24,10 @@ from iqa_jax.modes.train import train
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.seen import seen_by
-from iqa_jax.run.variables import restore_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.embedding_cache import cache_embeddings
 from iqa_jax.scoring.ensemble import keep_members, load_members
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.scoring.fitted.thresholds import read_calibration
 from iqa_jax.scoring.networks import Member
 from iqa_jax.scoring.scorer import Scorer

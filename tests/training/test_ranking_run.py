@@ -11,8 +11,9 @@ from iqa_jax.modes import train as train_module
 from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_config
-from iqa_jax.run.variables import initial_variables, restore_variables
+from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.training.data import TrainingError, images_seen_before, prepare_training
 from tiny import TINY
 

@@ -36,8 +36,8 @@ from iqa_jax.analysis.uncertainty import (
 )
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.thresholds import CALIBRATION
-from iqa_jax.scoring.scorer import Answered
 
 COLUMNS: dict[str, type] = {
     "uncertainty": float,

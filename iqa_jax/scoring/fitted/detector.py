@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from iqa_jax.analysis.detectors import DETECTORS, Detector, fit_detector
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.scorer import Answered
+from iqa_jax.scoring.answered import Answered
 
 _FILE = "anomaly.npz"
 

@@ -18,6 +18,7 @@ from iqa_jax.analysis.kernel_ridge import KernelRidge, fit_kernel_ridge
 from iqa_jax.analysis.linear_probe import Probe, fit_probe
 from iqa_jax.host.progress import meter
 from iqa_jax.run import build
+from iqa_jax.run.variables import restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
 # Training images that it is fitted on, at most; in a larger set all classes get the same share.
@@ -112,3 +113,14 @@ def read_probe(
             "does not answer yet: start the command again that trains it, which fits the probe."
         )
     return kind(**found[1])
+
+
+def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
+    """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
+
+    Raises:
+      CheckpointError: there is none that can be read.
+      WorkdirError: the run needs a probe, and none is fitted.
+    """
+    variables, step = restore_trained(workdir, config)
+    return with_probe(variables, read_probe(workdir, config, step)), step

@@ -21,18 +21,18 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.base import clone
 
-from configs import default
 from input_pipeline.files.images import ImageError
-from iqa_jax.modes.train import fit
 from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
-from iqa_jax.run.variables import restore_variables
+from iqa_jax.run.config import default_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.studies.baselines.regression import SVR_LINEAR, choose
 from iqa_jax.studies.baselines.rows import Answers, Predict, Rows
 from iqa_jax.studies.study import Stopped
 from iqa_jax.training.data import TrainingError, prepare_training
+from iqa_jax.training.loop import fit
 
 CLASSES = ("bad", "poor", "fair", "good", "excellent")
 _EPOCHS = 5
@@ -150,7 +150,7 @@ def encoder_config(
     Raises:
       ConfigError: a recipe that no such encoder can be trained with.
     """
-    run, recipe = default.get_config(), ml_collections.ConfigDict(config.to_dict())
+    run, recipe = default_config(), ml_collections.ConfigDict(config.to_dict())
     for key in _CARRIED:
         *section, name = key.split(".")
         theirs, ours = (reduce(getitem, section, each) for each in (recipe, run))

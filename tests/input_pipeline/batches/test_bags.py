@@ -218,7 +218,7 @@ def test_an_image_is_decoded_once_for_all_tiles_of_a_bag(data, monkeypatch):
         decoded.append(path)
         return load(path, **arguments)
 
-    monkeypatch.setattr("input_pipeline.tiles.tiling.sources.load", count)
+    monkeypatch.setattr("input_pipeline.tiles.sources.load", count)
     source = TileSource(pictures_of(manifest), TILING, max_pixels=MAX_PIXELS)
     rows = np.flatnonzero(index.image_id == 0)
     # No moved tile is in the band, so that each is cut a second time.

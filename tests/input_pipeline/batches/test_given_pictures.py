@@ -105,7 +105,7 @@ def test_an_endless_stream_has_rows(scorer, paths):
 
 
 def test_a_stream_of_large_pictures_takes_little_memory(scorer, monkeypatch):
-    monkeypatch.setattr("iqa_jax.modes.predict._BYTES_PER_BLOCK", 1 << 20)
+    monkeypatch.setattr("iqa_jax.scoring.quality_scorer._BYTES_PER_BLOCK", 1 << 20)
     made = (np.full((512, 512, 3), number, np.uint8) for number in range(64))
     next(scorer.rows(np.zeros((1, 32, 32, 3), np.uint8)))
     tracemalloc.start()

@@ -19,8 +19,9 @@ from input_pipeline.tables.table_files import ManifestError
 from input_pipeline.tiles.sources import TileSource, pictures_of
 from input_pipeline.tiles.tiling import Tiling
 from iqa_jax.host.progress import say
+from iqa_jax.modes import SOME_FAILED
 from iqa_jax.modes.explain import explain
-from iqa_jax.modes.predict import SOME_FAILED, predict
+from iqa_jax.modes.predict import predict
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
 NAMES = (

@@ -13,9 +13,10 @@ from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import CutTiles, TileSource
 from input_pipeline.tiles.tiling import Tiling
+from iqa_jax.modes import SOME_FAILED
 from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.modes.explain import explain
-from iqa_jax.modes.predict import SOME_FAILED, predict
+from iqa_jax.modes.predict import predict
 from iqa_jax.modes.prepare import prepare
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.tables.writers import TABLE_WRITERS
@@ -44,7 +45,7 @@ def photos(tmp_path):
 
 @pytest.mark.parametrize("whole_pixels", [32_000_000, 1000])
 def test_tables_of_predict(whole_pixels, tiny_run, photos, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("iqa_jax.modes.predict._WHOLE_PIXELS", whole_pixels)
+    monkeypatch.setattr("iqa_jax.scoring.quality_scorer._WHOLE_PIXELS", whole_pixels)
     for ending in TABLE_WRITERS:
         target = tmp_path / f"scores{ending}"
         is_once = ending == ".csv"

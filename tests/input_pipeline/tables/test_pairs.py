@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from input_pipeline.tables.pairs import pair_batches, read_pairs
+from input_pipeline.batches.pairs import pair_batches
+from input_pipeline.tables.pairs import read_pairs
 from input_pipeline.tables.table_files import ManifestError
 
 FRACTIONS = {"train": 0.6, "val": 0.2, "test": 0.2}

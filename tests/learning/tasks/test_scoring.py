@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iqa_jax.modes.explain import ImageExplainer
 from iqa_jax.modes.predict import predict
 from iqa_jax.modes.train import train
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.image_explainer import ImageExplainer
 
 
 @pytest.mark.parametrize("is_higher_better", [True, False])
@@ -29,8 +29,7 @@ def test_predict_and_explain_stay_on_the_scale(
     run = tmp_path / "run"
     assert train(config, str(run), "") == 0
 
-    from iqa_jax.modes import explain as explain_module
-    from iqa_jax.modes import predict as predict_module
+    from iqa_jax.scoring import image_explainer, quality_scorer
 
     def outlying(factor):
         def restore(workdir, config):
@@ -41,10 +40,10 @@ def test_predict_and_explain_stay_on_the_scale(
 
         return restore
 
-    restore_variables = predict_module.restore_variables
+    restore_variables = quality_scorer.restore_variables
     orders = []
     for factor in (1, 1e5):
-        for module in (predict_module, explain_module):
+        for module in (quality_scorer, image_explainer):
             monkeypatch.setattr(module, "restore_variables", outlying(factor))
         output = tmp_path / f"scores{factor}.csv"
         assert predict(Workdir(run), str(manifest), str(output)) == 0

@@ -9,6 +9,7 @@ import pytest
 from iqa_jax.analysis.ood import Domain, fit_domain
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.confidence import (
     COLUMNS,
     Confidence,
@@ -19,7 +20,6 @@ from iqa_jax.scoring.fitted.confidence import (
     uncertainty_of,
     write_confidence,
 )
-from iqa_jax.scoring.scorer import Answered
 
 DIM = 5
 

@@ -13,6 +13,7 @@ from iqa_jax.analysis.detectors import DETECTORS, fit_detector, greedy_coreset
 from iqa_jax.analysis.maps import make_maps
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.detector import (
     anomaly_figures,
     fit_training_detector,
@@ -20,7 +21,6 @@ from iqa_jax.scoring.fitted.detector import (
     read_detector,
     write_detector,
 )
-from iqa_jax.scoring.scorer import Answered
 
 DIM = 7
 

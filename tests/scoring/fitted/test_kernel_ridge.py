@@ -12,10 +12,10 @@ from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.models.heads import TwoLayerHead
 from iqa_jax.modes.train import train
 from iqa_jax.run import build
-from iqa_jax.run.variables import restore_trained, restore_variables
+from iqa_jax.run.variables import restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.embedding_cache import cache_embeddings
-from iqa_jax.scoring.fitted.probe import with_probe
+from iqa_jax.scoring.fitted.probe import restore_variables, with_probe
 
 
 def make_images(count: int, seed: int = 0):

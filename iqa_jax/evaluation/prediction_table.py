@@ -1,0 +1,28 @@
+"""The table of predictions of a split."""
+
+from typing import Any
+
+import ml_collections
+import pandas as pd
+
+from iqa_jax.scoring.fitted.confidence import Confidence
+from iqa_jax.scoring.tables.rows import answer_row, written_score_of
+
+
+def prediction_table(
+    config: ml_collections.ConfigDict,
+    evaluation: Any,
+    thresholds: tuple[float, float] | None,
+    confidence: Confidence,
+) -> pd.DataFrame:
+    """Lays an `Evaluation` out as one row per image: truth, answer, every fusion's score."""
+    rows = []
+    for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
+        row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
+        row |= answer_row(config, answer, thresholds, confidence)
+        row |= {
+            f"score_{fusion}": written_score_of(config, values)
+            for fusion, values in answer.values.items()
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,247 @@
+"""Scores pictures that have no label: `load_scorer`."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+import numpy as np
+import pandas as pd
+
+from input_pipeline.batches.ahead import map_ahead
+from input_pipeline.batches.given_pictures import GivenPicture, check_pictures, make_inputs
+from input_pipeline.batches.listing import Input
+from input_pipeline.batches.whole_bags import Bag, whole_bags
+from input_pipeline.files.file_names import one_line
+from input_pipeline.files.images import DECODING, ImageError
+from input_pipeline.tiles.features import COMPUTED, FeatureTable, feature_width
+from input_pipeline.tiles.sources import TileSource
+from iqa_jax.analysis.kinds.kind import SCORE_KINDS
+from iqa_jax.run import build
+from iqa_jax.run.config import config_to_json
+from iqa_jax.run.variables import hash_tree
+from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.ensemble import load_members
+from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence, read_confidence
+from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.thresholds import read_calibration
+from iqa_jax.scoring.scorer import scorer_from_config
+from iqa_jax.scoring.tables.duplicates import SeenContents
+from iqa_jax.scoring.tables.rows import answer_row
+
+# Inputs looked at together; images of several blocks still share a call of the encoder.
+_INPUTS_PER_BLOCK, _BYTES_PER_BLOCK = 256, 1 << 28
+# Larger images are read by bands where their format allows it.
+_WHOLE_PIXELS = 32_000_000
+# What a bag says whose content has been seen, and stands for the name of a file in its error.
+_KNOWN, _FILE = "scored before", "\0"
+
+
+class QualityScorer:
+    """Scores pictures with the best checkpoint of a run. Made by `load_scorer`.
+
+    Args:
+      workdir: of the run.
+    """
+
+    def __init__(self, workdir: Workdir):
+        self.config: ml_collections.ConfigDict = workdir.config()
+        self._variables, self.step = restore_variables(workdir, self.config)
+        self._features: FeatureTable = workdir.features()
+        self._thresholds = workdir.thresholds(self.step)
+        self._confidence = read_confidence(workdir, self.config, self.step) or Confidence()
+        self._views = build.views_from_config(self.config)
+        self._calibration = read_calibration(workdir, self.config, self.step)
+        members = load_members(workdir, self.config)
+        self._ensemble = [member.variables for member in members]
+        self._scorer = scorer_from_config(
+            self.config,
+            self.config.uncertainty.passes,
+            members=members,
+            calibration=self._calibration,
+        )
+
+    @property
+    def table_features(self) -> list[str]:
+        """Names of the hand-crafted features that must come with the images."""
+        return [name for name in self._features.names if name not in COMPUTED]
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Names and types of what a row says."""
+        data = self.config.data
+        classes = () if data.label_kind in SCORE_KINDS else data.classes
+        return {
+            "path": str,
+            "score": float,
+            "label": str,
+            **{f"p_{name}": float for name in classes},
+            **COLUMNS,
+            "tiles": int,
+            "error": str,
+            "warning": str,
+        }
+
+    def score(self, pictures: Iterable[GivenPicture]) -> pd.DataFrame:
+        """Scores pictures.
+
+        Args:
+          pictures: paths, RGB arrays [height, width, 3] uint8 or Pillow images, in any iterable.
+
+        Returns:
+          One row per picture, in order: `path` (empty where it is none), `score`, `label`,
+          `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
+          `tiles`, `error`, `warning`. What the label kind does not have, or the run has not fitted,
+          is None.
+
+        Raises:
+          TypeError, ValueError: this is one picture, or an element is none.
+        """
+        check_pictures(pictures)
+        return pd.DataFrame(self.rows(pictures), columns=list(self.columns))
+
+    def rows(
+        self, pictures: Iterable[GivenPicture | Input], seen: SeenContents | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Scores pictures one after the other, in memory that does not grow with their number.
+
+        Args:
+          pictures: as in `score`, or inputs; of any number, an endless one too.
+          seen: with it, equal files (and features) are scored once; a row then also says its
+            `content`.
+
+        Raises:
+          WorkdirError: the run needs features that are not there.
+          TypeError, ValueError: an element is no picture.
+        """
+        inputs = make_inputs(pictures, self.config.data.max_pixels)
+        pending: dict[int, _Pending] = {}
+        for answer in self._scorer.score(self._variables, self._bags(inputs, pending, seen)):
+            one, content, is_new = pending.pop(answer.image_id)
+            if is_new:
+                row = answer_row(self.config, answer, self._thresholds, self._confidence)
+                row |= {"path": one.name, "label": row["predicted"]}
+                row = {name: row.get(name) for name in self.columns}
+                if seen is not None and content:
+                    row["content"] = content
+                    # Where an error names the file, its copies name theirs.
+                    error = row["error"].replace(one_line(str(one.picture)), _FILE)
+                    seen.finish(row | {"error": error})
+            else:
+                row = seen.row_of(content) | {"path": one.name}
+                row["error"] = row["error"].replace(_FILE, one_line(str(one.picture)))
+            yield row
+
+    def _bags(
+        self, inputs: Iterable[Input], pending: dict[int, "_Pending"], seen: SeenContents | None
+    ) -> Iterator[Bag]:
+        """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
+        size, threads, first = self.config.tiles.size, self.config.data.threads, 0
+        nothing = np.zeros((0, size, size, 3), np.uint8)
+        no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
+        for block in _blocks(inputs):
+            source = TileSource(
+                [one.picture for one in block],
+                build.tiling_from_config(self.config),
+                max_pixels=self.config.data.max_pixels,
+                whole_pixels=_WHOLE_PIXELS,
+            )
+            contents, is_new = [""] * len(block), [True] * len(block)
+            if seen is not None:
+                hash_one = partial(_content, source, block)
+                contents = list(map_ahead(hash_one, range(len(block)), threads=threads))
+                is_new = [not content or seen.begin(content) for content in contents]
+            for place, one in enumerate(block):
+                pending[first + place] = _Pending(one, contents[place], is_new[place])
+            bags = whole_bags(
+                source,
+                np.flatnonzero(is_new),
+                self._features,
+                self._table_of(block),
+                threads=threads,
+                views=self._views,
+            )
+            place = 0
+            for bag in bags:
+                for skipped in range(place, bag.image_id):
+                    yield Bag(first + skipped, nothing, no_features, None, _KNOWN)
+                place = bag.image_id + 1
+                yield dataclasses.replace(bag, image_id=first + bag.image_id)
+            for skipped in range(place, len(block)):
+                yield Bag(first + skipped, nothing, no_features, None, _KNOWN)
+            first += len(block)
+
+    def _table_of(self, block: Sequence[Input]) -> pd.DataFrame | None:
+        """Lays out the features that came with inputs."""
+        needed = self.table_features
+        if any(name not in one.features for one in block for name in needed):
+            raise WorkdirError(
+                f"this run also needs {', '.join(needed)} for every image: give a CSV with the "
+                "columns path and these."
+            )
+        return pd.DataFrame([one.features for one in block], columns=needed) if needed else None
+
+    def fingerprint(self) -> dict[str, str]:
+        """Tells apart what the answers depend on, besides the pictures."""
+        config = self.config.copy_and_resolve_references()
+        config.data.threads = config.evaluation.chunk_tiles = 0  # These change no answer.
+        fitted = [
+            dataclasses.asdict(self._features),
+            self._thresholds,
+            dataclasses.asdict(self._confidence),
+            DECODING,
+            {fusion: dataclasses.asdict(found) for fusion, found in self._calibration.items()},
+        ]
+        return {
+            "the checkpoint": hash_tree([self._variables, *self._ensemble]),
+            "the settings of the run": hash_tree([config_to_json(config), *fitted]),
+        }
+
+
+def _blocks(inputs: Iterable[Input]) -> Iterator[list[Input]]:
+    """Groups inputs, fewer of them where they hold their pixels."""
+    block, held = [], 0
+    for one in inputs:
+        block.append(one)
+        held += one.picture.nbytes if isinstance(one.picture, np.ndarray) else 0
+        if len(block) == _INPUTS_PER_BLOCK or held >= _BYTES_PER_BLOCK:
+            yield block
+            block, held = [], 0
+    if block:
+        yield block
+
+
+class _Pending(NamedTuple):
+    """An input on its way: its content, if that is asked for, and whether it is scored itself."""
+
+    input: Input
+    content: str
+    is_new: bool
+
+
+def _content(source: TileSource, block: Sequence[Input], place: int) -> str:
+    """Hashes what an answer depends on; empty where the picture cannot be read."""
+    try:
+        return source.content(place) + json.dumps(block[place].features, sort_keys=True)
+    except ImageError:
+        return ""
+
+
+def load_scorer(workdir: str | Path) -> QualityScorer:
+    """Loads the scorer that a run has trained.
+
+    Example:
+      >>> scorer = iqa_jax.load_scorer("runs/quickstart")
+      >>> scorer.score(["photo.jpg"])[["path", "score", "label"]]
+
+    Args:
+      workdir: of the run.
+
+    Raises:
+      WorkdirError: there is no run.
+      CheckpointError: it has no checkpoint that can be read.
+    """
+    return QualityScorer(Workdir(workdir))
