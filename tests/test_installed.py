@@ -109,8 +109,8 @@ def test_python_in_that_folder_finds_our_packages_and_weights(run):
         "-c",
         "import input_pipeline, configs\n"
         "from iqa_jax.models.pretrained import load_pretrained\n"
-        "from iqa_jax.config import default\n"
-        "from input_pipeline.tiles import Tiling\n"
+        "from iqa_jax.run.config import default\n"
+        "from input_pipeline.tiles.tiling import Tiling\n"
         "print(input_pipeline.NAME, default.get_config().batch_size)\n"
         "print(len(load_pretrained()['params']))\n",
     )
@@ -121,7 +121,7 @@ def test_python_in_that_folder_finds_our_packages_and_weights(run):
 PROCESSES = """
 import multiprocessing
 import iqa_jax
-from input_pipeline.tiles import Tiling
+from input_pipeline.tiles.tiling import Tiling
 
 if __name__ == "__main__":
     for method in ("spawn", "forkserver"):
@@ -138,8 +138,8 @@ def test_processes_started_there_find_our_packages(run, users_folder):
 WORKER = """
 import grain
 import iqa_jax
-from input_pipeline.tiles import Tiling
-from input_pipeline.worker_batches import WorkerBatches
+from input_pipeline.tiles.tiling import Tiling
+from input_pipeline.batches.worker_batches import WorkerBatches
 
 batches = WorkerBatches(grain.MapDataset.source([Tiling(32, 32, "shift")]), workers=1)
 print(next(batches))
