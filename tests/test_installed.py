@@ -104,11 +104,11 @@ def test_it_trains_scores_and_explains(run, workdir, tiny_manifest):
 
 
 def test_python_in_that_folder_finds_our_packages_and_weights(run):
-    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as ours\nprint(ours.grid)")
+    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as ours\nprint(ours.__doc__)")
     said = run(
         "-c",
         "import input_pipeline, configs\n"
-        "from iqa_jax.models.pretrained import load_pretrained\n"
+        "from iqa_jax.models.encoders.pretrained import load_pretrained\n"
         "from iqa_jax.run.config import default\n"
         "from input_pipeline.tiles.tiling import Tiling\n"
         "print(input_pipeline.NAME, default.get_config().batch_size)\n"

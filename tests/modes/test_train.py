@@ -16,7 +16,7 @@ from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.modes.train import TrainingError, train
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from programs import last_checkpoint, wait_for_step
+from runs_elsewhere import last_checkpoint, wait_for_step
 from tiny import TINY
 
 
@@ -57,6 +57,7 @@ def test_killed_twice_is_never_stopped(
     assert train(tiny_config, str(folder), "") == 0
     assert not (folder / LOCK).exists()
     assert f"which process {process.pid} on host" in capsys.readouterr().out
+    assert list((folder / "tensorboard").glob("events.*"))
     for ours, theirs in zip(
         jax.tree.leaves(last_checkpoint(folder)), jax.tree.leaves(last_checkpoint(tiny_run)),
         strict=True,
