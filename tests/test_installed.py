@@ -104,7 +104,7 @@ def test_it_trains_scores_and_explains(run, workdir, tiny_manifest):
 
 
 def test_python_in_that_folder_finds_our_packages_and_weights(run):
-    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as ours\nprint(ours.__doc__)")
+    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as tiles\nprint(tiles)")
     said = run(
         "-c",
         "import input_pipeline, configs\n"
