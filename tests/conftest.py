@@ -41,7 +41,7 @@ SPLITS = ("train", "train", "train", "train", "val", "test")
 
 
 # Of a process between tests; what a training compiles and frees is 150 MB that nobody needs again.
-_GROWTH = 300 << 20
+_GROWTH = 200 << 20
 _process = psutil.Process()
 _kept = _process.memory_info().rss
 
