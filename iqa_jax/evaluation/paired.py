@@ -15,8 +15,8 @@ from iqa_jax.analysis.bootstrap import (
     percentile_interval,
     too_dear,
 )
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
 from iqa_jax.analysis.kinds.kind import measures_for
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.host.progress import say
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError

@@ -8,8 +8,8 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
 from iqa_jax.analysis.kinds.kind import SCORE_KINDS, compute_metrics
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation, probe_figures
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.evaluation.prediction_table import prediction_table

@@ -22,8 +22,9 @@ from iqa_jax.analysis.comparison import (
     compare_members,
     draw_comparison,
 )
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER, fusions_for
+from iqa_jax.analysis.kinds import fusions_for
 from iqa_jax.analysis.kinds.kind import SCORE_KINDS, measures_for
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.host.progress import meter, say

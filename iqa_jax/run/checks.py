@@ -12,7 +12,8 @@ import ml_collections
 from input_pipeline.files.images import SHRINKS
 from input_pipeline.tiles.views import FLIPS
 from iqa_jax.analysis.detectors import DETECTORS
-from iqa_jax.analysis.kinds import KNN, LOWER_IS_BETTER, METRICS, fusions_for
+from iqa_jax.analysis.kinds import KNN, METRICS, fusions_for
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS

@@ -11,9 +11,9 @@ import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS, draw_split_means, percentile_interval
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
 from iqa_jax.analysis.kinds.kind import measures_for, score_of
 from iqa_jax.analysis.late_fusion import three_class
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.analysis.weighted_metrics import Measure, decision_measures
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run.workdir import Workdir
