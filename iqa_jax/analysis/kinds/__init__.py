@@ -1,13 +1,14 @@
 """What the answers of a label kind mean: the twin of `learning.tasks`, what is learnt from it."""
 
-from iqa_jax.analysis.kinds.base import Doubts, Kind
 from iqa_jax.analysis.kinds.classes import Binary, Ordered, Unordered
+from iqa_jax.analysis.kinds.kind import Doubts, Kind
 from iqa_jax.analysis.kinds.numeric import Numeric
 from iqa_jax.analysis.kinds.pairwise import Pairs, Ranking
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind for kind in (Binary, Ordered, Unordered, Numeric, Ranking, Pairs)
 }
+# Kind -> figures that a checkpoint may be chosen by, the headline one first.
 METRICS = {name: kind.metrics for name, kind in KINDS.items()}
 # Before the name of a metric: of an embedding's nearest neighbours in `train`.
 KNN = "knn_"

@@ -5,7 +5,7 @@ import abc
 import numpy as np
 
 from iqa_jax.analysis.conformal import class_scores, class_sets
-from iqa_jax.analysis.kinds.base import Doubts, Kind
+from iqa_jax.analysis.kinds.kind import Doubts, Kind
 from iqa_jax.analysis.late_fusion import most_probable, three_class
 from iqa_jax.analysis.metrics import binary_metrics, class_metrics
 from iqa_jax.analysis.uncertainty import entropy, mutual_information, predictive_entropy

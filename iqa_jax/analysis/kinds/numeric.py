@@ -3,7 +3,7 @@
 import numpy as np
 
 from iqa_jax.analysis.conformal import interval_scores
-from iqa_jax.analysis.kinds.base import Doubts
+from iqa_jax.analysis.kinds.kind import Doubts
 from iqa_jax.analysis.kinds.scores import Scores
 from iqa_jax.analysis.metrics import score_metrics
 from iqa_jax.analysis.weighted_metrics import score_measures

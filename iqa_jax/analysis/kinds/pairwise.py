@@ -53,8 +53,3 @@ class Pairs(Pairwise):
 
     name = "pairs"
     learnt = "from which of two images people preferred"
-
-
-def pairs_by_figure(kind, pairs):
-    """Gives the pairs that each figure of a label kind is over: [pair, 2] better and worse."""
-    return {"ranking": Ranking, "pairs": Pairs}[kind]()._pairs_by_figure(pairs)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from iqa_jax.analysis.kinds.base import Kind
+from iqa_jax.analysis.kinds.kind import Kind
 from iqa_jax.analysis.uncertainty import spread
 
 
