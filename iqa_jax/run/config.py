@@ -7,7 +7,7 @@ from typing import Any
 import ml_collections
 
 from configs import default
-from iqa_jax.analysis.kinds import KINDS, KNN, METRICS, Kind
+from iqa_jax.analysis.kinds import KINDS, KNN, Kind
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -42,7 +42,7 @@ def kind_from_config(config: ml_collections.ConfigDict) -> Kind:
 
 def headline_metric(config: ml_collections.ConfigDict) -> str:
     """Names the figure that a run is judged by."""
-    metric = config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    metric = config.early_stopping.metric or kind_from_config(config).metrics[0]
     # Neighbours choose the checkpoint of embeddings, but do not answer.
     return metric.removeprefix(KNN)
 

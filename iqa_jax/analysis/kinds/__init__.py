@@ -8,8 +8,6 @@ from iqa_jax.analysis.kinds.pairwise import Pairs, Ranking
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind for kind in (Binary, Ordered, Unordered, Numeric, Ranking, Pairs)
 }
-# Kind -> figures that a checkpoint may be chosen by, the headline one first.
-METRICS = {name: kind.metrics for name, kind in KINDS.items()}
 # Before the name of a metric: of an embedding's nearest neighbours in `train`.
 KNN = "knn_"
 
@@ -19,4 +17,4 @@ def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
     return (*KINDS[kind].late_fusions, model_fusion)
 
 
-__all__ = ["KINDS", "KNN", "METRICS", "Doubts", "Kind", "fusions_for"]
+__all__ = ["KINDS", "KNN", "Doubts", "Kind", "fusions_for"]
