@@ -14,6 +14,7 @@ from input_pipeline.batches.rankings import GROUP_SIZE
 from input_pipeline.distortions.catalogue import DISTORTIONS
 from input_pipeline.tiles.features import MEASURED
 from iqa_jax.analysis.detectors import DETECTORS
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS
 from iqa_jax.run.build import (
     distortions_from_config,
@@ -285,8 +286,9 @@ def confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
     )
     if uncertainty.passes and not is_dropping:
         problems.append("uncertainty.passes needs dropout, and model.dropout is 0")
+    kind = KINDS.get(config.data.label_kind)  # An unknown one has a sentence of its own.
     if uncertainty.scale_intervals and (
-        not kind_from_config(config).has_scale or (not uncertainty.passes and views == 1)
+        kind is None or not kind.has_scale or (not uncertainty.passes and views == 1)
     ):
         problems.append(
             "uncertainty.scale_intervals needs numeric labels, and uncertainty.passes or tta"
