@@ -35,7 +35,7 @@ def check_split_contents(manifest: Manifest, needed: Sequence[str] = ("train", "
 def find_missing_classes(manifest: Manifest, split: str) -> list[str]:
     """Lists the classes that one split of a labelled manifest lacks, one sentence each."""
     labels = manifest.split(split)["label"]
-    if manifest.label.kind == "numeric":
+    if manifest.label.is_numeric:
         if labels.nunique() < 2:
             return [f"split {split!r} has only one label value: nothing can be compared in it"]
         return []

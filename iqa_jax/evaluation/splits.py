@@ -8,15 +8,14 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, compute_metrics
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation, probe_figures
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.evaluation.prediction_table import prediction_table
 from iqa_jax.evaluation.split_figures import describe_split, note_disagreement
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
-from iqa_jax.run.config import headline_metric
+from iqa_jax.run.config import headline_metric, kind_from_config
 from iqa_jax.run.seen import flattered
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.confidence import (
@@ -78,7 +77,8 @@ def evaluate_splits(
       figures of the calibrated answers, but of the raw ones where the calibration was fitted on
       these rows.
     """
-    if config.data.label_kind == "numeric":
+    kind = kind_from_config(config)
+    if kind.has_scale:
         if is_own:
             fit_score_maps(
                 workdir, config, lambda rows: evaluator(variables, "train", at_most=rows), step
@@ -124,7 +124,7 @@ def evaluate_splits(
                 score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
             ),
         }
-        if config.data.label_kind not in SCORE_KINDS:
+        if kind.has_classes:
             metrics[name]["is_calibrated"] = judged is not plain
         if "train" not in fitted_on:
             labels = evaluation.images["label"].to_numpy()
@@ -173,12 +173,12 @@ def _fit_confidence(
 
 def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict[str, Any]:
     """Compares the mean over views with the image as it is, by the headline metric."""
-    kind, name = config.data.label_kind, headline_metric(config)
+    kind, name = kind_from_config(config), headline_metric(config)
     labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
     plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
     before = None
     if len(plain):
-        before = compute_metrics(kind, plain, labels, pairs=evaluation.pairs)[name]
+        before = kind.figures(plain, labels, pairs=evaluation.pairs)[name]
     after = evaluation.metrics.get(name)
     gain = None
     if before is not None and after is not None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest, with_splits
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.evaluation import Evaluation
@@ -22,6 +21,7 @@ from iqa_jax.evaluation.splits import evaluate_splits
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import cache_embeddings
@@ -143,19 +143,18 @@ def _check(config: ml_collections.ConfigDict) -> None:
         )
     if bool(protocol.test_manifest) != (protocol.kind == "cross_dataset"):
         problems.append('protocol.test_manifest goes with protocol.kind "cross_dataset"')
-    if config.data.label_kind in PAIR_KINDS:
-        problems.append(
-            f"a protocol tests labels of images, which {config.data.label_kind} has not"
-        )
+    kind = kind_from_config(config)
+    if kind.is_of_pairs:
+        problems.append(f"a protocol tests labels of images, which {kind.name} has not")
     unknown = [name for name in protocol.baselines if name not in BASELINES]
     if unknown:
         problems.append(
             f'protocol.baselines has "{unknown[0]}"; the choices are {", ".join(BASELINES)}'
         )
-    if protocol.baselines and config.data.label_kind != "numeric":
+    if protocol.baselines and not kind.has_scale:
         problems.append(
             "protocol.baselines predict opinion scores; leave it empty for data.label_kind "
-            f'"{config.data.label_kind}"'
+            f'"{kind.name}"'
         )
     for name in protocol.baselines:
         if name in TRAINED:

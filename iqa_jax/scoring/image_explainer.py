@@ -14,9 +14,9 @@ from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.features import COMPUTED
 from input_pipeline.tiles.sources import Picture, TileSource
-from iqa_jax.analysis.kinds.kind import label_of, written_score
 from iqa_jax.analysis.maps import Maps
 from iqa_jax.run import build
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.ensemble import load_members
 from iqa_jax.scoring.explainer import Explainer
@@ -117,20 +117,10 @@ class ImageExplainer:
             if answer.error:
                 yield Explanation(None, None, 0, None, explained.explains, None, None, answer.error)
                 continue
-            values, kind = answer.values[config.evaluation.fusion], config.data.label_kind
+            values, kind = answer.values[config.evaluation.fusion], kind_from_config(config)
             yield Explanation(
-                score=float(
-                    written_score(
-                        values,
-                        kind,
-                        config.data.minimum,
-                        config.data.maximum,
-                        config.data.higher_is_better,
-                    )
-                ),
-                label=label_of(
-                    values, kind, config.data.classes, config.data.marginal, self._thresholds
-                ),
+                score=float(kind.written_score(values)),
+                label=kind.label_of(values, self._thresholds),
                 tiles=len(answer.tile_values),
                 maps=explained.maps,
                 explains=explained.explains,

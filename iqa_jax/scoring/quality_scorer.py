@@ -19,9 +19,8 @@ from input_pipeline.files.file_names import one_line
 from input_pipeline.files.images import DECODING, ImageError
 from input_pipeline.tiles.features import COMPUTED, FeatureTable, feature_width
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
 from iqa_jax.run import build
-from iqa_jax.run.config import config_to_json
+from iqa_jax.run.config import config_to_json, kind_from_config
 from iqa_jax.run.variables import hash_tree
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.ensemble import load_members
@@ -72,13 +71,11 @@ class QualityScorer:
     @property
     def columns(self) -> dict[str, type]:
         """Names and types of what a row says."""
-        data = self.config.data
-        classes = () if data.label_kind in SCORE_KINDS else data.classes
         return {
             "path": str,
             "score": float,
             "label": str,
-            **{f"p_{name}": float for name in classes},
+            **{f"p_{name}": float for name in kind_from_config(self.config).classes},
             **COLUMNS,
             "tiles": int,
             "error": str,

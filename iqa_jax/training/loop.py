@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from clu import parameter_overview
 
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import probe_figures
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.host.compiling import announce

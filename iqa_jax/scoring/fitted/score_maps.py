@@ -7,9 +7,9 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from iqa_jax.analysis.kinds.kind import score_of
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
 from iqa_jax.host.progress import say
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 
 # Training rows that a score map is fitted on, at most: more would fix its few parameters no better.
@@ -38,7 +38,7 @@ def fit_score_maps(
     labels = evaluation.images["label"].to_numpy(np.float64)[evaluation.is_answered]
     wanted, maps = f"logistic_{config.evaluation.logistic_parameters}", {}
     for fusion in evaluation.metrics["fusions"]:
-        scores = score_of(evaluation.values(fusion), "numeric")
+        scores = kind_from_config(config).score_of(evaluation.values(fusion))
         found = maps[fusion] = fit_score_map(scores, labels, wanted)
         if found.note:
             say(f"plcc_mapped and rmse_mapped of {fusion}: {found.note}")

@@ -11,9 +11,9 @@ import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.calibration_map import CalibrationMap, fit_calibration_map
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, score_of
 from iqa_jax.analysis.late_fusion import fit_thresholds
 from iqa_jax.host.progress import note, say
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 
 THRESHOLDS, CALIBRATION = "thresholds.json", "calibration.json"
@@ -35,15 +35,15 @@ def fit_on_val(
       evaluation: of the split `val`, with raw answers; None where the run has no such split.
       step: of the checkpoint.
     """
-    kind, maps = config.data.label_kind, {}
-    if kind in SCORE_KINDS:
+    kind, maps = kind_from_config(config), {}
+    if not kind.has_classes:
         return
     if evaluation is not None and evaluation.is_answered.any():
         labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
-        is_labelled = labels >= 0
+        is_labelled = kind.is_labelled(labels)
         for fusion in evaluation.metrics["fusions"]:
             values = evaluation.values(fusion)[is_labelled]
-            found = fit_calibration_map(values, labels[is_labelled], kind == "ordered")
+            found = fit_calibration_map(values, labels[is_labelled], kind.is_graded)
             if found is not None:
                 maps[fusion] = found
     if not maps:
@@ -51,11 +51,11 @@ def fit_on_val(
             "val to calibrate them on")  # fmt: skip
     written = {fusion: dataclasses.asdict(found) for fusion, found in maps.items()}
     workdir.write_fitted(CALIBRATION, step, {"maps": written})
-    if kind == "binary" and config.data.marginal and maps:
+    if kind.marginal and maps:
         grades, headline = grades_of(evaluation), config.evaluation.fusion
         if (grades == 1).any():
             # On the same scale as the answers that they cut.
-            scores = score_of(maps[headline](evaluation.values(headline)), kind)
+            scores = kind.score_of(maps[headline](evaluation.values(headline)))
             low, high = fit_thresholds(scores, grades)
             workdir.write_fitted(THRESHOLDS, step, {"low": low, "high": high})
 
@@ -64,7 +64,7 @@ def read_calibration(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> dict[str, CalibrationMap]:
     """Reads the maps of a checkpoint by fusion; empty, with a word, if none were fitted for it."""
-    if config.data.label_kind in SCORE_KINDS:
+    if not kind_from_config(config).has_classes:
         return {}
     found = workdir.fitted(CALIBRATION, step)
     if found is None:
