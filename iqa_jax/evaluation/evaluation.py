@@ -37,9 +37,19 @@ class Evaluation:
     def is_answered(self) -> np.ndarray:
         return np.array([not answer.error for answer in self.answers], bool)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the images without error."""
+        return self.images["label"].to_numpy()[self.is_answered]
+
     def values(self, fusion: str) -> np.ndarray:
         """Gives one fusion's values of the images without error, [image, values]."""
         return np.array([a.values[fusion] for a in self.answers if not a.error])
+
+
+def grades_of(evaluation: Evaluation) -> np.ndarray:
+    """Gives binary labels with the marginal ones between: 0 bad, 1 marginal, 2 good."""
+    return np.choose(evaluation.labels + 1, (1, 0, 2))
 
 
 def calibrate_evaluation(
@@ -105,7 +115,7 @@ def probe_figures(
         return {}
     kind = kind_from_config(config)
     embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    labels = evaluation.labels
     answers = {
         "linear_probe": evaluation.values(config.model.fusion),
         "knn": probe.nearest_labels(np.array(embeddings)),

@@ -15,9 +15,9 @@ from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_met
 from iqa_jax.analysis.pair_metrics import pair_accuracy
 from iqa_jax.analysis.selective import risk_coverage
 from iqa_jax.analysis.weighted_metrics import decision_measures
+from iqa_jax.evaluation.evaluation import Evaluation, grades_of
 from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.fitted.confidence import uncertainty_of
-from iqa_jax.scoring.fitted.thresholds import grades_of
 
 _COVERAGE = 0.8
 # Points of a curve that is drawn.
@@ -28,10 +28,10 @@ _TWINS = ("test", "holdout")
 
 def describe_split(
     config: ml_collections.ConfigDict,
-    evaluation: Any,
+    evaluation: Evaluation,
     *,
     thresholds: tuple[float, float] | None = None,
-    raw: Any | None = None,
+    raw: Evaluation | None = None,
     score_maps: Mapping[str, ScoreMap] | None = None,
 ) -> dict[str, Any]:
     """Gives the metrics of a split, with what needs draws or something fitted elsewhere.

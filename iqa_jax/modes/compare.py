@@ -24,13 +24,14 @@ from iqa_jax.analysis.comparison import (
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation
 from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.fitting import fit_on_val
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
 from iqa_jax.run.config import headline_metric, kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.thresholds import fit_on_val, read_calibration
+from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.study import Stopped, check_split, run_study
 from iqa_jax.training.data import TrainingData, TrainingError
 
@@ -64,16 +65,15 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
     return 0
 
 
-def _test(
-    config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir, variables, step: int
-) -> Evaluation:
+def _test(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
     """Tests the calibrated answers, for the sake of metrics that look at more than their order."""
+    config, variables = run.config, run.variables
     evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
     if kind_from_config(config).has_classes:
         has_val = "val" in data.manifest.splits
-        fit_on_val(workdir, config, evaluator(variables, "val") if has_val else None, step)
-    calibration = read_calibration(workdir, config, step)
-    return calibrate_evaluation(config, evaluator(variables, "test"), calibration)
+        fit_on_val(workdir, config, evaluator(variables, "val") if has_val else None, run.step)
+        run = run.refitted(workdir)
+    return calibrate_evaluation(config, evaluator(variables, "test"), run.calibration)
 
 
 def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections.ConfigDict]]:

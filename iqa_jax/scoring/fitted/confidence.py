@@ -24,7 +24,7 @@ from iqa_jax.host.progress import meter, say
 from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
-from iqa_jax.scoring.fitted.thresholds import CALIBRATION
+from iqa_jax.scoring.fitted.calibration import FILE as CALIBRATION
 
 COLUMNS: dict[str, type] = {
     "uncertainty": float,
@@ -34,7 +34,7 @@ COLUMNS: dict[str, type] = {
     "ood": bool,
     "abstain": bool,
 }
-_FILE = "confidence.npz"
+FILE = "confidence.npz"
 # Scaled intervals: what an image is unsure by at least, as a share of the labels' scale. It keeps
 # an image on which all passes happen to agree from an interval of no width.
 _LEAST_WIDTH = 0.01
@@ -194,14 +194,14 @@ def write_confidence(
         "ood_limit": confidence.ood_limit,
     }
     arrays = dataclasses.asdict(confidence.domain) if confidence.domain else {}
-    workdir.write_arrays(_FILE, about, arrays)
+    workdir.write_arrays(FILE, about, arrays)
 
 
 def read_confidence(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> Confidence | None:
     """Reads what was fitted; None if it is not there, or for another step or other settings."""
-    found = workdir.read_arrays(_FILE, {"step": step, **_fitted_for(workdir, config, step)})
+    found = workdir.read_arrays(FILE, {"step": step, **_fitted_for(workdir, config, step)})
     if found is None:
         return None
     about, arrays = found
