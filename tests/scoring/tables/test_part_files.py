@@ -67,9 +67,9 @@ def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path, start_program)
         "        print(some.done, flush=True)\n"
     )
     target = tmp_path / "scores.csv"
+    folders = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
     process = start_program(
-        [sys.executable, "-c", script, str(target)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))},
+        [sys.executable, "-c", script, str(target)], env={**os.environ, "PYTHONPATH": folders}
     )
     said = 0
     for line in process.stdout:
