@@ -4,9 +4,9 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-from iqa_jax.analysis.pages import write_page
 from iqa_jax.reporting.pages.colours import colour_stops
 from iqa_jax.reporting.pages.html import template
+from iqa_jax.reporting.pages.page_files import write_page
 from iqa_jax.reporting.pages.report import Table
 from iqa_jax.reporting.pages.text_tables import UNDEFINED, text_table
 

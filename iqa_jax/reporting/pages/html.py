@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from iqa_jax.analysis.pages import write_page
 from iqa_jax.reporting.pages import plots
 from iqa_jax.reporting.pages.colours import colour_stops
+from iqa_jax.reporting.pages.page_files import write_page
 from iqa_jax.reporting.pages.pictures import Picture, draw_picture, photo_uri
 from iqa_jax.reporting.pages.point_map import draw_points
 from iqa_jax.reporting.pages.report import Gallery, Headline, Report

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from iqa_jax.analysis.pages import write_page
 from iqa_jax.reporting.pages.markdown import block, code, prose, table
+from iqa_jax.reporting.pages.page_files import write_page
 from iqa_jax.reporting.pages.report import Headline, Report
 from iqa_jax.reporting.pages.text_tables import (
     comparison_tables,

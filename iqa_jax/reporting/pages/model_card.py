@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iqa_jax.analysis.pages import write_page
 from iqa_jax.reporting.pages.markdown import block, code, prose, table
 from iqa_jax.reporting.pages.markdown_report import headline_line, versions_line, warning_box
+from iqa_jax.reporting.pages.page_files import write_page
 from iqa_jax.reporting.pages.report import Headline, Table
 from iqa_jax.reporting.pages.text_tables import TextTable, text_table
 
