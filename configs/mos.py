@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.bags.tiles = 4
     config.batch_size = 16
     config.model.hidden_dim = 512
-    config.loss.plcc_weight = 0.3
+    config.loss.regression.plcc_weight = 0.3
     config.loss.tile_weight = 0.5
     config.optimizer.learning_rate = 1e-3
     config.epochs = 20

@@ -27,7 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.bags.cached = False
     config.bags.copies = 1
     config.bags.tiles = 1
-    config.loss.plcc_weight = 0.0
+    config.loss.regression.plcc_weight = 0.0
     config.loss.tile_weight = 0.0
     config.augment.hue_jitter = 0.0
     config.augment.saturation_jitter = 0.0

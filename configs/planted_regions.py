@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.fusion = "mean_embedding"
     config.evaluation.fusion = "mean_score"
     config.loss.tile_weight = 1.0
-    config.loss.label_smoothing = 0.0
+    config.loss.cross_entropy.label_smoothing = 0.0
     config.epochs = 30
     config.early_stopping.metric = ""
     return config

@@ -28,11 +28,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch_size = 16
     config.model.fusion = "mean_embedding"
     config.evaluation.fusion = "mean_embedding"
-    config.evaluation.chunk_tiles = 1024
+    config.host.tiles_per_chunk = 1024
     # Contrast is looked at in luma alone.
     config.augment.hue_jitter = 0.0
     config.augment.saturation_jitter = 0.0
-    config.loss.plcc_weight = 0.3
+    config.loss.regression.plcc_weight = 0.3
     config.optimizer.learning_rate = 1e-3
     config.epochs = 30
     config.optimizer.decay = "cosine"

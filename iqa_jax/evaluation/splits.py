@@ -81,7 +81,7 @@ def evaluate_splits(
     if config.data.label_kind == "numeric":
         if is_own:
             fit_score_maps(
-                workdir, config, lambda rows: evaluator(variables, "train", at_most=rows), step
+                workdir, lambda rows: evaluator(variables, "train", at_most=rows), step
             )
         elif not workdir.fitted("logistic.json", step):
             say("no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "

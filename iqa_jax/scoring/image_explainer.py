@@ -105,7 +105,7 @@ class ImageExplainer:
             pictures, build.tiling_from_config(config), max_pixels=config.data.max_pixels
         )
         bags = whole_bags(
-            source, range(len(source)), self._features, images, threads=config.data.threads
+            source, range(len(source)), self._features, images, threads=config.host.threads
         )
         for place, explained in enumerate(self._explainer.explain(self._variables, bags, of)):
             answer, image = explained.answer, None

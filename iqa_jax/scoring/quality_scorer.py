@@ -21,7 +21,7 @@ from input_pipeline.tiles.features import COMPUTED, FeatureTable, feature_width
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.analysis.kinds.kind import SCORE_KINDS
 from iqa_jax.run import build
-from iqa_jax.run.config import config_to_json
+from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.variables import hash_tree
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.ensemble import load_members
@@ -59,7 +59,7 @@ class QualityScorer:
         self._ensemble = [member.variables for member in members]
         self._scorer = scorer_from_config(
             self.config,
-            self.config.uncertainty.passes,
+            self.config.uncertainty.mc_samples,
             members=members,
             calibration=self._calibration,
         )
@@ -139,7 +139,7 @@ class QualityScorer:
         self, inputs: Iterable[Input], pending: dict[int, "_Pending"], seen: SeenContents | None
     ) -> Iterator[Bag]:
         """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
-        size, threads, first = self.config.tiles.size, self.config.data.threads, 0
+        size, threads, first = self.config.tiles.size, self.config.host.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
         no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
         for block in _blocks(inputs):
@@ -186,8 +186,7 @@ class QualityScorer:
 
     def fingerprint(self) -> dict[str, str]:
         """Tells apart what the answers depend on, besides the pictures."""
-        config = self.config.copy_and_resolve_references()
-        config.data.threads = config.evaluation.chunk_tiles = 0  # These change no answer.
+        settings = json.dumps(run_part(self.config), sort_keys=True)
         fitted = [
             dataclasses.asdict(self._features),
             self._thresholds,
@@ -197,7 +196,7 @@ class QualityScorer:
         ]
         return {
             "the checkpoint": hash_tree([self._variables, *self._ensemble]),
-            "the settings of the run": hash_tree([config_to_json(config), *fitted]),
+            "the settings of the run": hash_tree([settings, *fitted]),
         }
 
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.kinds.kind import score_of
@@ -19,14 +18,13 @@ SCORE_MAPS = "logistic.json"
 
 def fit_score_maps(
     workdir: Workdir,
-    config: ml_collections.ConfigDict,
     evaluate_train: Callable[[int], Any],
     step: int,
 ) -> None:
     """Fits a map of every fusion's scores on training rows, unless it is there.
 
     Args:
-      workdir, config: of the run.
+      workdir: of the run.
       evaluate_train: evaluates so many rows of the split `train`, at most.
       step: of the checkpoint.
     """
@@ -36,10 +34,10 @@ def fit_score_maps(
     if not evaluation.is_answered.any():
         return
     labels = evaluation.images["label"].to_numpy(np.float64)[evaluation.is_answered]
-    wanted, maps = f"logistic_{config.evaluation.logistic_parameters}", {}
+    maps = {}
     for fusion in evaluation.metrics["fusions"]:
         scores = score_of(evaluation.values(fusion), "numeric")
-        found = maps[fusion] = fit_score_map(scores, labels, wanted)
+        found = maps[fusion] = fit_score_map(scores, labels)
         if found.note:
             say(f"plcc_mapped and rmse_mapped of {fusion}: {found.note}")
     workdir.write_fitted(
