@@ -119,7 +119,7 @@ def train_run(
 
 def project(config: ml_collections.ConfigDict, variables: dict, embeddings: np.ndarray):
     """Gives what a run of supcon embeds each tile by."""
-    model, dim = build.model_from_config(config), config.loss.projection_dim
+    model, dim = build.model_from_config(config), config.loss.supcon.projection_dim
     count = len(embeddings)
     bags = {
         "embeddings": jnp.asarray(embeddings)[None],

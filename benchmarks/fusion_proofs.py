@@ -27,16 +27,13 @@ from benchmarks.synthetic_bags import (
     planted_mean_auc,
     poison_bags,
 )
-from iqa_jax.models.fusions import FUSIONS
+from configs import default
+from iqa_jax.run.build import fusion_from_config
 
 TRAIN_BATCH, TEST_BAGS = 64, 2000
 SQUARE = ((4, 4),)
 MIXED = ((2, 8), (4, 4), (8, 2))
 POOLS = ("mean_embedding", "max_embedding", "attention", "gated_attention")
-tile_vit = partial(
-    FUSIONS["tile_vit"],
-    width=32, depth=2, heads=4, mlp_dim=64, dropout=0.0, position_cells=4,
-)  # fmt: skip
 
 
 class Trained(NamedTuple):
@@ -44,6 +41,19 @@ class Trained(NamedTuple):
 
     scores: Float[np.ndarray, " bag"]
     attention: Float[np.ndarray, "bag tile"]
+
+
+def make_fusion(name: str, **changes) -> nn.Module:
+    """Makes a fusion as the default config has it, but for changes."""
+    config = default.get_config()
+    config.model.fusion = name
+    return fusion_from_config(config).clone(**changes)
+
+
+tile_vit = partial(
+    make_fusion, "tile_vit",
+    width=32, depth=2, heads=4, mlp_dim=64, dropout=0.0, position_cells=4,
+)  # fmt: skip
 
 
 class _Classifier(nn.Module):
@@ -124,7 +134,7 @@ def planted_signal(
         best = round(planted_mean_auc(tiles, shift), 4)
         result[f"{tiles} tiles"] = row = {"best_of_the_mean": best}
         for name in fusions:
-            trained = train(FUSIONS[name](), draw, test, steps=steps)
+            trained = train(make_fusion(name), draw, test, steps=steps)
             found = _rank_auc(np.asarray(test.is_key)[good], trained.attention[good])
             row[name] = {"auc": _auc(good, trained.scores), "attention_auc": found}
     return result
@@ -174,10 +184,10 @@ def main() -> None:
         for positions in ("none", "learned_1d", "learned_2d", "hash_grid", "sincos_2d")
     }
     gated = {
-        "gated_attention": FUSIONS["gated_attention"](),
-        "gated_attention_positions": FUSIONS["gated_attention_positions"](),
+        "gated_attention": make_fusion("gated_attention"),
+        "gated_attention_positions": make_fusion("gated_attention_positions"),
     }
-    pools = {name: FUSIONS[name]() for name in POOLS}
+    pools = {name: make_fusion(name) for name in POOLS}
     proofs = {
         "planted_signal": planted_signal(POOLS, (8, 32, 128), steps=400),
         "poison": poison(pools | {"tile_vit none": tile_vit(positions="none")}, steps=400),

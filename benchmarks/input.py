@@ -10,7 +10,7 @@ files with Pillow, behind a DataLoader: as it comes with a worker per core, with
 with the memory setting that iqa_jax uses on CPU (`iqa_jax.host.machine.memory`).
 
     same_work       every image is decoded each time, on both sides: the ratio that counts
-    cached          ours keeps decoded images as data.cache_gigabytes says, and here all fit: from
+    cached          ours keeps decoded images as host.cache_gigabytes says, and here all fit: from
                     the second epoch on it decodes nothing, which the peer still does
     prepared        ours decodes each time, out of what --mode=prepare wrote
 

@@ -44,9 +44,12 @@ def build_iqa_jax(work: Work, images: np.ndarray, labels: np.ndarray) -> dict[st
     import jax.numpy as jnp
     import optax
 
-    from iqa_jax.models.encoders.mobilenet_v2 import MobileNetV2
+    from configs import default
+    from iqa_jax.run.build import encoder_from_config
 
-    encoder, optimizer = MobileNetV2(dtype=jnp.dtype(work.dtype)), optax.adamw(LEARNING_RATE)
+    config = default.get_config()
+    config.model.dtype = work.dtype
+    encoder, optimizer = encoder_from_config(config), optax.adamw(LEARNING_RATE)
     variables = jax.jit(encoder.init)(jax.random.key(0), images[:1, :32, :32])
     params = {"encoder": variables["params"], "head": jnp.zeros((1280, 2))}
     state = [params, variables["batch_stats"], jax.jit(optimizer.init)(params)]

@@ -71,7 +71,7 @@ def main() -> None:
     def answer(pictures: list[Picture]) -> list[Answered]:
         tiling, limit = build.tiling_from_config(config), config.data.max_pixels
         source = TileSource(pictures, tiling, max_pixels=limit)
-        bags = whole_bags(source, range(len(source)), features, threads=config.data.threads)
+        bags = whole_bags(source, range(len(source)), features, threads=config.host.threads)
         return list(scorer.score(variables, bags))
 
     def measure(answers: list[Answered]) -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ class BareStep:
         folder.mkdir()
         manifest = build.manifest_from_config(config)
         data = prepare_training(config, manifest, Workdir(folder))
-        placement = PLACEMENTS[config.parallel.mode](jax.devices())
+        placement = PLACEMENTS[config.host.parallel](jax.devices())
         # Those of the loop, so that both sides run one program.
         steps = data.examples(config) // config.batch_size
         optimizer, _ = build.optimizer_from_config(config, steps)

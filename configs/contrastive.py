@@ -16,7 +16,8 @@ from configs import quickstart
 
 def get_config() -> ml_collections.ConfigDict:
     config = quickstart.get_config()
-    config.loss.name, config.model.dropout = "supcon", 0.2
+    config.loss.name = "supcon"
+    config.model.dropout = 0.2
     config.evaluation.fusion = config.model.fusion
     config.early_stopping.metric = "knn_auroc"
     return config

@@ -1,4 +1,9 @@
-"""Every key of a run, its type and its default. A recipe imports this and changes a few lines."""
+"""Every key of a run, its type and its default. A recipe imports this and changes a few lines.
+
+Sections say what a key is for. `host` may change between two starts and no answer does; `prepare`,
+`compare`, `protocol` and `noise` are those of a mode; `tta`, `uncertainty` and `anomaly` come after
+training. All else is what a run is. A network's part or a loss has a section of its name.
+"""
 
 import ml_collections
 
@@ -28,9 +33,6 @@ def get_config() -> ml_collections.ConfigDict:
     # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
     data.dropped_tiles = ""
     data.max_pixels = 250_000_000  # A larger image is refused, unless predict reads it by bands.
-    data.cache_gigabytes = 2.0  # Decoded training images kept in memory, by every worker its own.
-    data.threads = 4  # Threads that decode and cut ...
-    data.workers = 0  # ... or, for training on a host of many cores, so many processes; 0: threads.
 
     # What --mode=prepare writes; `tiles` says how it cuts.
     config.prepare = prepare = ml_collections.ConfigDict()
@@ -57,13 +59,13 @@ def get_config() -> ml_collections.ConfigDict:
     # What a training example is.
     config.bags = bags = ml_collections.ConfigDict()
     bags.tiles = 1  # 1: every tile is one; more: every image, with so many of its tiles.
-    bags.tiles_per_pass = 0  # Encode so many tiles of a bag at once, to bound memory; 0: all.
+    bags.tiles_per_chunk = 0  # Encode so many tiles of a bag at once, to bound memory; 0: all.
     bags.cached = False  # Train on embeddings kept on disk; needs model.trainable_layers = 0.
     bags.copies = 1  # Embeddings per image: the grid's, and of tiles moved and mirrored.
     bags.cache_folder = "~/.cache/iqa_jax/embeddings"
 
     config.batch_size = 32  # Examples per update, over all devices.
-    config.passes_per_update = 1  # Parts in which the batch goes through the network: less memory.
+    config.accumulation_steps = 1  # Parts in which the batch goes through the network: less memory.
     config.balanced_sampling = True  # Every class as often as the others.
     config.epochs = 20
 
@@ -76,7 +78,6 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.encoder = "mobilenet_v2"  # mobilenet_v2 | shallow_cnn (random at first, all of it trains)
-    model.width_multiplier = 1.0  # MobileNetV2's; ImageNet weights exist for 1.0.
     model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.
     # Of feature maps: mean (of the last) | last (its mean and std) | stages (mean and std of every
@@ -96,22 +97,36 @@ def get_config() -> ml_collections.ConfigDict:
     # Workdirs of finished runs with the same tiles, labels and fusion: an image's answer is the
     # mean of theirs and this run's.
     model.ensemble = ()
-    model.drop_block_size = 0  # Side of a DropBlock on the last feature map; 0: off.
-    model.drop_block_keep = 0.9  # Reached linearly over the run, from 1.
     model.dtype = "float32"  # Of the computation: float32 | bfloat16; parameters stay float32.
 
-    # How the fusion is built; each takes what it has a use for.
+    # How an encoder is built.
+    config.encoder = encoder = ml_collections.ConfigDict()
+    encoder.mobilenet_v2 = mobilenet_v2 = ml_collections.ConfigDict()
+    mobilenet_v2.width_multiplier = 1.0  # ImageNet weights exist for 1.0.
+    mobilenet_v2.drop_block_size = 0  # Side of a DropBlock on the last feature map; 0: off.
+    mobilenet_v2.drop_block_keep = 0.9  # Reached linearly over the run, from 1.
+
+    # How a fusion is built.
     config.fusion = fusion = ml_collections.ConfigDict()
-    fusion.attention_dim = 128  # Hidden width of every attention over tiles.
-    fusion.positions = "sincos_2d"  # none | learned_1d | learned_2d | sincos_2d | hash_grid
-    fusion.position_dim = 64  # Width of a position before gated_attention_positions projects it.
-    fusion.position_cells = 10  # Side of the learned position tables; any grid maps onto them.
-    fusion.width = 192  # tile_vit, down to the last key.
-    fusion.depth = 2
-    fusion.heads = 4
-    fusion.mlp_dim = 384
-    fusion.dropout = 0.1
-    fusion.readout = "class_token"  # class_token | mean | attention
+    fusion.attention = attention = ml_collections.ConfigDict()
+    attention.attention_dim = 128  # Hidden width of the attention over tiles.
+    fusion.gated_attention = gated_attention = ml_collections.ConfigDict()
+    gated_attention.attention_dim = 128
+    fusion.gated_attention_positions = gated_positions = ml_collections.ConfigDict()
+    gated_positions.attention_dim = 128
+    gated_positions.positions = "sincos_2d"  # learned_1d | learned_2d | sincos_2d | hash_grid
+    gated_positions.position_dim = 64  # Width of a position before it is projected.
+    gated_positions.position_cells = 10  # Side of the learned tables; any grid maps onto them.
+    fusion.tile_vit = tile_vit = ml_collections.ConfigDict()
+    tile_vit.width = 192
+    tile_vit.depth = 2
+    tile_vit.heads = 4
+    tile_vit.mlp_dim = 384
+    tile_vit.dropout = 0.1
+    tile_vit.positions = "sincos_2d"  # none | learned_1d | learned_2d | sincos_2d | hash_grid
+    tile_vit.position_cells = 10
+    tile_vit.readout = "class_token"  # class_token | mean | attention
+    tile_vit.attention_dim = 128  # Of the readout "attention".
 
     config.loss = loss = ml_collections.ConfigDict()
     # "": the first. Classes: cross_entropy | symmetric_cross_entropy | generalised_cross_entropy,
@@ -120,24 +135,32 @@ def get_config() -> ml_collections.ConfigDict:
     # emd, the last on the distribution of ratings. Ranking, pairs: hinge | logistic
     # (Bradley-Terry) | probit (Thurstone).
     loss.name = ""
-    loss.label_smoothing = 0.1  # cross_entropy only.
-    loss.sce_alpha = 0.1  # symmetric_cross_entropy: weight of the cross-entropy ...
-    loss.sce_beta = 1.0  # ... and of the reverse one, which wrong labels pull less.
-    loss.gce_q = 0.7  # generalised_cross_entropy: towards 0 it is cross_entropy; at most 1.
-    loss.plcc_weight = 0.0  # huber, l1, l2: this much of 1 - PLCC over the batch is added.
-    loss.bins = 10  # Numeric emd without `data.count_columns`: scores, from minimum to maximum.
-    loss.margin = 0.1  # Ranking, pairs: unit of score differences, a share of minimum to maximum.
-    loss.projection_dim = 64  # supcon, triplet: of the embeddings, which have length 1.
-    loss.temperature = 0.1  # supcon: the smaller, the more the nearest others count.
-    loss.triplet_margin = 0.2  # triplet: of squared distances between embeddings, up to 4.
     loss.use_std_weights = False  # Images on whose label people agree weigh more.
     loss.tile_weight = 0.0  # Bags: this much of the loss of each tile alone is added.
+    loss.cross_entropy = cross_entropy = ml_collections.ConfigDict()
+    cross_entropy.label_smoothing = 0.1
+    loss.sce = sce = ml_collections.ConfigDict()  # symmetric_cross_entropy.
+    sce.alpha = 0.1  # Weight of the cross-entropy ...
+    sce.beta = 1.0  # ... and of the reverse one, which wrong labels pull less.
+    loss.gce = gce = ml_collections.ConfigDict()  # generalised_cross_entropy.
+    gce.q = 0.7  # Towards 0 it is cross_entropy; at most 1.
+    loss.supcon = supcon = ml_collections.ConfigDict()
+    supcon.projection_dim = 64  # Of the embeddings, which have length 1.
+    supcon.temperature = 0.1  # The smaller, the more the nearest others count.
+    loss.triplet = triplet = ml_collections.ConfigDict()
+    triplet.projection_dim = 64  # As supcon's.
+    triplet.margin = 0.2  # Of squared distances between embeddings, up to 4.
+    loss.regression = regression = ml_collections.ConfigDict()  # huber, l1, l2.
+    regression.plcc_weight = 0.0  # This much of 1 - PLCC over the batch is added.
+    loss.emd = emd = ml_collections.ConfigDict()  # Numeric.
+    emd.bins = 10  # Without `data.count_columns`: scores, from minimum to maximum.
+    loss.comparison = comparison = ml_collections.ConfigDict()  # hinge, logistic, probit.
+    comparison.margin = 0.1  # Unit of score differences, a share of minimum to maximum.
 
     config.optimizer = optimizer = ml_collections.ConfigDict()  # AdamW.
     optimizer.learning_rate = 1e-4
     # Decay of kernels, times the learning rate; biases and BatchNorm are not decayed.
-    optimizer.weight_decay = 1e-3  # Of fusion and head.
-    optimizer.encoder_weight_decay = 1e-3
+    optimizer.weight_decay = 1e-3  # Of fusion and head; the encoder's is 0.001.
     optimizer.warmup_epochs = 1.0  # Linear from 0.
     optimizer.decay = "steps"  # Then: steps | cosine (to 0 at the end of the run).
     optimizer.decay_factor = 0.8  # steps: the rate is multiplied by this ...
@@ -161,8 +184,6 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.evaluation = evaluation = ml_collections.ConfigDict()
     evaluation.fusion = "mean_score"  # The headline: mean_score | vote | the model's own fusion.
-    evaluation.chunk_tiles = 64  # Tiles per encoder call.
-    evaluation.logistic_parameters = 4  # Of the map before plcc_mapped and rmse_mapped: 4 | 5.
 
     # Test-time augmentation: the answer is the mean over views of an image. The loop never uses it.
     config.tta = tta = ml_collections.ConfigDict()
@@ -172,10 +193,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     # How far to trust an answer: uncertainty, mutual_information, lower, upper, ood and abstain.
     config.uncertainty = uncertainty = ml_collections.ConfigDict()
-    uncertainty.passes = 0  # With dropout on, besides the answer itself; 0: off.
+    uncertainty.mc_samples = 0  # Answers with dropout on, besides the answer itself; 0: off.
     uncertainty.split = "val"  # Fits what follows. One that chose no checkpoint keeps its promise.
     uncertainty.coverage = 0.9  # Of intervals (numeric) and of class sets, on which abstain rests.
-    uncertainty.scale_intervals = False  # Numeric: as wide as passes and views differ.
+    uncertainty.scale_intervals = False  # Numeric: as wide as samples and views differ.
     uncertainty.ood = "nearest"  # Distance to the training images: none | nearest | mahalanobis
     uncertainty.ood_quantile = 0.95  # Of the split's distances; beyond it an image is called ood.
     uncertainty.ood_images = 2000  # Training images that the distance is fitted on, at most.
@@ -212,6 +233,11 @@ def get_config() -> ml_collections.ConfigDict:
     noise.band = (0.2, 1.0)  # band: a tile is kept if P(its label) is in here, ends included.
     noise.keep_share = 0.8  # small_loss: of each class, the tiles with the smallest loss.
 
-    config.parallel = parallel = ml_collections.ConfigDict()
-    parallel.mode = "jit"  # jit | pmap; both data-parallel over all devices.
+    # What a host can do: it may change between two starts, and no answer does.
+    config.host = host = ml_collections.ConfigDict()
+    host.threads = 4  # Threads that decode and cut ...
+    host.workers = 0  # ... or, for training on a host of many cores, so many processes; 0: threads.
+    host.cache_gigabytes = 2.0  # Decoded training images kept in memory, by every worker its own.
+    host.tiles_per_chunk = 64  # Tiles per encoder call, except in training.
+    host.parallel = "jit"  # jit | pmap; both data-parallel over all devices.
     return config

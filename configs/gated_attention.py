@@ -14,10 +14,15 @@ from configs import default
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    config.model.pooling, config.model.trainable_layers = "stages", 0
+    config.model.pooling = "stages"
+    config.model.trainable_layers = 0
     config.model.norm_embeddings = True
-    config.model.fusion = config.evaluation.fusion = "gated_attention"
-    config.bags.cached, config.bags.tiles = True, 16
-    config.optimizer.learning_rate, config.epochs = 1e-3, 20
-    config.optimizer.decay, config.optimizer.weight_decay = "cosine", 10.0
+    config.model.fusion = "gated_attention"
+    config.evaluation.fusion = "gated_attention"
+    config.bags.cached = True
+    config.bags.tiles = 16
+    config.optimizer.learning_rate = 1e-3
+    config.epochs = 20
+    config.optimizer.decay = "cosine"
+    config.optimizer.weight_decay = 10.0
     return config

@@ -14,17 +14,28 @@ from configs import default
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    config.data.label_kind, config.data.label_column = "numeric", "mos"
+    config.data.label_kind = "numeric"
+    config.data.label_column = "mos"
     config.balanced_sampling = False
-    config.tiles.edge, config.tiles.stride = "shift", 128
-    config.model.pooling, config.model.trainable_layers = "layers", 0
-    config.model.norm_embeddings = config.model.kernel_ridge = True
-    config.model.fusion = config.evaluation.fusion = "mean_embedding"
-    config.bags.cached, config.bags.copies, config.bags.tiles = True, 4, 4
-    config.batch_size, config.model.hidden_dim = 16, 512
-    config.loss.plcc_weight, config.loss.tile_weight = 0.3, 0.5
-    config.optimizer.learning_rate, config.epochs = 1e-3, 20
-    config.optimizer.decay, config.optimizer.weight_decay = "cosine", 10.0
+    config.tiles.edge = "shift"
+    config.tiles.stride = 128
+    config.model.pooling = "layers"
+    config.model.trainable_layers = 0
+    config.model.norm_embeddings = True
+    config.model.kernel_ridge = True
+    config.model.fusion = "mean_embedding"
+    config.evaluation.fusion = "mean_embedding"
+    config.bags.cached = True
+    config.bags.copies = 4
+    config.bags.tiles = 4
+    config.batch_size = 16
+    config.model.hidden_dim = 512
+    config.loss.regression.plcc_weight = 0.3
+    config.loss.tile_weight = 0.5
+    config.optimizer.learning_rate = 1e-3
+    config.epochs = 20
+    config.optimizer.decay = "cosine"
+    config.optimizer.weight_decay = 10.0
     # A few dozen images choose a checkpoint worse than the end of the schedule does.
     config.early_stopping.metric = ""
     return config

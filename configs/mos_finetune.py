@@ -18,14 +18,23 @@ def get_config() -> ml_collections.ConfigDict:
     config = mos.get_config()
     # All layers, from ImageNet on, and the last map alone: a network that errs elsewhere.
     config.model.ensemble = ("runs/mos",)
-    config.model.pooling, config.model.trainable_layers = "last", -1
-    config.model.norm_embeddings = config.model.kernel_ridge = False
-    config.model.hidden_dim, config.model.dropout = 0, 0.0
-    config.bags.cached, config.bags.copies, config.bags.tiles = False, 1, 1
-    config.loss.plcc_weight = config.loss.tile_weight = 0.0
-    config.augment.hue_jitter = config.augment.saturation_jitter = 0.0
+    config.model.pooling = "last"
+    config.model.trainable_layers = -1
+    config.model.norm_embeddings = False
+    config.model.kernel_ridge = False
+    config.model.hidden_dim = 0
+    config.model.dropout = 0.0
+    config.bags.cached = False
+    config.bags.copies = 1
+    config.bags.tiles = 1
+    config.loss.regression.plcc_weight = 0.0
+    config.loss.tile_weight = 0.0
+    config.augment.hue_jitter = 0.0
+    config.augment.saturation_jitter = 0.0
     config.augment.flip_vertical = False
-    config.optimizer.learning_rate, config.epochs = 2e-4, 1
-    config.optimizer.warmup_epochs, config.optimizer.weight_decay = 0.1, 1e-3
+    config.optimizer.learning_rate = 2e-4
+    config.epochs = 1
+    config.optimizer.warmup_epochs = 0.1
+    config.optimizer.weight_decay = 1e-3
     config.optimizer.ema_decay = 0.99
     return config

@@ -12,6 +12,9 @@ from configs import planted_regions
 
 def get_config() -> ml_collections.ConfigDict:
     config = planted_regions.get_config()
-    config.tiles.stride, config.bags.tiles = 64, 1
-    config.loss.tile_weight, config.batch_size, config.epochs = 0.0, 256, 4
+    config.tiles.stride = 64
+    config.bags.tiles = 1
+    config.loss.tile_weight = 0.0
+    config.batch_size = 256
+    config.epochs = 4
     return config

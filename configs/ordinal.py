@@ -15,7 +15,8 @@ from configs import gated_attention
 
 def get_config() -> ml_collections.ConfigDict:
     config = gated_attention.get_config()
-    config.data.label_kind, config.data.classes = "ordered", ("bad", "marginal", "good")
+    config.data.label_kind = "ordered"
+    config.data.classes = ("bad", "marginal", "good")
     config.loss.name = "coral"
     config.early_stopping.metric = "quadratic_kappa"
     return config

@@ -15,10 +15,14 @@ from configs import gated_attention
 def get_config() -> ml_collections.ConfigDict:
     config = gated_attention.get_config()
     config.data.manifest = "data/sample_photos/manifest.csv"
-    config.tiles.size, config.tiles.stride, config.bags.tiles = 64, 32, 32
+    config.tiles.size = 64
+    config.tiles.stride = 32
+    config.bags.tiles = 32
     config.model.dropout = 0.2
-    config.model.fusion, config.evaluation.fusion = "mean_embedding", "mean_score"
-    config.loss.tile_weight, config.loss.label_smoothing = 1.0, 0.0
+    config.model.fusion = "mean_embedding"
+    config.evaluation.fusion = "mean_score"
+    config.loss.tile_weight = 1.0
+    config.loss.cross_entropy.label_smoothing = 0.0
     config.epochs = 30
     config.early_stopping.metric = ""
     return config

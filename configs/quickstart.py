@@ -11,7 +11,8 @@ from configs import default
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
     config.data.manifest = "data/sample_photos/manifest.csv"
-    config.tiles.size = config.tiles.stride = 128
+    config.tiles.size = 128
+    config.tiles.stride = 128
     config.model.trainable_layers = 22
     config.epochs = 4
     config.optimizer.learning_rate = 3e-4

@@ -15,17 +15,25 @@ from configs import default
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    config.data.label_kind, config.balanced_sampling = "ranking", False
+    config.data.label_kind = "ranking"
+    config.balanced_sampling = False
     config.ranking.unseen_types = ("motion_blur", "webp", "multiplicative_noise", "dither")
-    config.tiles.size = config.tiles.stride = 128
-    config.augment.hue_jitter = config.augment.saturation_jitter = 0.0
-    config.model.trainable_layers, config.model.pooling = 22, "stages"
+    config.tiles.size = 128
+    config.tiles.stride = 128
+    config.augment.hue_jitter = 0.0
+    config.augment.saturation_jitter = 0.0
+    config.model.trainable_layers = 22
+    config.model.pooling = "stages"
     # Statistics of the batch would tell a tile which others its group has.
     config.model.norm_statistics = "running"
-    config.model.fusion, config.model.dropout = "mean_embedding", 0.0
+    config.model.fusion = "mean_embedding"
+    config.model.dropout = 0.0
     config.evaluation.fusion = "mean_embedding"
-    config.batch_size, config.epochs = 48, 15
-    config.optimizer.learning_rate, config.optimizer.decay = 3e-4, "cosine"
-    config.early_stopping.metric, config.evaluate_every_epochs = "pair_accuracy", 5.0
+    config.batch_size = 48
+    config.epochs = 15
+    config.optimizer.learning_rate = 3e-4
+    config.optimizer.decay = "cosine"
+    config.early_stopping.metric = "pair_accuracy"
+    config.evaluate_every_epochs = 5.0
     config.uncertainty.ood = "none"
     return config

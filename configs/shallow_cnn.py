@@ -15,19 +15,26 @@ from configs import default
 
 def get_config() -> ml_collections.ConfigDict:
     config = default.get_config()
-    config.data.label_kind, config.data.label_column = "numeric", "mos"
+    config.data.label_kind = "numeric"
+    config.data.label_column = "mos"
     config.balanced_sampling = False
-    config.model.encoder, config.model.weights = "shallow_cnn", "none"
+    config.model.encoder = "shallow_cnn"
+    config.model.weights = "none"
     config.model.pooling = "stages"
-    config.tiles.size = config.tiles.stride = 32
+    config.tiles.size = 32
+    config.tiles.stride = 32
     # An image is an example: its tiles are averaged before the head.
-    config.bags.tiles, config.batch_size = 64, 16
-    config.model.fusion = config.evaluation.fusion = "mean_embedding"
-    config.evaluation.chunk_tiles = 1024
+    config.bags.tiles = 64
+    config.batch_size = 16
+    config.model.fusion = "mean_embedding"
+    config.evaluation.fusion = "mean_embedding"
+    config.host.tiles_per_chunk = 1024
     # Contrast is looked at in luma alone.
-    config.augment.hue_jitter = config.augment.saturation_jitter = 0.0
-    config.loss.plcc_weight = 0.3
-    config.optimizer.learning_rate, config.epochs = 1e-3, 30
+    config.augment.hue_jitter = 0.0
+    config.augment.saturation_jitter = 0.0
+    config.loss.regression.plcc_weight = 0.3
+    config.optimizer.learning_rate = 1e-3
+    config.epochs = 30
     config.optimizer.decay = "cosine"
     config.early_stopping.metric = ""
     return config

@@ -14,5 +14,6 @@ from configs import gated_attention
 
 def get_config() -> ml_collections.ConfigDict:
     config = gated_attention.get_config()
-    config.model.fusion = config.evaluation.fusion = "tile_vit"
+    config.model.fusion = "tile_vit"
+    config.evaluation.fusion = "tile_vit"
     return config

@@ -12,6 +12,7 @@ from ml_collections import config_flags
 
 import configs
 from input_pipeline.files.file_names import name_text
+from iqa_jax.run.renamed import renaming
 
 # Mode, which is also its file -> its function, the flags it needs, and those it also takes.
 MODES = {
@@ -102,6 +103,10 @@ def parse(argv: list[str]) -> list[str]:
     Returns:
       What is no flag, the name of the program first.
     """
+    for argument in argv:
+        key = re.match(r"--?(?:no)?config\.([\w.]+)", argument)
+        if key and (clause := renaming(key[1])):
+            sys.exit(f"error: --config: {key[1]} {clause}.")
     try:
         rest = app.parse_flags_with_usage([_expand_home(argument) for argument in argv])
         # A recipe that cannot be loaded complains when it is used.

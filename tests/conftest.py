@@ -121,7 +121,7 @@ def unsplit_config(tiny_config, tiny_manifest, tmp_path):
     tiny_config.data.manifest, tiny_config.data.features = str(manifest), ()
     # On embeddings the training step compiles in seconds.
     tiny_config.model.encoder = "mobilenet_v2"
-    tiny_config.model.width_multiplier, tiny_config.model.weights = 1.0, "imagenet"
+    tiny_config.encoder.mobilenet_v2.width_multiplier, tiny_config.model.weights = 1.0, "imagenet"
     tiny_config.model.trainable_layers = 0
     tiny_config.bags.cached, tiny_config.bags.tiles = True, 4
     tiny_config.bags.cache_folder = str(tmp_path / "embeddings")

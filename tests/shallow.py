@@ -34,13 +34,14 @@ class ShallowEncoder(nn.Module):
 
 
 def make_model(
-    dtype=jnp.float32, axis_name=None, encoder_norm="batch", tiles_per_pass=0, dropout=0.0
+    dtype=jnp.float32, axis_name=None, encoder_norm="batch", tiles_per_chunk=0, dropout=0.0
 ) -> QualityModel:
     return QualityModel(
         encoder=ShallowEncoder(dtype, axis_name, encoder_norm),
         fusion=FUSIONS["mean_embedding"](),
-        head=TwoLayerHead(hidden_dim=8, outputs=2, dropout=dropout, dtype=dtype),
-        tiles_per_pass=tiles_per_pass,
+        head=TwoLayerHead(8, outputs=2, dropout=dropout, dtype=dtype, begins_at_zero=False),
+        embedding_norm=None,
+        tiles_per_chunk=tiles_per_chunk,
     )
 
 

@@ -14,7 +14,12 @@ from ml_collections import ConfigDict
 import iqa_jax
 from configs import default
 from iqa_jax.learning.augment import augment
+from iqa_jax.learning.tasks import TASKS
+from iqa_jax.models.encoders import ENCODERS
+from iqa_jax.models.encoders.encoder import Encoder
 from iqa_jax.models.fusions import FUSIONS
+from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
+from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.modes import train as train_module
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.config import config_from_json, config_to_json, differing_keys
@@ -54,7 +59,7 @@ def narrow_recipe(name: str, manifest: Path, folder: Path) -> ConfigDict:
     config.tiles.edge_sum_min = 0
     if not config.bags.cached:
         # Only random weights have every width.
-        config.model.width_multiplier, config.model.trainable_layers = 0.1, -1
+        config.encoder.mobilenet_v2.width_multiplier, config.model.trainable_layers = 0.1, -1
         config.model.weights, config.model.weights_of = "none", "encoder"
         config.model.ensemble = ()
     config.bags.cache_folder = str(folder / "embeddings")
@@ -114,7 +119,7 @@ def flatten(config: ConfigDict, prefix: tuple[str, ...] = ()):
 
 
 def test_every_key_is_read():
-    # (the object's last name, the attribute): `config.data.threads` and `data.threads` alike.
+    # (the object's last name, the attribute): `config.host.threads` and `host.threads` alike.
     read = set()
     for path in (ROOT / "iqa_jax").rglob("*.py"):
         # These check values; that is not a use.
@@ -125,13 +130,68 @@ def test_every_key_is_read():
                 owner = node.value
                 name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
                 read.add((name.removeprefix("_"), node.attr))
-    # Sections that go whole to what takes their keys as arguments.
+    # Sections that go whole to what takes their keys as arguments; it takes no others.
     read |= {("augment", name) for name in inspect.signature(augment).parameters}
-    for fusion in FUSIONS.values():
-        read |= {("fusion", field.name) for field in dataclasses.fields(fusion)}
+    components = dict(components_of(default.get_config()))
     for *section, key in flatten(default.get_config()):
         owner = section[-1] if section else "config"
-        assert (owner, key) in read, f"{'.'.join([*section, key])} is read nowhere"
+        known = components.get(".".join(section))
+        is_read = (owner, key) in read if known is None else key in known
+        assert is_read, f"{'.'.join([*section, key])} is read nowhere"
+
+
+def components_of(config: ConfigDict):
+    """Gives the section of every component, and the arguments that it takes of it."""
+    for name in {*FUSIONS} & {*config.fusion}:
+        fields = {field.name for field in dataclasses.fields(FUSIONS[name])}
+        yield f"fusion.{name}", fields - {"dtype", "parent", "name"}
+    for name in {*ENCODERS} & {*config.encoder}:
+        fields = {field.name for field in dataclasses.fields(ENCODERS[name])}
+        shared = {field.name for field in dataclasses.fields(Encoder)}
+        yield f"encoder.{name}", fields - shared - {"trainable_layers"}
+    for losses in TASKS.values():
+        for loss in losses.values():
+            if loss.section:
+                parameters = inspect.signature(loss.make).parameters.values()
+                keys = {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
+                yield f"loss.{loss.section}", keys
+
+
+def test_every_component_has_its_own_keys_and_no_others():
+    config, sections = default.get_config(), set()
+    for section, arguments in components_of(config):
+        owner, name = section.split(".")
+        assert {*config[owner][name]} == arguments, section
+        sections.add(section)
+    nested = {
+        f"{owner}.{name}"
+        for owner, section in config.items()
+        if isinstance(section, ConfigDict)
+        for name, value in section.items()
+        if isinstance(value, ConfigDict)
+    }
+    assert sections == nested
+
+
+@pytest.mark.parametrize(
+    "module",
+    [*FUSIONS.values(), *ENCODERS.values(), TwoLayerHead, CoralHead, ProjectionHead, QualityModel],
+)
+def test_no_component_has_defaults_of_its_own(module):
+    for field in dataclasses.fields(module):
+        if field.name not in ("parent", "name"):
+            assert field.default is dataclasses.MISSING, field.name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_sets_one_key_a_line(name):
+    tree = ast.parse((ROOT / "configs" / f"{name}.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and "get_config" not in ast.unparse(node):
+            keys = [target for target in node.targets if not isinstance(target, ast.Name)]
+            is_section = "ConfigDict()" in ast.unparse(node.value)
+            assert len(node.targets) == 1 or is_section, ast.unparse(node)
+            assert not any(isinstance(key, ast.Tuple) for key in keys), ast.unparse(node)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -156,7 +216,7 @@ def test_a_run_from_before_a_key_goes_on_with_its_default():
     [
         ("binary", "supcon", 0.0, "supcon"),
         ("ordered", "triplet", 0.0, "triplet"),
-        ("numeric", "huber", 0.5, "loss.plcc_weight"),
+        ("numeric", "huber", 0.5, "loss.regression.plcc_weight"),
         ("ranking", "hinge", 0.0, "hinge"),
         ("pairs", "", 0.0, "logistic"),
     ],
@@ -164,9 +224,9 @@ def test_a_run_from_before_a_key_goes_on_with_its_default():
 def test_a_loss_over_the_whole_batch_is_refused_in_parts(kind, loss, plcc_weight, what):
     config = default.get_config()
     config.data.manifest, config.data.label_kind = "manifest.csv", kind
-    config.loss.name, config.loss.plcc_weight = loss, plcc_weight
-    config.passes_per_update = 4
-    sentence = f"passes_per_update is 4, but {what} compares the examples of a batch"
+    config.loss.name, config.loss.regression.plcc_weight = loss, plcc_weight
+    config.accumulation_steps = 4
+    sentence = f"accumulation_steps is 4, but {what} compares the examples of a batch"
     with pytest.raises(ConfigError, match=sentence):
         check_config(config)
 
@@ -223,5 +283,5 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_key(key, value, sent
 
 def test_a_loss_per_example_is_accepted_in_parts():
     config = default.get_config()
-    config.data.manifest, config.passes_per_update = "manifest.csv", 4
+    config.data.manifest, config.accumulation_steps = "manifest.csv", 4
     check_config(config)

@@ -35,6 +35,9 @@ def test_help_costs_nothing():
     ("arguments", "sentence"),
     [
         (["--config.tiles.siz=64"], """there is no key 'siz' Did you mean "size" """),
+        (["--config.data.threads=2"], "data.threads is now host.threads."),
+        (["--config.loss.gce_q", "0.5"], "loss.gce_q is now loss.gce.q."),
+        (["--config.optimizer.encoder_weight_decay=0"], "is gone: it is 0.001 in every run."),
         (["--config.batch_size=many"], "batch_size"),
         (["--config=configs/nowhere.py", "--workdir=x"], "No such file or directory: 'configs/now"),
         (["--workdirr=x"], "workdir"),

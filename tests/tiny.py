@@ -10,14 +10,14 @@ TINY = {
     "batch_size": 8,
     "epochs": 1,
     "evaluate_every_epochs": 0.5,
-    "data.threads": 2,
+    "host.threads": 2,
     "data.features": ("n_tiles", "edge_sum"),
     # Few layers: XLA compiles the 52 convolutions of the usual one for a minute.
     "model.encoder": "shallow_cnn",
-    "model.width_multiplier": 0.1,
+    "encoder.mobilenet_v2.width_multiplier": 0.1,
     "model.weights": "none",
     "model.hidden_dim": 8,
-    "evaluation.chunk_tiles": 16,
+    "host.tiles_per_chunk": 16,
 }
 
 

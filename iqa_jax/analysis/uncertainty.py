@@ -1,7 +1,7 @@
-"""How unsure an answer is: from its probabilities, dropout passes or views.
+"""How unsure an answer is: from its probabilities, dropout samples or views.
 
-Entropies are in nats. What several passes agree on to the last bit has a mutual information and a
-spread of exactly 0: means are taken of differences to the first pass.
+Entropies are in nats. What several samples agree on to the last bit has a mutual information and a
+spread of exactly 0: means are taken of differences to the first sample.
 
 Source: Houlsby et al. 2011 (BALD); Gal, Ghahramani 2016 (dropout at prediction); both as written
 out by Gal, Islam, Ghahramani 2017, equations 2 to 4.
@@ -17,24 +17,28 @@ def entropy(probabilities: Float[np.ndarray, "*batch k"]) -> Float[np.ndarray, "
     return entr(np.asarray(probabilities, np.float64)).sum(axis=-1)
 
 
-def predictive_entropy(samples: Float[np.ndarray, "pass *batch k"]) -> Float[np.ndarray, "*batch"]:
-    """Gives H[mean of the passes' probabilities]: all that is unsure."""
+def predictive_entropy(
+    samples: Float[np.ndarray, "sample *batch k"],
+) -> Float[np.ndarray, "*batch"]:
+    """Gives H[mean of the samples' probabilities]: all that is unsure."""
     return entropy(_mean(samples))
 
 
-def expected_entropy(samples: Float[np.ndarray, "pass *batch k"]) -> Float[np.ndarray, "*batch"]:
-    """Gives the mean of H[p] over passes: what stays unsure whatever the weights."""
+def expected_entropy(samples: Float[np.ndarray, "sample *batch k"]) -> Float[np.ndarray, "*batch"]:
+    """Gives the mean of H[p] over samples: what stays unsure whatever the weights."""
     return _mean(entropy(samples))
 
 
-def mutual_information(samples: Float[np.ndarray, "pass *batch k"]) -> Float[np.ndarray, "*batch"]:
+def mutual_information(
+    samples: Float[np.ndarray, "sample *batch k"],
+) -> Float[np.ndarray, "*batch"]:
     """Gives BALD, predictive minus expected entropy: what the weights disagree on; 0 or more."""
     # By Jensen's inequality; below it is rounding.
     return np.maximum(predictive_entropy(samples) - expected_entropy(samples), 0)
 
 
-def spread(scores: Float[np.ndarray, "pass *batch"]) -> Float[np.ndarray, "*batch"]:
-    """Gives the standard deviation over passes or views (divided by their number)."""
+def spread(scores: Float[np.ndarray, " sample *batch"]) -> Float[np.ndarray, "*batch"]:
+    """Gives the standard deviation over samples or views (divided by their number)."""
     scores = np.asarray(scores, np.float64)
     return (scores - scores[:1]).std(axis=0)
 

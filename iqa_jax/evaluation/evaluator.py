@@ -40,7 +40,7 @@ class Evaluator:
         `manifest` and `source` are then of their degraded versions.
       features: scaling of the hand-crafted features.
       embeddings: of all images as they are, where the config asks for the cache.
-      is_thorough: answer with the config's views and dropout passes too, which the loop does
+      is_thorough: answer with the config's views and dropout samples too, which the loop does
         without: they take their time and may change after training.
       is_shared: all processes of the run call together, and each scores its part.
       detector: of anomalous tiles, if any.
@@ -65,8 +65,8 @@ class Evaluator:
         self._config, self.manifest = config, manifest
         self.source, self._features = source, features
         self._views = build.views_from_config(config) if is_thorough else (PLAIN,)
-        passes = config.uncertainty.passes if is_thorough else 0
-        self._scorer = scorer_from_config(config, passes, detector, members)
+        mc_samples = config.uncertainty.mc_samples if is_thorough else 0
+        self._scorer = scorer_from_config(config, mc_samples, detector, members)
         # The cache holds the plain view alone, and embeddings of this run's encoder.
         self._needs_pixels = embeddings is None or bool(members)
 
@@ -87,7 +87,7 @@ class Evaluator:
         which = (self.source, image_ids, self._features, self.manifest.images)
         if not self._needs_pixels and set(views) == {PLAIN}:
             return embedded_bags(self._embeddings, *which, self._embeddings.warning)
-        return whole_bags(*which, threads=self._config.data.threads, views=views)
+        return whole_bags(*which, threads=self._config.host.threads, views=views)
 
     def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
         """Scores the images of a split, or so many of them, and computes their metrics."""

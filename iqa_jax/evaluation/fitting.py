@@ -84,7 +84,7 @@ def _fit_score_maps(
     kind, values = kind_from_config(config), _values_by_fusion(evaluation)
     scores = {fusion: kind.score_of(found) for fusion, found in values.items()}
     labels = evaluation.labels.astype(np.float64)
-    maps = fit_score_maps(scores, labels, config.evaluation.logistic_parameters)
+    maps = fit_score_maps(scores, labels)
     write_score_maps(workdir, config, step, maps)
 
 

@@ -41,7 +41,7 @@ def localise(
     image_ids = [image_id for image_id in manifest.split(split).index if image_id in paths]
     if not image_ids:
         return None
-    bags = whole_bags(source, image_ids, features, manifest.images, threads=config.data.threads)
+    bags = whole_bags(source, image_ids, features, manifest.images, threads=config.host.threads)
     maps, regions = [], []
     with meter(f"localising {split}", len(image_ids)) as progress:
         for done, explained in enumerate(explainer.explain(variables, bags), start=1):

@@ -54,7 +54,7 @@ def augment(
     """Changes each example at random; all tiles of a bag alike, as one photograph would be.
 
     Each example has a key of its own, made from its place in the global batch: the result does
-    not depend on how many devices share the batch, or in how many passes it is worked on.
+    not depend on how many devices share the batch, or in how many parts it is worked on.
 
     Args:
       tiles: RGB.

@@ -10,6 +10,8 @@ import optax
 from iqa_jax.learning.state import Path
 
 Schedule = Callable[[jax.Array], jax.Array]
+# Decay of the encoder's kernels, times its learning rate.
+ENCODER_WEIGHT_DECAY = 1e-3
 
 
 def step_decay(
@@ -64,7 +66,6 @@ def make_optimizer(
     schedule: Schedule,
     *,
     weight_decay: float,
-    encoder_weight_decay: float,
     encoder_factor: float,
     gradient_clip: float,
 ) -> optax.GradientTransformation:
@@ -72,8 +73,8 @@ def make_optimizer(
 
     Args:
       schedule: of the learning rate.
-      weight_decay: of the kernels of fusion and head, times the learning rate.
-      encoder_weight_decay: of the encoder's kernels, times its learning rate.
+      weight_decay: of the kernels of fusion and head, times the learning rate; the encoder's have
+        `ENCODER_WEIGHT_DECAY`.
       encoder_factor: the encoder's learning rate, relative to the schedule.
       gradient_clip: largest global norm.
     """
@@ -91,7 +92,7 @@ def make_optimizer(
         optax.clip_by_global_norm(gradient_clip),
         optax.scale_by_adam(),
         optax.add_decayed_weights(weight_decay, partial(is_kernel, of_encoder=False)),
-        optax.add_decayed_weights(encoder_weight_decay, partial(is_kernel, of_encoder=True)),
+        optax.add_decayed_weights(ENCODER_WEIGHT_DECAY, partial(is_kernel, of_encoder=True)),
         optax.scale_by_learning_rate(schedule),
         optax.masked(optax.scale(encoder_factor), is_encoder),
     )

@@ -29,8 +29,8 @@ class Placement:
       place_state: host or single-device tree -> tree on all devices.
       fetch_state: the reverse, to a tree whose arrays are addressed as one array each.
       place_batch: this process's share of a batch, NumPy -> device arrays.
-      split_batch: (batch as a compiled step sees it, number of passes) -> [pass, batch, ...], each
-        pass shared by the devices as the batch was.
+      split_batch: (batch as a compiled step sees it, number of micro-batches) ->
+        [micro-batch, batch, ...], each shared by the devices as the batch was.
       compile_step: `(state, batch) -> (state, metrics)` -> the same, over all devices; the state
         given to it is used up.
     """
@@ -60,23 +60,23 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
-def passes_sharding(mesh: Mesh) -> NamedSharding:
-    """Says that the devices of the mesh share the second axis, pass by pass of the first."""
+def second_axis_sharding(mesh: Mesh) -> NamedSharding:
+    """Says that the devices of the mesh share the second axis."""
     return NamedSharding(mesh, PartitionSpec(None, AXIS))
 
 
 def split_shares(
-    batch: Mapping[str, jax.Array], passes: int, devices: int = 1
+    batch: Mapping[str, jax.Array], accumulation_steps: int, devices: int = 1
 ) -> dict[str, jax.Array]:
-    """Cuts a batch into passes, [pass, batch, ...], of an equal part of every device's share.
+    """Cuts a batch into [micro-batch, batch, ...], each of an equal part of every device's share.
 
-    A pass is not a run of neighbours: those lie on one device, and would have to travel.
+    A micro-batch is not a run of neighbours: those lie on one device, and would have to travel.
     """
 
     def split(values):
-        part, *rest = values.shape[0] // passes, *values.shape[1:]
-        shares = values.reshape(devices, passes, part // devices, *rest)
-        return shares.swapaxes(0, 1).reshape(passes, part, *rest)
+        part, *rest = values.shape[0] // accumulation_steps, *values.shape[1:]
+        shares = values.reshape(devices, accumulation_steps, part // devices, *rest)
+        return shares.swapaxes(0, 1).reshape(accumulation_steps, part, *rest)
 
     return {name: split(values) for name, values in batch.items()}
 
@@ -85,7 +85,7 @@ def jit_placement(devices: Sequence[jax.Device]) -> Placement:
     """Places one global array per value; works over many processes."""
     mesh = make_mesh(devices)
     replicated, sharded = replicated_sharding(mesh), batch_sharding(mesh)
-    over_passes = passes_sharding(mesh)
+    over_second = second_axis_sharding(mesh)
     return Placement(
         axis_name=None,
         # From the host: what is on a device of one process cannot go to those of another.
@@ -95,8 +95,8 @@ def jit_placement(devices: Sequence[jax.Device]) -> Placement:
             key: jax.make_array_from_process_local_data(sharded, value)
             for key, value in batch.items()
         },
-        split_batch=lambda batch, passes: jax.lax.with_sharding_constraint(
-            split_shares(batch, passes, mesh.size), over_passes
+        split_batch=lambda batch, accumulation_steps: jax.lax.with_sharding_constraint(
+            split_shares(batch, accumulation_steps, mesh.size), over_second
         ),
         compile_step=lambda step: jax.jit(
             step,
@@ -113,7 +113,7 @@ def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
       PlacementError: there are several processes.
     """
     if jax.process_count() > 1:
-        raise PlacementError('parallel.mode = "pmap" drives one process; use "jit" for several.')
+        raise PlacementError('host.parallel = "pmap" drives one process; use "jit" for several.')
     count = len(devices)
     copy = jax.pmap(lambda _, state: state, AXIS, in_axes=(0, None), devices=devices)
 
@@ -145,18 +145,20 @@ def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
 PLACEMENTS = {"jit": jit_placement, "pmap": pmap_placement}
 
 
-def check_batch_size(batch_size: int, devices: int, processes: int, passes: int = 1) -> None:
-    """Refuses a batch that the devices cannot share equally in every pass.
+def check_batch_size(
+    batch_size: int, devices: int, processes: int, accumulation_steps: int = 1
+) -> None:
+    """Refuses a batch that the devices cannot share equally in every micro-batch.
 
     Raises:
       PlacementError: names the nearest sizes that divide.
     """
-    shares = passes * (devices if devices % processes == 0 else devices * processes)
+    shares = accumulation_steps * (devices if devices % processes == 0 else devices * processes)
     if batch_size % shares:
         below = batch_size // shares * shares
         nearest = f"{below} or {below + shares}" if below else f"{shares}"
-        each = f", each taking its share in {passes} passes (passes_per_update)"
+        each = f", each taking its share in {accumulation_steps} micro-batches (accumulation_steps)"
         raise PlacementError(
             f"batch_size {batch_size} does not divide over {devices} devices"
-            f"{each if passes > 1 else ''}; the nearest sizes that do: {nearest}."
+            f"{each if accumulation_steps > 1 else ''}; the nearest sizes that do: {nearest}."
         )

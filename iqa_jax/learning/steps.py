@@ -33,7 +33,7 @@ def train_step(
     tile_weight: float = 0.0,
     distortions: Sequence[Change] = (),
     axis_name: str | None = None,
-    passes: int = 1,
+    accumulation_steps: int = 1,
     split_batch: Callable[[Batch, int], Batch] = split_shares,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Makes one update from one batch of bags of tiles.
@@ -54,9 +54,9 @@ def train_step(
       distortions: that a batch may ask for.
       axis_name: the mapped axis when each device runs this on its share (pmap); None when the
         batch is global (jit).
-      passes: equal parts of the batch that go through the network one after the other, so that
-        memory is that of a part. The update is the whole batch's, but BatchNorm takes its
-        statistics part by part. Not for a task with a `batch_loss`.
+      accumulation_steps: equal parts of the batch that go through the network one after the
+        other, so that memory is that of a part. The update is the whole batch's, but BatchNorm
+        takes its statistics part by part. Not for a task with a `batch_loss`.
       split_batch: as in `Placement`.
 
     Returns:
@@ -109,7 +109,7 @@ def train_step(
         return batch_stats, loss, gradients
 
     whole = {**batch, "weight": weight, "place": place}
-    if passes == 1:
+    if accumulation_steps == 1:
         batch_stats, loss, gradients = differentiate(state.batch_stats, whole, dropout_key)
     else:
 
@@ -121,7 +121,7 @@ def train_step(
             return (batch_stats, *jax.tree.map(jnp.add, sums, more)), None
 
         nothing = (state.batch_stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, trainable))
-        parts = (jnp.arange(passes), split_batch(whole, passes))
+        parts = (jnp.arange(accumulation_steps), split_batch(whole, accumulation_steps))
         (batch_stats, loss, gradients), _ = jax.lax.scan(add_part, nothing, parts)
     gradients = jax.tree.map(over_devices, gradients)
     updates, opt_state = optimizer.update(gradients, state.opt_state, trainable)
@@ -197,7 +197,7 @@ def predict_step(
 def sample_step(
     variables: Any,
     bags: Batch,
-    keys: Key[Array, " pass"],
+    keys: Key[Array, " sample"],
     *,
     model: QualityModel,
     task: Task,
@@ -205,18 +205,18 @@ def sample_step(
 ) -> Array:
     """Answers bags of embeddings several times with dropout on: Monte-Carlo dropout.
 
-    A pass drops the same units for every image, as one thinned network would. So an image's answers
-    depend on the keys alone, not on its place in a batch, its company or its padding.
+    A sample drops the same units for every image, as one thinned network would. So an image's
+    answers depend on the keys alone, not on its place in a batch, its company or its padding.
 
     Args:
       variables: of the model.
       bags: as in `predict_step`.
-      keys: one per pass.
+      keys: one per sample.
       model, task: of the run.
       is_per_tile: answer every tile as a bag of its own.
 
     Returns:
-      [pass, batch, values], or [pass, batch, tile, values].
+      [sample, batch, values], or [sample, batch, tile, values].
 
     Source: Gal, Ghahramani 2016, section 4. The encoder, with its BatchNorm and DropBlock, has made
       the embeddings as in prediction.
@@ -232,9 +232,9 @@ def sample_step(
         )
         return task.predict(answer.logits)[0]
 
-    # One pass after the other: all at once, the hidden layers of many tiles would not fit.
-    passes = jax.lax.map(lambda key: jax.vmap(answer, (0, None))(bags, key), keys)
-    return passes.reshape(len(keys), *shape, -1)
+    # One sample after the other: all at once, the hidden layers of many tiles would not fit.
+    samples = jax.lax.map(lambda key: jax.vmap(answer, (0, None))(bags, key), keys)
+    return samples.reshape(len(keys), *shape, -1)
 
 
 def _tiles_as_bags(bags: Batch) -> dict[str, Array]:

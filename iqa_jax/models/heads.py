@@ -23,8 +23,8 @@ class TwoLayerHead(nn.Module):
     hidden_dim: int
     outputs: int
     dropout: float
-    dtype: jnp.dtype = jnp.float32
-    begins_at_zero: bool = False
+    dtype: jnp.dtype
+    begins_at_zero: bool
 
     @nn.compact
     def __call__(
@@ -98,7 +98,7 @@ class ProjectionHead(TwoLayerHead):
       layer that learns even on a frozen encoder.
     """
 
-    projection_dim: int = 0
+    projection_dim: int
 
     def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
         projection = nn.Dense(self.projection_dim, dtype=self.dtype, name="output")(hidden)

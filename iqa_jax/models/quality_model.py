@@ -43,16 +43,16 @@ class QualityModel(nn.Module):
       fusion: `(embeddings, tile_mask, tile_position, grid_shape, train) -> Fused`.
       head: `([*, dim], train) -> [*, outputs]`.
       embedding_norm: `(embeddings, tile_mask, train) -> embeddings`, or None.
-      tiles_per_pass: so many tiles of every bag are encoded at once in training, and encoded
+      tiles_per_chunk: so many tiles of every bag are encoded at once in training, and encoded
         again for the gradient, so that memory does not grow with the bag; 0: all at once. BatchNorm
-        then takes its statistics pass by pass.
+        then takes its statistics chunk by chunk.
     """
 
     encoder: nn.Module
     fusion: nn.Module
     head: nn.Module
-    embedding_norm: nn.Module | None = None
-    tiles_per_pass: int = 0
+    embedding_norm: nn.Module | None
+    tiles_per_chunk: int
 
     def encode(
         self,
@@ -97,16 +97,16 @@ class QualityModel(nn.Module):
             return flat.reshape(*mask.shape, -1)
 
         batch, count = mask.shape
-        size = self.tiles_per_pass
+        size = self.tiles_per_chunk
         if not size or count <= size or self.is_initializing():
             return encode(self, tiles, mask)
-        # Passes cut the axis of tiles: that of bags may be spread over devices.
-        passes = -(-count // size)
-        ends = ((0, 0), (0, passes * size - count))
+        # Chunks cut the axis of tiles: that of bags may be spread over devices.
+        chunks = -(-count // size)
+        ends = ((0, 0), (0, chunks * size - count))
         tiles = jnp.pad(tiles, (*ends, (0, 0), (0, 0), (0, 0)))
         parts = (
-            jnp.moveaxis(tiles.reshape(batch, passes, size, *tiles.shape[2:]), 1, 0),
-            jnp.moveaxis(jnp.pad(mask, ends).reshape(batch, passes, size), 1, 0),
+            jnp.moveaxis(tiles.reshape(batch, chunks, size, *tiles.shape[2:]), 1, 0),
+            jnp.moveaxis(jnp.pad(mask, ends).reshape(batch, chunks, size), 1, 0),
         )
         scan = nn.scan(
             nn.remat(lambda model, carry, part: (carry, encode(model, *part))),
@@ -115,7 +115,7 @@ class QualityModel(nn.Module):
             split_rngs={"dropout": True},
         )
         _, embeddings = scan(self, (), parts)
-        return jnp.moveaxis(embeddings, 0, 1).reshape(batch, passes * size, -1)[:, :count]
+        return jnp.moveaxis(embeddings, 0, 1).reshape(batch, chunks * size, -1)[:, :count]
 
     def answer(
         self,

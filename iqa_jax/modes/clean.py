@@ -24,7 +24,7 @@ from iqa_jax.reporting.cleaning import write_cleaning
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
 from iqa_jax.run.config import kind_from_config
-from iqa_jax.run.key_roles import without_studies
+from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.rules import study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.studies.label_noise import (
@@ -95,7 +95,7 @@ def _train(config: ml_collections.ConfigDict, workdir: Workdir, command: str) ->
     done, digest = workdir.folder / _FINISHED, build.manifest_from_config(config).digest
     if (
         done.exists()
-        and without_studies(workdir.config()) == without_studies(config)
+        and run_part(workdir.config()) == run_part(config)
         and workdir.read_json("manifest.json")["sha256"] == digest
     ):
         return 0

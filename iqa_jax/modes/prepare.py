@@ -85,7 +85,7 @@ def _prepare(config: ml_collections.ConfigDict, output: str, beam_options: str) 
         if beam_options:
             _write_with_beam(write, todo, beam_options)
         else:
-            _write_with_threads(write, todo, config.data.threads)
+            _write_with_threads(write, todo, config.host.threads)
         finish(plan, table, names, _describe(plan, manifest), about)
     errors = pd.read_csv(Path(output, "errors.csv"))
     for path, error in errors.head().itertuples(index=False):

@@ -104,7 +104,7 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
         trained = "all of it was trained" if model.trainable_layers else "it was kept as it was"
     encoder = model.encoder
     if encoder == "mobilenet_v2":
-        encoder = f"MobileNetV2 of width {model.width_multiplier:g}"
+        encoder = f"MobileNetV2 of width {config.encoder.mobilenet_v2.width_multiplier:g}"
     yield "Encoder", f"{encoder}, begun with {weights}; {trained}"
     fusion = f"{heading(config.evaluation.fusion)}; trained with {heading(model.fusion).lower()}"
     if model.weights not in known and model.weights_of == "all":

@@ -1,7 +1,6 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
 from iqa_jax.learning.state import Path as ParameterPath
 from iqa_jax.learning.state import TrainState, create_state
-from iqa_jax.learning.tasks import TASKS, Task, default_loss
+from iqa_jax.learning.tasks import TASKS, Labels, Task, default_loss
 from iqa_jax.models.embedding_norm import EmbeddingNorm
 from iqa_jax.models.encoders import ENCODERS
 from iqa_jax.models.encoders.mobilenet_v2 import is_trainable
@@ -113,7 +112,7 @@ def _open_source(config: Config, pictures: Sequence[Picture], cached: bool) -> T
         pictures,
         tiling_from_config(config),
         max_pixels=config.data.max_pixels,
-        cache_bytes=int(config.data.cache_gigabytes * 2**30) if cached else 0,
+        cache_bytes=int(config.host.cache_gigabytes * 2**30) if cached else 0,
     )
 
 
@@ -157,22 +156,9 @@ def loss_name_from_config(config: Config) -> str:
 
 def task_from_config(config: Config) -> Task:
     """Makes the task that the label kind asks for."""
-    data, loss = config.data, config.loss
-    return TASKS[data.label_kind][loss_name_from_config(config)](
-        classes=len(data.classes),
-        label_smoothing=loss.label_smoothing,
-        sce_alpha=loss.sce_alpha,
-        sce_beta=loss.sce_beta,
-        gce_q=loss.gce_q,
-        minimum=data.minimum,
-        maximum=data.maximum,
-        bins=len(data.count_columns) or loss.bins,
-        plcc_weight=loss.plcc_weight,
-        margin=loss.margin,
-        temperature=loss.temperature,
-        triplet_margin=loss.triplet_margin,
-        projection_dim=loss.projection_dim,
-    )
+    data, loss = config.data, TASKS[config.data.label_kind][loss_name_from_config(config)]
+    labels = Labels(len(data.classes), data.minimum, data.maximum, len(data.count_columns))
+    return loss.make(labels, **(config.loss[loss.section] if loss.section else {}))
 
 
 def _trainable_layers(config: Config) -> int | None:
@@ -180,31 +166,26 @@ def _trainable_layers(config: Config) -> int | None:
     return None if layers < 0 else layers
 
 
-def _fusion_from_config(config: Config) -> nn.Module:
-    keys = {**config.fusion, "dtype": jnp.dtype(config.model.dtype)}
-    return _make(FUSIONS[config.model.fusion], keys)
+def fusion_from_config(config: Config) -> nn.Module:
+    """Makes the fusion, with the keys of its section."""
+    name = config.model.fusion
+    if name not in config.fusion:  # There is nothing to set, and nothing to learn.
+        return FUSIONS[name]()
+    return FUSIONS[name](**config.fusion[name], dtype=jnp.dtype(config.model.dtype))
 
 
-def _encoder_from_config(config: Config, axis_name: str | None) -> nn.Module:
+def encoder_from_config(config: Config, axis_name: str | None = None) -> nn.Module:
+    """Makes the encoder, with the keys of its section; `axis_name` as in `Placement`."""
     model = config.model
-    is_dropping = model.drop_block_size > 0
     keys = {
-        "width_multiplier": model.width_multiplier,
         "dtype": jnp.dtype(model.dtype),
-        "trainable_layers": _trainable_layers(config),
-        "drop_block_rate": 1 - model.drop_block_keep if is_dropping else 0.0,
-        "drop_block_size": max(model.drop_block_size, 1),
         "axis_name": axis_name,
         "pooling": model.pooling,
         "norm_statistics": model.norm_statistics,
     }
-    return _make(ENCODERS[model.encoder], keys)
-
-
-def _make(module: type[nn.Module], keys: Mapping[str, Any]) -> nn.Module:
-    """Makes a module from those keys that it has."""
-    fields = {field.name for field in dataclasses.fields(module)}
-    return module(**{name: value for name, value in keys.items() if name in fields})
+    if model.encoder in config.encoder:
+        keys |= {**config.encoder[model.encoder], "trainable_layers": _trainable_layers(config)}
+    return ENCODERS[model.encoder](**keys)
 
 
 def model_from_config(config: Config, axis_name: str | None = None) -> QualityModel:
@@ -215,8 +196,8 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
     if task.projection_dim:
         make_head = partial(ProjectionHead, projection_dim=task.projection_dim)
     return QualityModel(
-        encoder=_encoder_from_config(config, axis_name),
-        fusion=_fusion_from_config(config),
+        encoder=encoder_from_config(config, axis_name),
+        fusion=fusion_from_config(config),
         head=make_head(
             hidden_dim=model.hidden_dim,
             outputs=task.outputs,
@@ -227,7 +208,7 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             begins_at_zero=task.target is not None,
         ),
         embedding_norm=EmbeddingNorm(axis_name) if model.norm_embeddings else None,
-        tiles_per_pass=config.bags.tiles_per_pass,
+        tiles_per_chunk=config.bags.tiles_per_chunk,
     )
 
 
@@ -289,7 +270,6 @@ def optimizer_from_config(
         make_optimizer(
             schedule,
             weight_decay=optimizer.weight_decay,
-            encoder_weight_decay=optimizer.encoder_weight_decay,
             encoder_factor=optimizer.encoder_factor,
             gradient_clip=optimizer.gradient_clip,
         ),

@@ -22,6 +22,8 @@ from iqa_jax.models.encoders.encoder import NORM_STATISTICS, POOLINGS
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.positions import POSITIONS
 from iqa_jax.run.build import loss_name_from_config
+from iqa_jax.run.config import default_config
+from iqa_jax.run.renamed import flatten, renaming
 from iqa_jax.run.rules import (
     bag_problems,
     confidence_problems,
@@ -44,80 +46,84 @@ _CHOICES = {
     "model.weights_of": ("encoder", "all"),
     "model.dtype": ("float32", "bfloat16"),
     "model.norm_statistics": NORM_STATISTICS,
-    "fusion.positions": POSITIONS,
-    "fusion.readout": READOUTS,
+    "fusion.gated_attention_positions.positions": POSITIONS,
+    "fusion.tile_vit.positions": POSITIONS,
+    "fusion.tile_vit.readout": READOUTS,
     "tiles.shrink": SHRINKS,
     "prepare.what": ("images", "tiles"),
     "optimizer.decay": ("steps", "cosine"),
-    "evaluation.logistic_parameters": (4, 5),
     "tta.flips": FLIPS,
     "uncertainty.ood": ("none", *DISTANCES),
     "anomaly.kind": ("none", *DETECTORS),
-    "parallel.mode": PLACEMENTS,
+    "host.parallel": PLACEMENTS,
 }
 # Key, least, most, and that in words.
 _RANGES = (
     # Room above for the seeds that splits and parts count up from it.
     ("seed", 0, 2**31 - 1, "from 0 to 2147483647"),
     ("batch_size", 1, _INFINITE, "1 or more"),
-    ("passes_per_update", 1, _INFINITE, "1 or more"),
+    ("accumulation_steps", 1, _INFINITE, "1 or more"),
     ("epochs", 1, _INFINITE, "1 or more"),
     ("evaluate_every_epochs", 1e-6, _INFINITE, "more than 0"),
     ("checkpoint_every_steps", 1, _INFINITE, "1 or more"),
     ("log_every_steps", 1, _INFINITE, "1 or more"),
     ("data.max_pixels", 1, _INFINITE, "1 or more"),
-    ("data.cache_gigabytes", 0, _INFINITE, "0 or more"),
+    ("host.cache_gigabytes", 0, _INFINITE, "0 or more"),
     ("prepare.images_per_shard", 1, _INFINITE, "1 or more"),
-    ("data.threads", 1, 1024, "from 1 to 1024"),
-    ("data.workers", 0, 1024, "from 0 to 1024"),
+    ("host.threads", 1, 1024, "from 1 to 1024"),
+    ("host.workers", 0, 1024, "from 0 to 1024"),
     ("tiles.size", 32, _INFINITE, "32 or more: the encoder halves a tile five times"),
     ("tiles.edge_sum_min", 0, _INFINITE, "0 or more"),
     ("tiles.edge_sum_max", -1, _INFINITE, "-1 (no limit) or more"),
     ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),
     ("augment.saturation_jitter", 0, 1, "from 0 to 1"),
-    ("model.width_multiplier", 0.05, 10, "from 0.05 to 10"),
+    ("encoder.mobilenet_v2.width_multiplier", 0.05, 10, "from 0.05 to 10"),
     ("model.trainable_layers", -1, 52, "-1 (all) or 0 to 52"),
     ("model.hidden_dim", 0, _INFINITE, "0 (one layer) or more"),
     ("model.dropout", 0, 0.99, "from 0 to 0.99"),
-    ("model.drop_block_size", 0, 7, "from 0 (off) to 7"),
-    ("model.drop_block_keep", 0.01, 1, "from 0.01 to 1"),
-    ("fusion.attention_dim", 1, _INFINITE, "1 or more"),
-    ("fusion.position_dim", 8, _INFINITE, "8 or more"),
-    ("fusion.position_cells", 1, _INFINITE, "1 or more"),
-    ("fusion.width", 8, _INFINITE, "8 or more"),
-    ("fusion.depth", 1, _INFINITE, "1 or more"),
-    ("fusion.heads", 1, _INFINITE, "1 or more"),
-    ("fusion.mlp_dim", 1, _INFINITE, "1 or more"),
-    ("fusion.dropout", 0, 0.99, "from 0 to 0.99"),
-    ("loss.label_smoothing", 0, 0.99, "from 0 to 0.99"),
-    ("loss.sce_alpha", 0, _INFINITE, "0 or more"),
-    ("loss.sce_beta", 0, _INFINITE, "0 or more"),
-    ("loss.gce_q", 1e-4, 1, "more than 0 and at most 1"),
-    ("loss.plcc_weight", 0, _INFINITE, "0 or more"),
+    ("encoder.mobilenet_v2.drop_block_size", 0, 7, "from 0 (off) to 7"),
+    ("encoder.mobilenet_v2.drop_block_keep", 0.01, 1, "from 0.01 to 1"),
+    ("fusion.attention.attention_dim", 1, _INFINITE, "1 or more"),
+    ("fusion.gated_attention.attention_dim", 1, _INFINITE, "1 or more"),
+    ("fusion.gated_attention_positions.attention_dim", 1, _INFINITE, "1 or more"),
+    ("fusion.gated_attention_positions.position_dim", 8, _INFINITE, "8 or more"),
+    ("fusion.gated_attention_positions.position_cells", 1, _INFINITE, "1 or more"),
+    ("fusion.tile_vit.width", 8, _INFINITE, "8 or more"),
+    ("fusion.tile_vit.depth", 1, _INFINITE, "1 or more"),
+    ("fusion.tile_vit.heads", 1, _INFINITE, "1 or more"),
+    ("fusion.tile_vit.mlp_dim", 1, _INFINITE, "1 or more"),
+    ("fusion.tile_vit.dropout", 0, 0.99, "from 0 to 0.99"),
+    ("fusion.tile_vit.position_cells", 1, _INFINITE, "1 or more"),
+    ("fusion.tile_vit.attention_dim", 1, _INFINITE, "1 or more"),
     ("loss.tile_weight", 0, _INFINITE, "0 or more"),
-    ("loss.projection_dim", 2, _INFINITE, "2 or more"),
-    ("loss.temperature", 1e-3, _INFINITE, "0.001 or more"),
-    ("loss.triplet_margin", 1e-6, 4, "more than 0 and at most 4"),
-    ("loss.bins", 2, 1000, "from 2 to 1000"),
-    ("loss.margin", 1e-6, 1, "more than 0 and at most 1"),
+    ("loss.cross_entropy.label_smoothing", 0, 0.99, "from 0 to 0.99"),
+    ("loss.sce.alpha", 0, _INFINITE, "0 or more"),
+    ("loss.sce.beta", 0, _INFINITE, "0 or more"),
+    ("loss.gce.q", 1e-4, 1, "more than 0 and at most 1"),
+    ("loss.supcon.projection_dim", 2, _INFINITE, "2 or more"),
+    ("loss.supcon.temperature", 1e-3, _INFINITE, "0.001 or more"),
+    ("loss.triplet.projection_dim", 2, _INFINITE, "2 or more"),
+    ("loss.triplet.margin", 1e-6, 4, "more than 0 and at most 4"),
+    ("loss.regression.plcc_weight", 0, _INFINITE, "0 or more"),
+    ("loss.emd.bins", 2, 1000, "from 2 to 1000"),
+    ("loss.comparison.margin", 1e-6, 1, "more than 0 and at most 1"),
     ("ranking.crop", 32, _INFINITE, "32 or more"),
     ("optimizer.learning_rate", 0, _INFINITE, "0 or more"),
     ("optimizer.weight_decay", 0, _INFINITE, "0 or more"),
     ("optimizer.warmup_epochs", 0, _INFINITE, "0 or more"),
     ("optimizer.decay_factor", 1e-9, 1, "more than 0 and at most 1"),
     ("optimizer.decay_every_epochs", 1e-6, _INFINITE, "more than 0"),
-    ("optimizer.encoder_weight_decay", 0, _INFINITE, "0 or more"),
     ("optimizer.encoder_factor", 0, _INFINITE, "0 or more"),
     ("optimizer.gradient_clip", 1e-12, _INFINITE, "more than 0"),
     ("optimizer.ema_decay", 0, 0.99999, "from 0 (off) to 0.99999"),
     ("optimizer.start_share", 0, 0.99, "from 0 (off) to 0.99"),
     ("early_stopping.patience", 1, _INFINITE, "1 or more"),
     ("bags.tiles", 1, _INFINITE, "1 or more"),
-    ("bags.tiles_per_pass", 0, _INFINITE, "0 (all) or more"),
+    ("bags.tiles_per_chunk", 0, _INFINITE, "0 (all) or more"),
     ("bags.copies", 1, _INFINITE, "1 or more"),
-    ("evaluation.chunk_tiles", 1, _INFINITE, "1 or more"),
+    ("host.tiles_per_chunk", 1, _INFINITE, "1 or more"),
     ("tta.shifts", 0, 16, "from 0 to 16"),
-    ("uncertainty.passes", 0, 1000, "from 0 (off) to 1000"),
+    ("uncertainty.mc_samples", 0, 1000, "from 0 (off) to 1000"),
     ("uncertainty.coverage", 0.01, 0.999, "from 0.01 to 0.999"),
     ("uncertainty.ood_quantile", 0.01, 0.999, "from 0.01 to 0.999"),
     ("uncertainty.ood_images", 2, _INFINITE, "2 or more"),
@@ -144,7 +150,7 @@ def check_run(config: ml_collections.ConfigDict) -> None:
     """
     check_config(config)
     check_batch_size(
-        config.batch_size, jax.device_count(), jax.process_count(), config.passes_per_update
+        config.batch_size, jax.device_count(), jax.process_count(), config.accumulation_steps
     )
 
 
@@ -154,6 +160,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     Raises:
       ConfigError: with one line per problem.
     """
+    if problems := _key_problems(config):
+        raise ConfigError(problems)
     choices = _CHOICES | _choices_of_kind(config)
     unknown = {
         key: sentence
@@ -187,6 +195,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             problems += find_problems(config)
     if problems:
         raise ConfigError(problems)
+
+
+def _key_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists the keys that no run has, or has under another name: a recipe may set any."""
+    known, given = (dict(flatten(one.to_dict())) for one in (default_config(), config))
+    return [f"{key} {renaming(key) or 'is no key'}" for key in given if key not in known]
 
 
 def _value(config: ml_collections.ConfigDict, key: str) -> Any:

@@ -8,6 +8,7 @@ import ml_collections
 
 from configs import default
 from iqa_jax.analysis.kinds import KINDS, KNN, Kind
+from iqa_jax.run.renamed import flatten, rename_keys
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -53,9 +54,10 @@ def config_to_json(config: ml_collections.ConfigDict) -> str:
 
 
 def config_from_json(text: str) -> ml_collections.ConfigDict:
-    """Reads what `config_to_json` wrote, maybe before a key was there; lists become tuples again.
+    """Reads what `config_to_json` wrote, maybe long ago; lists become tuples again.
 
-    A key that is missing has its default, with which a run is what it was without the key.
+    A key that is missing has its default, with which a run is what it was without the key; one
+    under an older name has its name of today.
     """
 
     def rebuild(value: Any, defaults: Any) -> Any:
@@ -65,20 +67,13 @@ def config_from_json(text: str) -> ml_collections.ConfigDict:
             return {**defaults, **rebuilt}
         return tuple(value) if isinstance(value, list) else value
 
-    return ml_collections.ConfigDict(rebuild(json.loads(text), default.get_config().to_dict()))
+    written = rename_keys(json.loads(text))
+    return ml_collections.ConfigDict(rebuild(written, default.get_config().to_dict()))
 
 
 def differing_keys(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:
     """Lists the keys in which two configs differ, as `key: old -> new`."""
-
-    def flatten(config, prefix=""):
-        for key, value in config.items():
-            if isinstance(value, ml_collections.ConfigDict):
-                yield from flatten(value, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}", value
-
-    before, after = dict(flatten(old)), dict(flatten(new))
+    before, after = dict(flatten(old.to_dict())), dict(flatten(new.to_dict()))
     return [
         f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
         for key in sorted({*before, *after})

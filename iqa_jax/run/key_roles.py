@@ -4,28 +4,26 @@ from typing import Any
 
 import ml_collections
 
-# Keys that a later start may change without making another run of it.
-FREE_KEYS = ("epochs", "checkpoint_every_steps", "log_every_steps", "early_stopping.patience",
-              "data.threads", "data.workers", "data.cache_gigabytes", "data.manifest",
-              "evaluation.chunk_tiles",
-              "parallel.mode", "prepare.what", "prepare.images_per_shard",
-              "compare.fusions", "compare.splits", "compare.fractions", "data.split_rows",
-              "protocol.kind", "protocol.splits",
-              "protocol.fractions", "protocol.test_manifest", "protocol.baselines",
-              "noise.folds", "noise.filter", "noise.band", "noise.keep_share",
-              "tta.flips", "tta.shifts", "tta.scales",
-              "uncertainty.passes", "uncertainty.split", "uncertainty.coverage",
-              "uncertainty.scale_intervals", "uncertainty.ood", "uncertainty.ood_quantile",
-              "uncertainty.ood_images",
-              "anomaly.kind", "anomaly.tiles", "anomaly.memory", "anomaly.quantile")  # fmt: skip
-
-# Sections that say which runs there are, not what one of them is.
-_STUDIES = ("compare", "protocol", "noise")
+# What a host can do, and what a mode does with runs: no part of what one run is.
+_NO_PART_OF_A_RUN = {"host", "prepare", "compare", "protocol", "noise"}
+# Fitted after training, anew where it changes.
+_AFTER_TRAINING = {"tta", "uncertainty", "anomaly"}
+# Single keys of a run that only say how long it is, what it tells of itself and where its rows are.
+_FREE_KEYS = {
+    *("epochs", "early_stopping.patience", "checkpoint_every_steps", "log_every_steps"),
+    *("data.manifest", "data.split_rows"),
+}
 
 
-def without_studies(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def is_free(key: str) -> bool:
+    """Says whether a later start may change a key without making another run of it."""
+    return key in _FREE_KEYS or key.split(".")[0] in _NO_PART_OF_A_RUN | _AFTER_TRAINING
+
+
+def run_part(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Gives the part of a config that says what one run is."""
-    return {name: value for name, value in config.to_dict().items() if name not in _STUDIES}
+    sections = config.to_dict().items()
+    return {name: value for name, value in sections if name not in _NO_PART_OF_A_RUN}
 
 
 def answer_keys(config: ml_collections.ConfigDict) -> dict[str, Any]:

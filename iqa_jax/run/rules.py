@@ -155,8 +155,8 @@ def bag_problems(config: ml_collections.ConfigDict) -> list[str]:
         problems.append(
             "bags.cached trains on the embeddings of a frozen encoder; set model.trainable_layers=0"
         )
-    if bags.tiles_per_pass:
-        problems.append("bags.cached encodes nothing in training; set bags.tiles_per_pass=0")
+    if bags.tiles_per_chunk:
+        problems.append("bags.cached encodes nothing in training; set bags.tiles_per_chunk=0")
     for name in MEASURED:
         if name in config.data.features:
             problems.append(f'bags.cached never sees pixels; take "{name}" out of data.features')
@@ -165,20 +165,23 @@ def bag_problems(config: ml_collections.ConfigDict) -> list[str]:
 
 def fusion_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists keys of a fusion that do not go together."""
-    fusion, problems = config.fusion, []
-    if fusion.width % max(fusion.heads, 1):
+    vit, gated, problems = config.fusion.tile_vit, config.fusion.gated_attention_positions, []
+    if vit.width % max(vit.heads, 1):
         problems.append(
-            f"fusion.width is {fusion.width}; it must be a multiple of fusion.heads, {fusion.heads}"
+            f"fusion.tile_vit.width is {vit.width}; it must be a multiple of "
+            f"fusion.tile_vit.heads, {vit.heads}"
         )
-    for key in ("width", "position_dim"):
-        if fusion.positions == "sincos_2d" and fusion[key] % 4:
-            problems.append(
-                f"fusion.{key} is {fusion[key]}; sincos_2d positions need a multiple of 4"
-            )
-    if config.model.fusion == "gated_attention_positions" and fusion.positions == "none":
+    for key, width, positions in (
+        ("tile_vit.width", vit.width, vit.positions),
+        ("gated_attention_positions.position_dim", gated.position_dim, gated.positions),
+    ):
+        if positions == "sincos_2d" and width % 4:
+            problems.append(f"fusion.{key} is {width}; sincos_2d positions need a multiple of 4")
+    if config.model.fusion == "gated_attention_positions" and gated.positions == "none":
         problems.append(
-            'model.fusion is "gated_attention_positions" and fusion.positions is "none"; choose '
-            'positions, or "gated_attention"'
+            'model.fusion is "gated_attention_positions" and '
+            'fusion.gated_attention_positions.positions is "none"; choose positions, or '
+            '"gated_attention"'
         )
     return problems
 
@@ -198,8 +201,10 @@ def encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
             "model.trainable_layers counts the convolutions of mobilenet_v2; all of "
             f"{model.encoder} trains: set it to -1"
         )
-    if model.drop_block_size:
-        problems.append(f"model.drop_block_size: {model.encoder} has no DropBlock; set it to 0")
+    if config.encoder.mobilenet_v2.drop_block_size:
+        problems.append(
+            f"encoder.mobilenet_v2.drop_block_size: {model.encoder} has no DropBlock; set it to 0"
+        )
     return problems
 
 
@@ -207,13 +212,14 @@ def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists the keys that the loss has no use for, or lacks."""
     data, loss, name, problems = config.data, config.loss, loss_name_from_config(config), []
     has_scale = kind_from_config(config).has_scale
+    plcc_weight = loss.regression.plcc_weight
     if config.model.kernel_ridge and name not in REGRESSIONS:
         problems.append(
             f"model.kernel_ridge answers with a number; only {', '.join(REGRESSIONS)} do"
         )
-    if loss.plcc_weight and name not in REGRESSIONS:
+    if plcc_weight and name not in REGRESSIONS:
         problems.append(
-            f"loss.plcc_weight is {loss.plcc_weight}; only {', '.join(REGRESSIONS)} take it"
+            f"loss.regression.plcc_weight is {plcc_weight}; only {', '.join(REGRESSIONS)} take it"
         )
     if data.label_std_column and not has_scale:
         problems.append("data.label_std_column needs numeric labels")
@@ -230,11 +236,11 @@ def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
             f"batch_size is {config.batch_size}; {name} compares the examples of a batch, which "
             f"should hold two of each class: give {2 * len(data.classes)} or more"
         )
-    if config.passes_per_update > 1 and task_from_config(config).batch_loss:
-        term = "loss.plcc_weight" if name in REGRESSIONS else name
+    if config.accumulation_steps > 1 and task_from_config(config).batch_loss:
+        term = "loss.regression.plcc_weight" if name in REGRESSIONS else name
         problems.append(
-            f"passes_per_update is {config.passes_per_update}, but {term} compares the examples of "
-            "a batch, which must be together: set passes_per_update to 1"
+            f"accumulation_steps is {config.accumulation_steps}, but {term} compares the examples "
+            "of a batch, which must be together: set accumulation_steps to 1"
         )
     if loss.use_std_weights and not data.label_std_column:
         problems.append("loss.use_std_weights needs data.label_std_column")
@@ -279,19 +285,21 @@ def confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
     if outside:
         problems.append(f"tta.scales has {outside[0]}; give factors from 0.1 to 4, without 1")
     views = len(views_from_config(config))
-    if uncertainty.passes == 1:
-        problems.append("uncertainty.passes is 1; one pass has no spread: give 0 (off) or 20, say")
+    if uncertainty.mc_samples == 1:
+        problems.append(
+            "uncertainty.mc_samples is 1; one sample has no spread: give 0 (off) or 20, say"
+        )
     is_dropping = config.model.dropout > 0 or (
-        config.model.fusion == "tile_vit" and config.fusion.dropout > 0
+        config.model.fusion == "tile_vit" and config.fusion.tile_vit.dropout > 0
     )
-    if uncertainty.passes and not is_dropping:
-        problems.append("uncertainty.passes needs dropout, and model.dropout is 0")
+    if uncertainty.mc_samples and not is_dropping:
+        problems.append("uncertainty.mc_samples needs dropout, and model.dropout is 0")
     kind = KINDS.get(config.data.label_kind)  # An unknown one has a sentence of its own.
     if uncertainty.scale_intervals and (
-        kind is None or not kind.has_scale or (not uncertainty.passes and views == 1)
+        kind is None or not kind.has_scale or (not uncertainty.mc_samples and views == 1)
     ):
         problems.append(
-            "uncertainty.scale_intervals needs numeric labels, and uncertainty.passes or tta"
+            "uncertainty.scale_intervals needs numeric labels, and uncertainty.mc_samples or tta"
         )
     if uncertainty.split == "train":
         problems.append('uncertainty.split is "train", whose answers flatter; name another split')

@@ -30,7 +30,7 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
     if weights == "imagenet":
         theirs = {
             kind: {"encoder": tree}
-            for kind, tree in load_pretrained(config.model.width_multiplier).items()
+            for kind, tree in load_pretrained(config.encoder.mobilenet_v2.width_multiplier).items()
         }
     else:
         workdir = Workdir(weights)

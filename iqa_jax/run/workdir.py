@@ -27,7 +27,7 @@ from iqa_jax.host.lock import LOCK, sole_writer
 from iqa_jax.host.processes import is_first, wait_for_all
 from iqa_jax.learning.checkpoint import Checkpoints
 from iqa_jax.run.config import config_from_json, config_to_json, differing_keys
-from iqa_jax.run.key_roles import FREE_KEYS
+from iqa_jax.run.key_roles import is_free
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "opencv-python-headless", "pillow")  # fmt: skip
@@ -96,7 +96,7 @@ class Workdir:
             changed = [
                 line
                 for line in differing_keys(self.config(), config)
-                if line.split(":")[0] not in FREE_KEYS
+                if not is_free(line.split(":")[0])
             ]
             if self.read_json("manifest.json")["sha256"] != manifest.digest:
                 changed.append(f"the rows of the manifest {manifest.path} have changed")

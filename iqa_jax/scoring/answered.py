@@ -22,7 +22,7 @@ class Answered:
       layout: of the image; None with an error.
       error: why there is no answer, or empty.
       embedding: [dim], fused.
-      samples: [pass, values] of the headline fusion with dropout on; None without passes.
+      samples: [sample, values] of the headline fusion with dropout on; None without any.
       views: [view, values] of the headline fusion; None with an error. With several views, `values`
         and `samples` are their means and the rest is of the first, the image as it is.
       anomaly: [tile], how unlike good tiles each is; None without detector.

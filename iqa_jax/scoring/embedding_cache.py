@@ -96,7 +96,7 @@ def cache_embeddings(
     scorer = scorer_from_config(config)
 
     def bags() -> Iterator[Bag]:
-        for bag in whole_bags(source, missing, FeatureTable(), threads=config.data.threads):
+        for bag in whole_bags(source, missing, FeatureTable(), threads=config.host.threads):
             if bag.error:
                 errors[bag.image_id] = bag.error
                 continue

@@ -87,7 +87,7 @@ class Explainer:
             )
         )
         self._grad_cam = jax.jit(partial(grad_cam, pooling=config.model.pooling))
-        self._chunk = config.evaluation.chunk_tiles
+        self._chunk = config.host.tiles_per_chunk
 
     def explain(self, variables: Any, bags: Iterable[Bag], of: str = "") -> Iterator[Explained]:
         """Explains bags in their order; a bag with an error gives an answer with that error.

@@ -92,7 +92,7 @@ class ImageExplainer:
             pictures, build.tiling_from_config(config), max_pixels=config.data.max_pixels
         )
         bags = whole_bags(
-            source, range(len(source)), run.features, images, threads=config.data.threads
+            source, range(len(source)), run.features, images, threads=config.host.threads
         )
         for place, explained in enumerate(self._explainer.explain(run.variables, bags, of)):
             answer, image = explained.answer, None

@@ -26,26 +26,26 @@ class Network:
 
     Attributes:
       dim: of its embeddings; 0 until it has encoded.
-      encode: `(variables, passes [pass, n, height, width, 3], count)` -> embeddings [pass, n, dim]
-        of the tiles of the first so many passes.
+      encode: `(variables, parts [part, n, height, width, 3], count)` -> embeddings [part, n, dim]
+        of the tiles of the first so many parts.
       predict: see `predict_step`.
       sample: see `sample_step`; None without keys.
 
     Args:
       model, task: of a run.
-      keys: of passes with dropout on, if any.
-      is_per_tile: such a pass answers every tile as a bag of its own.
+      keys: of samples with dropout on, if any.
+      is_per_tile: such a sample answers every tile as a bag of its own.
     """
 
     def __init__(
         self,
         model: QualityModel,
         task: Task,
-        keys: Key[Array, " pass"] | None = None,
+        keys: Key[Array, " sample"] | None = None,
         is_per_tile: bool = False,
     ):
         self.dim, both = 0, {"model": model, "task": task}
-        self.encode = announce("encode", jax.jit(partial(_encode_passes, model=model)))
+        self.encode = announce("encode", jax.jit(partial(_encode_parts, model=model)))
         self.predict = announce("predict", jax.jit(partial(predict_step, **both)))
         self.sample = None
         if keys is not None:
@@ -53,18 +53,18 @@ class Network:
             self.sample = announce("sample", jax.jit(sample))
 
 
-def _encode_passes(
+def _encode_parts(
     variables: Any,
-    passes: UInt8[Array, "pass n height width 3"],
+    parts: UInt8[Array, "part n height width 3"],
     count: Int[Array, ""],
     *,
     model: QualityModel,
-) -> Float[Array, "pass n dim"]:
-    """Gives the embeddings of the tiles of the first so many passes, some at a time."""
+) -> Float[Array, "part n dim"]:
+    """Gives the embeddings of the tiles of the first so many parts, some at a time."""
     encode = partial(encode_step, variables, model=model)
-    one = jax.eval_shape(encode, passes[0])
-    embeddings = jnp.zeros((len(passes), *one.shape), one.dtype)
+    one = jax.eval_shape(encode, parts[0])
+    embeddings = jnp.zeros((len(parts), *one.shape), one.dtype)
     # A loop and not a `scan`: what a chunk is not filled with costs no time.
     return jax.lax.fori_loop(
-        0, count, lambda index, done: done.at[index].set(encode(passes[index])), embeddings
+        0, count, lambda index, done: done.at[index].set(encode(parts[index])), embeddings
     )

@@ -20,7 +20,8 @@ from input_pipeline.tiles.features import feature_width
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.host.progress import note
 from iqa_jax.run import build
-from iqa_jax.run.config import config_to_json, kind_from_config
+from iqa_jax.run.config import kind_from_config
+from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.variables import hash_tree
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence
@@ -52,7 +53,7 @@ class QualityScorer:
         self._views = build.views_from_config(run.config)
         self._scorer = scorer_from_config(
             run.config,
-            run.config.uncertainty.passes,
+            run.config.uncertainty.mc_samples,
             members=run.members,
             calibration=run.calibration or {},
         )
@@ -125,7 +126,7 @@ class QualityScorer:
         self, inputs: Iterable[Input], pending: dict[int, "_Pending"], seen: SeenContents | None
     ) -> Iterator[Bag]:
         """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
-        size, threads, first = self.config.tiles.size, self.config.data.threads, 0
+        size, threads, first = self.config.tiles.size, self.config.host.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
         no_features = np.zeros((0, feature_width(self._run.features.names)), np.float32)
         for block in _blocks(inputs):
@@ -168,8 +169,7 @@ class QualityScorer:
 
     def fingerprint(self) -> dict[str, str]:
         """Tells apart what the answers depend on, besides the pictures."""
-        run, config = self._run, self.config.copy_and_resolve_references()
-        config.data.threads = config.evaluation.chunk_tiles = 0  # These change no answer.
+        run, settings = self._run, json.dumps(run_part(self.config), sort_keys=True)
         fitted = [
             dataclasses.asdict(run.features),
             run.thresholds,
@@ -180,7 +180,7 @@ class QualityScorer:
         networks = [run.variables, *(member.variables for member in run.members)]
         return {
             "the checkpoint": hash_tree(networks),
-            "the settings of the run": hash_tree([config_to_json(config), *fitted]),
+            "the settings of the run": hash_tree([settings, *fitted]),
         }
 
 

@@ -21,8 +21,8 @@ from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.learning.sharding import (
     batch_sharding,
     make_mesh,
-    passes_sharding,
     replicated_sharding,
+    second_axis_sharding,
 )
 from iqa_jax.learning.tasks import Task
 from iqa_jax.models.fold import fold_batch_norm
@@ -37,7 +37,7 @@ _BAGS_PER_CALL = 16
 _VALUES = ("fused", "tiles")
 _TILES_PER_CALL = 4096
 # A CPU encodes so many tiles at a time: what a layer gives stays in the cache for the next one.
-_TILES_PER_CPU_PASS = 2
+_TILES_PER_CPU_PART = 2
 
 
 class Scorer:
@@ -51,9 +51,9 @@ class Scorer:
       kind: label kind.
       fusion: name of the network's own fusion.
       headline: name of the fusion whose samples and views are kept; by default the network's.
-      chunk_tiles: tiles per encoder call; rounded up to what the devices share equally.
-      passes: with dropout on, besides the one without.
-      seed: of those passes.
+      tiles_per_chunk: tiles per encoder call; rounded up to what the devices share equally.
+      mc_samples: answers with dropout on, besides the one without.
+      seed: of those samples.
       detector: tells from embeddings [tile, dim] how unlike good tiles each is.
       members: networks that answer too.
       calibration: maps of the answers, by fusion; none for raw answers.
@@ -67,8 +67,8 @@ class Scorer:
         kind: str,
         fusion: str,
         headline: str = "",
-        chunk_tiles: int,
-        passes: int = 0,
+        tiles_per_chunk: int,
+        mc_samples: int = 0,
         seed: int = 0,
         detector: Callable[[np.ndarray], np.ndarray] | None = None,
         members: Sequence[Member] = (),
@@ -77,16 +77,17 @@ class Scorer:
         mesh = make_mesh(jax.local_devices())
         devices = self._devices = mesh.size
         self._replicated, self._sharded = replicated_sharding(mesh), batch_sharding(mesh)
-        self._over_passes = passes_sharding(mesh)
+        self._over_parts = second_axis_sharding(mesh)
         is_cpu = jax.default_backend() == "cpu"
-        per_device = min(_TILES_PER_CPU_PASS, chunk_tiles) if is_cpu else chunk_tiles // devices
-        self._per_pass = max(per_device, 1) * devices
-        self._chunk = -(-chunk_tiles // self._per_pass) * self._per_pass
+        most = _TILES_PER_CPU_PART if is_cpu else tiles_per_chunk // devices
+        per_device = min(most, tiles_per_chunk)
+        self._per_part = max(per_device, 1) * devices
+        self._chunk = -(-tiles_per_chunk // self._per_part) * self._per_part
         self._bags = -(-_BAGS_PER_CALL // devices) * devices
         self._late = [name for name in fusions_for(kind, fusion) if name in LATE_FUSIONS]
         self._fusion, self._headline = fusion, headline or fusion
         self._detector, self._calibration = detector, calibration
-        keys = jax.random.split(jax.random.key(seed), passes) if passes else None
+        keys = jax.random.split(jax.random.key(seed), mc_samples) if mc_samples else None
         make = partial(Network, keys=keys, is_per_tile=self._headline in LATE_FUSIONS)
         self._network = make(model, task)
         self._members = [(make(m.model, m.task), self._place(m.variables)) for m in members]
@@ -160,11 +161,11 @@ class Scorer:
           chunk: [tile, height, width, 3] uint8, always of one length.
           filled: how many of its tiles count.
         """
-        passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
-        passes = jax.device_put(passes, self._over_passes)
-        count = -(-filled // self._per_pass)
+        inputs = chunk.reshape(-1, self._per_part, *chunk.shape[1:])
+        inputs = jax.device_put(inputs, self._over_parts)
+        count = -(-filled // self._per_part)
         # All are under way before the first is waited for.
-        each = [network.encode(variables, passes, count) for network, variables in networks]
+        each = [network.encode(variables, inputs, count) for network, variables in networks]
         for (network, _), part in zip(networks, each, strict=True):
             network.dim = part.shape[-1]
         each = [np.asarray(part).reshape(len(chunk), -1) for part in each]
@@ -288,7 +289,7 @@ def _merge(views: list[Answered], headline: str) -> Answered:
 
 def scorer_from_config(
     config: ml_collections.ConfigDict,
-    passes: int = 0,
+    mc_samples: int = 0,
     detector: Callable[[np.ndarray], np.ndarray] | None = None,
     members: Sequence[Member] = (),
     calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
@@ -300,8 +301,8 @@ def scorer_from_config(
         kind=config.data.label_kind,
         fusion=config.model.fusion,
         headline=config.evaluation.fusion,
-        chunk_tiles=config.evaluation.chunk_tiles,
-        passes=passes,
+        tiles_per_chunk=config.host.tiles_per_chunk,
+        mc_samples=mc_samples,
         seed=config.seed,
         detector=detector,
         members=members,

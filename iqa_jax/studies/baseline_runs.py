@@ -151,8 +151,7 @@ def _fit_map(
     rows = dataclasses.replace(train, image_ids=ids)
     scores, errors = predict(rows)
     is_answered = np.array([not error for error in errors], bool)
-    wanted = f"logistic_{config.evaluation.logistic_parameters}"
-    found = fit_score_map(scores[is_answered], rows.labels[is_answered], wanted)
+    found = fit_score_map(scores[is_answered], rows.labels[is_answered])
     if found.note:
         say(f"plcc_mapped and rmse_mapped of {name}: {found.note}")
     workdir.write_text("logistic.json", json.dumps({"maps": {name: dataclasses.asdict(found)}}))

@@ -22,7 +22,7 @@ from iqa_jax.host.progress import say
 from iqa_jax.learning.state import partition
 from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
-from iqa_jax.run.key_roles import without_studies
+from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.training.data import TrainingData, TrainingError, prepare_training
@@ -155,7 +155,7 @@ def is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digests: list
     if not (workdir.folder / ANSWERS).exists():
         return False
     return (
-        without_studies(workdir.config()) == without_studies(config)
+        run_part(workdir.config()) == run_part(config)
         and workdir.read_json(ANSWERS)["digests"] == digests
     )
 

@@ -83,8 +83,8 @@ class TrainingData:
             "batch_size": config.batch_size,
             "balanced": config.balanced_sampling,
             "seed": config.seed,
-            "threads": config.data.threads,
-            "workers": config.data.workers,
+            "threads": config.host.threads,
+            "workers": config.host.workers,
             "process": jax.process_index(),
             "processes": jax.process_count(),
         }
@@ -258,6 +258,6 @@ def index_images(
             high=high,
             # Measuring decodes every image.
             measures=measures,
-            threads=config.data.threads,
+            threads=config.host.threads,
             progress=progress.update,
         )

@@ -113,7 +113,7 @@ def compile_update(
         tile_weight=config.loss.tile_weight,
         distortions=build.changes_from_config(config),
         axis_name=placement.axis_name,
-        passes=config.passes_per_update,
+        accumulation_steps=config.accumulation_steps,
         split_batch=placement.split_batch,
     )
     return announce("train step", placement.compile_step(step))
@@ -132,7 +132,7 @@ class _Loop:
             config, data.manifest, data.source, data.features, data.embeddings, is_shared=True
         )
         self.data = data.batches(config)
-        self.placement = PLACEMENTS[config.parallel.mode](jax.devices())
+        self.placement = PLACEMENTS[config.host.parallel](jax.devices())
         optimizer, self.schedule = build.optimizer_from_config(config, self.steps_per_epoch)
         self.update = compile_update(config, self.placement, optimizer, self.total_steps)
         self.clock = Clock()
@@ -298,7 +298,7 @@ class _Loop:
         say(
             f"{count:,} parameters (parameters.txt); {len(devices)} × {devices[0].device_kind} "
             f"({devices[0].platform}), {jax.process_count()} process(es), "
-            f"parallel.mode {self.config.parallel.mode}"
+            f"host.parallel {self.config.host.parallel}"
         )
         say(
             f"{self.total_steps} steps of {self.config.batch_size} examples, "

@@ -42,7 +42,7 @@ def targets_from_config(
             "length of the scale",
         )
     counts = images[list(data.count_columns)].to_numpy(np.float64)
-    scores = np.linspace(data.minimum, data.maximum, counts.shape[1] or config.loss.bins)
+    scores = np.linspace(data.minimum, data.maximum, counts.shape[1] or config.loss.emd.bins)
     if counts.shape[1]:
         if not data.higher_is_better:
             # The labels were mirrored on reading.

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.fusion_proofs import make_fusion
 from iqa_jax.analysis.grad_cam import embedding_gradient, evidence, grad_cam
 from iqa_jax.models.encoders.encoder import POOLINGS, pool_last_again
-from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.quality_model import QualityModel
 
 BAD = jnp.array([1.0, 0.0])
@@ -23,7 +23,13 @@ class LinearHead(nn.Module):
 
 
 def make_model(fusion: str) -> QualityModel:
-    return QualityModel(encoder=nn.Dense(1), fusion=FUSIONS[fusion](), head=LinearHead())
+    return QualityModel(
+        encoder=nn.Dense(1),
+        fusion=make_fusion(fusion),
+        head=LinearHead(),
+        embedding_norm=None,
+        tiles_per_chunk=0,
+    )
 
 
 def make_bag(embeddings, tile_mask=None):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from benchmarks.fusion_proofs import make_fusion
 from iqa_jax.analysis.uncertainty import (
     entropy,
     expected_entropy,
@@ -14,7 +15,6 @@ from iqa_jax.analysis.uncertainty import (
 )
 from iqa_jax.learning.steps import predict_step, sample_step
 from iqa_jax.models.embedding_norm import EmbeddingNorm
-from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.run import build
@@ -46,15 +46,15 @@ def test_mutual_information_is_the_mean_divergence_from_the_mean(samples):
 
 
 def test_what_passes_agree_on_is_exactly_certain():
-    # 1/3 and 0.1 have no exact mean over most numbers of passes.
+    # 1/3 and 0.1 have no exact mean over most numbers of samples.
     rng = np.random.default_rng(1)
-    for passes in (2, 3, 7, 30):
+    for count in (2, 3, 7, 30):
         one = np.concatenate([[[0.1, 0.9], [1 / 3, 2 / 3]], rng.dirichlet((1, 1), 50)])
-        same = np.repeat(one[None], passes, axis=0).astype(np.float32)
+        same = np.repeat(one[None], count, axis=0).astype(np.float32)
         assert (mutual_information(same) == 0).all()
         assert (spread(same[..., 0]) == 0).all()
         # Nearly equal ones differ by rounding, which must not fall below 0.
-        nearly = same * (1 + rng.normal(0, 1e-8, (passes, 1, 1)))
+        nearly = same * (1 + rng.normal(0, 1e-8, (count, 1, 1)))
         assert (mutual_information(nearly) >= 0).all()
 
 
@@ -65,14 +65,15 @@ def test_spread_is_the_standard_deviation(samples):
 def make_sampler(fusion: str, dropout: float, is_per_tile: bool, task):
     model = QualityModel(
         encoder=ShallowEncoder(),
-        fusion=FUSIONS[fusion](**({"width": 8, "heads": 2, "mlp_dim": 8, "depth": 1,
-                                   "dropout": dropout} if fusion == "tile_vit" else {})),
-        head=TwoLayerHead(hidden_dim=8, outputs=2, dropout=dropout),
+        fusion=make_fusion(fusion, **({"width": 8, "heads": 2, "mlp_dim": 8, "depth": 1,
+                                       "dropout": dropout} if fusion == "tile_vit" else {})),
+        head=TwoLayerHead(8, outputs=2, dropout=dropout, dtype=np.float32, begins_at_zero=False),
         embedding_norm=EmbeddingNorm(),
+        tiles_per_chunk=0,
     )  # fmt: skip
     initialise = jax.jit(lambda bags: model.init(jax.random.key(0), bags, method="answer"))
     variables = dict(initialise(make_bags(1, 1)))
-    # Statistics that no batch of these tests has: a pass must go by them, as prediction does.
+    # Statistics that no batch of these tests has: a sample must go by them, as prediction does.
     variables["batch_stats"] = {
         "embedding_norm": {
             "mean": np.full(DIM, 2.0, np.float32),
@@ -131,7 +132,7 @@ def test_company_and_padding_change_no_sample(task, fusion, is_per_tile):
     np.testing.assert_allclose(real, drawn, atol=1e-6)
     moved = np.asarray(sample({name: value[[1, 1, 0]] for name, value in bags.items()}, keys))
     np.testing.assert_allclose(moved, drawn[:, [1, 1, 0]], atol=1e-6)
-    # The same keys give the same numbers, other keys others; passes differ from each other.
+    # The same keys give the same numbers, other keys others; samples differ from each other.
     np.testing.assert_array_equal(np.asarray(sample(bags, keys)), drawn)
     others = sample(bags, jax.random.split(jax.random.key(8), PASSES))
     assert np.abs(np.asarray(others) - drawn).max() > 0.01

@@ -127,7 +127,7 @@ def test_samples_and_views_go_through_the_map_one_by_one(run):
     np.testing.assert_array_equal(found.values["mean_score"], to_map(raw.mean(axis=0)))
     for part in (found.samples, found.views):
         np.testing.assert_array_equal(part, to_map(raw))
-    # Without passes, the entropy is that of the probabilities in the same row.
+    # Without samples, the entropy is that of the probabilities in the same row.
     alone = answer.calibrated(maps, "mean_score").values["mean_score"]
     plain = Answered(0, {"mean_score": alone}, raw, np.ones(3), None, views=found.views)
     assert uncertainty_of(config, plain) == pytest.approx(-(alone * np.log(alone)).sum())

@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_answers_with_the_average(
     config.optimizer.ema_decay, config.optimizer.warmup_epochs = 0.8, 0.0
     config.optimizer.start_share = share
     # A narrow encoder, frozen as it was drawn, compiles in seconds.
-    config.model.width_multiplier, config.model.weights = 0.1, "none"
+    config.encoder.mobilenet_v2.width_multiplier, config.model.weights = 0.1, "none"
     config.model.norm_embeddings = True
     config.data.fractions, config.early_stopping.metric = (1.0, 0.0, 0.0), ""
     config.epochs, config.optimizer.learning_rate = 1, 1e-2

@@ -20,7 +20,7 @@ from iqa_jax.learning.contrastive_losses import (
     semi_hard_triplet,
     supervised_contrastive,
 )
-from iqa_jax.learning.tasks import TASKS
+from iqa_jax.learning.tasks import TASKS, Labels
 from iqa_jax.models.heads import ProjectionHead
 from iqa_jax.modes.explain import explain
 from iqa_jax.modes.train import train
@@ -186,7 +186,7 @@ def test_any_temperature_is_stable(temperature):
 def test_learning_brings_what_is_alike_together(name):
     """And levels into their order: neighbours end nearer than the ends of the scale."""
     labels = jnp.array(np.repeat([0, 1, 2], 5))
-    task = TASKS["ordered"][name](**ARGUMENTS | {"classes": 3})
+    task = make_task(name, "ordered", classes=3)
     optimizer = optax.adam(0.05)
 
     def normalise(x):
@@ -206,18 +206,23 @@ def test_learning_brings_what_is_alike_together(name):
     assert blocks.diagonal().min() > blocks[1, 2] > blocks[0, 2]
 
 
-ARGUMENTS = {
-    "label_smoothing": 0.0, "minimum": 0.0, "maximum": 1.0, "bins": 2, "plcc_weight": 0.0,
-    "temperature": 0.1, "triplet_margin": 0.3, "projection_dim": DIM,
-}  # fmt: skip
+KEYS = {
+    "supcon": {"temperature": 0.1, "projection_dim": DIM},
+    "triplet": {"margin": 0.3, "projection_dim": DIM},
+}
 
 
-def make_task(name):
-    return TASKS["unordered"][name](classes=CLASSES, **ARGUMENTS)
+def make_task(name, kind="unordered", classes=CLASSES):
+    return TASKS[kind][name].make(Labels(classes, minimum=0.0, maximum=1.0), **KEYS[name])
+
+
+def make_head(outputs):
+    sizes = {"hidden_dim": 8, "outputs": outputs, "projection_dim": DIM}
+    return ProjectionHead(**sizes, dropout=0.5, dtype=jnp.float32, begins_at_zero=False)
 
 
 def test_the_head_projects_onto_the_sphere_and_probes_where():
-    head = ProjectionHead(hidden_dim=8, outputs=DIM + CLASSES, dropout=0.5, projection_dim=DIM)
+    head = make_head(DIM + CLASSES)
     embedding = jnp.array(np.random.default_rng(0).normal(size=(5, 3, 7)))
     variables = head.init(jax.random.key(0), embedding)
     outputs = head.apply(variables, embedding)
@@ -265,7 +270,7 @@ def test_a_probe_without_a_class_is_refused():
 def supcon_config(tiny_config):
     """A tiny run that learns embeddings, with a detector of anomalous tiles besides."""
     tiny_config.loss.name, tiny_config.anomaly.kind = "supcon", "coreset"
-    tiny_config.loss.projection_dim, tiny_config.anomaly.quantile = 8, 0.5
+    tiny_config.loss.supcon.projection_dim, tiny_config.anomaly.quantile = 8, 0.5
     tiny_config.evaluation.fusion = "mean_embedding"
     tiny_config.early_stopping.metric = "knn_auroc"
     return tiny_config
@@ -390,7 +395,7 @@ def test_a_probe_is_kept_and_put_into_the_head(tiny_config, tmp_path):
     assert back.labels.dtype.kind == "i"
     with pytest.raises(WorkdirError, match="start the command again that trains it"):
         read_probe(workdir, tiny_config, 4)
-    head = ProjectionHead(hidden_dim=8, outputs=DIM + 2, dropout=0.5, projection_dim=DIM)
+    head = make_head(DIM + 2)
     embedding = jnp.array(np.random.default_rng(0).normal(size=(5, 7)))
     before = head.init(jax.random.key(0), embedding)
     variables = {"params": {"head": before["params"]}, "batch_stats": {}}
@@ -409,7 +414,7 @@ def test_a_probe_is_kept_and_put_into_the_head(tiny_config, tmp_path):
         ({"loss.name": "", "early_stopping.metric": "knn_auroc"}, "early_stopping.metric is"),
         ({"loss.tile_weight": 1.0, "bags.tiles": 4}, "supcon compares images only"),
         ({"batch_size": 3}, "two of each class: give 4 or more"),
-        ({"loss.temperature": 0.0}, "loss.temperature is 0.0"),
+        ({"loss.supcon.temperature": 0.0}, "loss.supcon.temperature is 0.0"),
         ({"loss.name": "tripplet"}, 'did you mean "triplet"'),
     ],
 )

@@ -41,7 +41,6 @@ def update(gradient: float, **changes) -> dict[str, np.ndarray]:
     """Gives the first update of every parameter."""
     arguments = {
         "weight_decay": 0.0,
-        "encoder_weight_decay": 0.0,
         "encoder_factor": 1.0,
         "gradient_clip": 5.0,
     }
@@ -52,8 +51,8 @@ def update(gradient: float, **changes) -> dict[str, np.ndarray]:
 
 
 def test_the_encoder_goes_its_share_of_the_way():
-    whole = update(0.1, encoder_weight_decay=0.1)
-    quarter = update(0.1, encoder_weight_decay=0.1, encoder_factor=0.25)
+    whole = update(0.1)
+    quarter = update(0.1, encoder_factor=0.25)
     for name, value in whole.items():
         share = 0.25 if name.startswith("encoder") else 1
         assert quarter[name] == pytest.approx(share * value, rel=1e-6)
@@ -61,9 +60,9 @@ def test_the_encoder_goes_its_share_of_the_way():
 
 
 def test_kernels_decay_each_by_its_own_rate_and_nothing_else_does():
-    moved = update(0.0, weight_decay=2.0, encoder_weight_decay=0.5)
+    moved = update(0.0, weight_decay=2.0)
     assert moved == {
-        "encoder/layer_00/kernel": pytest.approx(-0.01 * 0.5),
+        "encoder/layer_00/kernel": pytest.approx(-0.01 * 1e-3),
         "encoder/layer_00/scale": 0,
         "head/kernel": pytest.approx(-0.01 * 2.0),
         "head/bias": 0,
@@ -71,7 +70,7 @@ def test_kernels_decay_each_by_its_own_rate_and_nothing_else_does():
 
 
 def test_it_is_adamw():
-    ours = update(0.1, weight_decay=0.3, encoder_weight_decay=0.3)
+    ours = update(0.1, weight_decay=0.3)
     adamw = optax.adamw(0.01, weight_decay=0.3)
     params = {"kernel": jnp.ones((2, 2))}
     theirs, _ = adamw.update({"kernel": jnp.full((2, 2), 0.1)}, adamw.init(params), params)

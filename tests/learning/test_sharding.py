@@ -1,4 +1,4 @@
-"""Any number of devices and passes, and either way to drive them, give the same update."""
+"""Any number of devices and micro-batches, and either way to drive them, give the same update."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from iqa_jax.run import build
 from shallow import make_batch, make_model, make_variables
 
 
-def update_twice(config, mode, device_count, examples=16, passes=1, norm="batch"):
+def update_twice(config, mode, device_count, examples=16, accumulation_steps=1, norm="batch"):
     """Gives the state after two updates and the figures of both, on the host."""
     placement = PLACEMENTS[mode](jax.devices()[:device_count])
     optimizer, is_trainable = optax.sgd(0.05), lambda path: True
@@ -30,7 +30,7 @@ def update_twice(config, mode, device_count, examples=16, passes=1, norm="batch"
             key=jax.random.key(0),
             total_steps=10,
             axis_name=placement.axis_name,
-            passes=passes,
+            accumulation_steps=accumulation_steps,
             split_batch=placement.split_batch,
         )
     )
@@ -39,7 +39,7 @@ def update_twice(config, mode, device_count, examples=16, passes=1, norm="batch"
     figures = []
     for number in range(2):
         batch = make_batch(examples, seed=number)
-        # Leaves the last two of eight devices without an example, and any four passes unequal.
+        # Leaves the last two of eight devices without an example, and any four parts unequal.
         batch["mask"][-5 * examples // 16 :] = False
         state, metrics = step(state, placement.place_batch(batch))
         figures.append({name: float(value) for name, value in metrics.items()})
@@ -76,14 +76,14 @@ def test_eight_devices_are_one(tiny_config, mode, ema_decay):
 def test_four_passes_are_one(tiny_config, mode):
     # With BatchNorm's running statistics no example depends on its company.
     keys = {"examples": 32, "norm": "running"}
-    four = update_twice(tiny_config, mode, 8, passes=4, **keys)
+    four = update_twice(tiny_config, mode, 8, accumulation_steps=4, **keys)
     assert_same(four, update_twice(tiny_config, "jit", 1, **keys))
 
 
 def test_passes_leave_every_example_on_its_device():
     placement = PLACEMENTS["jit"](jax.devices())
     batch = placement.place_batch({"label": np.arange(64).reshape(32, 2)})
-    split = jax.jit(partial(placement.split_batch, passes=4)).lower(batch).compile()
+    split = jax.jit(partial(placement.split_batch, accumulation_steps=4)).lower(batch).compile()
     for travel in ("all-gather", "all-to-all", "all-reduce", "collective-permute"):
         assert travel not in split.as_text()
     for before, after in zip(
@@ -111,11 +111,11 @@ def test_a_batch_that_does_not_divide_names_the_nearest_sizes(batch_size, device
 
 
 def test_a_batch_that_does_not_divide_into_passes_says_so():
-    with pytest.raises(PlacementError, match="8 devices, each .* in 3 passes .*: 24 or 48"):
-        check_batch_size(32, 8, processes=1, passes=3)
+    with pytest.raises(PlacementError, match="8 devices, each .* in 3 micro-batches .*: 24 or 48"):
+        check_batch_size(32, 8, processes=1, accumulation_steps=3)
 
 
 def test_a_batch_that_divides_is_accepted():
     check_batch_size(32, 8, 1)
     check_batch_size(32, 8, 2)
-    check_batch_size(32, 8, 1, passes=4)
+    check_batch_size(32, 8, 1, accumulation_steps=4)

@@ -204,14 +204,14 @@ def test_running_statistics_stay_and_keep_tiles_apart(task):
     )
 
 
-def test_passes_change_nothing_but_the_memory(task):
-    """Five tiles in passes of two, the last one half empty: the same update, in less space."""
+def test_chunks_change_nothing_but_the_memory(task):
+    """Five tiles in chunks of two, the last one half empty: the same update, in less space."""
     batch = make_batch(4, tiles=5)
     batch["tile_mask"][1, 3:] = False
     batch["tiles"] = np.tile(batch["tiles"], (1, 1, 2, 2, 1))
     outcomes, memory = [], []
-    for tiles_per_pass in (0, 2):
-        model = make_model(encoder_norm="running", tiles_per_pass=tiles_per_pass)
+    for tiles_per_chunk in (0, 2):
+        model = make_model(encoder_norm="running", tiles_per_chunk=tiles_per_chunk)
         state, step = make_stepper(model, make_variables(), optax.sgd(LEARNING_RATE), task)
         outcomes.append(step(state, batch))
         memory.append(step.lower(state, batch).compile().memory_analysis().temp_size_in_bytes)
@@ -219,11 +219,11 @@ def test_passes_change_nothing_but_the_memory(task):
     assert memory[1] < 0.8 * memory[0]
 
 
-def test_passes_move_the_statistics_one_after_the_other(task):
+def test_chunks_move_the_statistics_one_after_the_other(task):
     batch = make_batch(4, tiles=4)
     batch["tiles"][:, 2:] //= 2
     step_of = partial(make_stepper, optimizer=optax.sgd(0.0), task=task)
-    state, step = step_of(make_model(tiles_per_pass=2), make_variables())
+    state, step = step_of(make_model(tiles_per_chunk=2), make_variables())
     after, _ = step(state, batch)
     state, step = step_of(make_model(), make_variables())
     for part in (slice(0, 2), slice(2, 4)):
@@ -239,10 +239,10 @@ def test_a_batch_in_parts_is_the_same_update_in_less_memory(task):
     batch["weight"] = np.linspace(0.5, 2, 8, dtype=np.float32)
     batch["tiles"] = np.tile(batch["tiles"], (1, 1, 2, 2, 1))
     outcomes, memory = [], []
-    for passes in (1, 4):
+    for accumulation_steps in (1, 4):
         model = make_model(encoder_norm="running")
         optimizer = optax.sgd(LEARNING_RATE)
-        changes = {"passes": passes, "tile_weight": 0.5}
+        changes = {"accumulation_steps": accumulation_steps, "tile_weight": 0.5}
         state, step = make_stepper(model, make_variables(), optimizer, task, **changes)
         outcomes.append(step(state, batch))
         memory.append(step.lower(state, batch).compile().memory_analysis().temp_size_in_bytes)
@@ -254,7 +254,7 @@ def test_parts_move_the_statistics_one_after_the_other(task):
     batch = make_batch(4)
     batch["tiles"][2:] //= 2
     step_of = partial(make_stepper, optimizer=optax.sgd(0.0), task=task)
-    state, step = step_of(make_model(), make_variables(), passes=2)
+    state, step = step_of(make_model(), make_variables(), accumulation_steps=2)
     after, _ = step(state, batch)
     state, step = step_of(make_model(), make_variables())
     for part in (slice(0, 2), slice(2, 4)):
@@ -268,9 +268,10 @@ def test_every_part_drops_other_units(task):
     batch = {key: np.concatenate([value, value]) for key, value in half.items()}
     model = make_model(encoder_norm="running", dropout=0.5)
     losses = []
-    for passes in (1, 2):
+    for accumulation_steps in (1, 2):
         optimizer = optax.sgd(LEARNING_RATE)
-        state, step = make_stepper(model, make_variables(), optimizer, task, passes=passes)
+        changes = {"accumulation_steps": accumulation_steps}
+        state, step = make_stepper(model, make_variables(), optimizer, task, **changes)
         for alone in (slice(0, 4), slice(4, 8)):
             mask = np.zeros(8, bool)
             mask[alone] = True

@@ -5,7 +5,8 @@ import numpy as np
 import skimage.data
 from flax.traverse_util import flatten_dict
 
-from iqa_jax.models.encoders.mobilenet_v2 import LAYER_COUNT, MobileNetV2
+from components import make_encoder
+from iqa_jax.models.encoders.mobilenet_v2 import LAYER_COUNT
 from iqa_jax.models.encoders.pretrained import load_pretrained
 from iqa_jax.models.fold import fold_batch_norm
 
@@ -17,7 +18,7 @@ def test_embeddings_of_imagenet_weights_stay():
     assert len(folded["params"]) == LAYER_COUNT and folded["batch_stats"] == {}
     photo = skimage.data.chelsea()[:64, :128].astype(np.float32)
     images = (photo.reshape(64, 2, 64, 3).swapaxes(0, 1) / 255 - 0.45) / 0.23
-    encode = jax.jit(MobileNetV2().apply)
+    encode = jax.jit(make_encoder().apply)
     plain, ours = (np.asarray(encode(tree, images)) for tree in (variables, folded))
     assert plain.std() > 0.1 and np.abs(ours - plain).max() <= 1e-4
 

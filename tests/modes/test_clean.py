@@ -26,7 +26,7 @@ def config(tiny_config, tmp_path):
     config = tiny_config
     config.data.features = ()
     config.model.encoder = "mobilenet_v2"
-    config.model.width_multiplier, config.model.weights = 1.0, "imagenet"
+    config.encoder.mobilenet_v2.width_multiplier, config.model.weights = 1.0, "imagenet"
     config.model.trainable_layers, config.bags.cached = 0, True
     config.bags.cache_folder = str(tmp_path / "embeddings")
     config.evaluate_every_epochs, config.noise.folds = 1.0, 2

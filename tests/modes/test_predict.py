@@ -112,7 +112,7 @@ def test_views_and_passes_reach_evaluating_and_predicting_alike(
     shutil.copytree(tiny_run, folder)
     workdir = Workdir(folder)
     config = workdir.config()
-    config.tta.flips, config.uncertainty.passes = "horizontal", 3
+    config.tta.flips, config.uncertainty.mc_samples = "horizontal", 3
     # So few images fit in the split that these are what they suffice for.
     config.uncertainty.coverage = config.uncertainty.ood_quantile = 0.5
     workdir.write_text("config.json", config_to_json(config))

@@ -174,7 +174,7 @@ def test_a_changed_list_or_checkpoint_is_refused(tiny_run, photos, monkeypatch, 
     with monkeypatch.context() as patch:
         config = scorer.config.copy_and_resolve_references()
         patch.setattr(scorer, "config", config)
-        config.data.threads += 1
+        config.host.threads += 1
         assert scorer.fingerprint() == known
         config.uncertainty.coverage = 0.5
         with pytest.raises(WorkdirError, match="change in: the settings of the run\\."):

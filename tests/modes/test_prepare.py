@@ -181,7 +181,7 @@ def test_reading_needs_no_tensorflow(prepared):
 
 def test_a_killed_run_goes_on_after_its_last_whole_shard(tiny_config, tmp_path, monkeypatch):
     tiny_config.prepare.images_per_shard = 4
-    tiny_config.data.threads = 1
+    tiny_config.host.threads = 1
     folder, write, made = tmp_path / "set", records.write_shard, []
 
     def die(plan, name):

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.quality_scorer import load_scorer
 
@@ -104,3 +105,19 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, name):
         write([2])
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_run_goes_on_on_another_host_and_as_no_other_run(copy):
+    config, manifest = copy.config(), build.manifest_from_config(copy.config())
+    config.host.update({"threads": 1, "workers": 1, "cache_gigabytes": 0.0, "tiles_per_chunk": 8})
+    config.host.parallel = "pmap"
+    config.epochs, config.uncertainty.mc_samples, config.noise.folds = 9, 4, 3
+    copy.open_for_training(config, manifest)
+    assert copy.config().host.to_dict() == config.host.to_dict()
+    config.loss.cross_entropy.label_smoothing, config.accumulation_steps = 0.3, 2
+    with pytest.raises(WorkdirError) as caught:
+        copy.open_for_training(config, manifest)
+    assert str(caught.value).splitlines()[1:3] == [
+        "  accumulation_steps: 1 -> 2",
+        "  loss.cross_entropy.label_smoothing: 0.1 -> 0.3",
+    ]

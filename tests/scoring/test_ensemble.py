@@ -65,7 +65,8 @@ def test_values_are_the_mean_of_the_networks_and_the_rest_is_the_first_ones(tiny
 
     def score(first, members=()):
         scorer = Scorer(
-            networks[first][0], task, kind="binary", fusion=FUSION, chunk_tiles=16, passes=3,
+            networks[first][0], task,
+            kind="binary", fusion=FUSION, tiles_per_chunk=16, mc_samples=3,
             detector=lambda embeddings: embeddings.sum(axis=1),
             members=[Member(networks[one][0], task, networks[one][1]) for one in members],
         )  # fmt: skip

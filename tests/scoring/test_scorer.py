@@ -29,13 +29,13 @@ def variables():
 def make_scorer(tiny_config):
     task = build.task_from_config(tiny_config)
 
-    def make(chunk_tiles=16, **more):
+    def make(tiles_per_chunk=16, **more):
         return Scorer(
             make_model(dropout=0.5),
             task,
             kind="binary",
             fusion="mean_embedding",
-            chunk_tiles=chunk_tiles,
+            tiles_per_chunk=tiles_per_chunk,
             **more,
         )
 
@@ -97,9 +97,9 @@ def test_answers(answers):
     assert np.std([answer.values["mean_embedding"][1] for answer in good]) > 0.05
 
 
-@pytest.mark.parametrize("chunk_tiles", [1, 40, 1000])
-def test_chunks_change_nothing(make_scorer, variables, pictures, answers, chunk_tiles):
-    assert_same(score(make_scorer(chunk_tiles), variables, pictures), answers)
+@pytest.mark.parametrize("tiles_per_chunk", [1, 40, 1000])
+def test_chunks_change_nothing(make_scorer, variables, pictures, answers, tiles_per_chunk):
+    assert_same(score(make_scorer(tiles_per_chunk), variables, pictures), answers)
 
 
 def test_order_and_company_change_nothing(make_scorer, variables, pictures, answers):
@@ -176,7 +176,7 @@ def test_mirroring_an_image_does_not_change_what_its_views_say(
     # Sides that the stride does not divide: a mirrored grid is another grid.
     images = [pictures[2], pictures[1]]
     views = make_views(flips, 1, (0.7,))
-    scorer = make_scorer(headline="mean_score", passes=3)
+    scorer = make_scorer(headline="mean_score", mc_samples=3)
     expected = score(scorer, variables, images, views=views)
     for mirror in mirrors:
         mirrored = [np.ascontiguousarray(image[mirror]) for image in images]
@@ -191,7 +191,7 @@ def test_mirroring_an_image_does_not_change_what_its_views_say(
 
 @pytest.mark.parametrize("headline", ["mean_score", "vote", "mean_embedding"])
 def test_passes_hang_on_the_seed_alone(make_scorer, variables, pictures, headline):
-    scorer = make_scorer(headline=headline, passes=4)
+    scorer = make_scorer(headline=headline, mc_samples=4)
 
     def samples(order, scorer=scorer):
         answers = score(scorer, variables, pictures, order)
@@ -206,6 +206,6 @@ def test_passes_hang_on_the_seed_alone(make_scorer, variables, pictures, headlin
             np.testing.assert_allclose(drawn, together[image_id], atol=1e-5)
             np.testing.assert_allclose(drawn.sum(axis=1), 1, atol=1e-5)
     if headline == "mean_embedding":
-        others = samples([2], make_scorer(headline=headline, passes=4, seed=1))
+        others = samples([2], make_scorer(headline=headline, mc_samples=4, seed=1))
         assert np.abs(others[2] - together[2]).max() > 1e-3
         assert all(np.ptp(drawn[:, 1]) > 0 for drawn in together.values())

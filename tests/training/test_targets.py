@@ -59,7 +59,7 @@ def test_targets_of_counts_are_shares_in_the_labels_direction(ratings):
 
 def test_targets_of_means_are_distributions_with_that_mean(ratings):
     config = ratings.config
-    config.loss.name, config.loss.bins = "emd", 9
+    config.loss.name, config.loss.emd.bins = "emd", 9
     ratings.write(("train", 2.4, 0.5, 0, 3, 3), ("val", 1, 0.2, 3, 1, 0))
     scores = np.linspace(1, 3, 9)
     for higher_is_better, mean in ((True, [2.4, 1]), (False, [1.6, 3])):
@@ -107,7 +107,7 @@ def test_ratings_that_cannot_be_are_named(ratings):
     [
         ({"loss.name": "hubber"}, 'did you mean "huber"'),
         ({"loss.name": "coral"}, "the choices are huber, l1, l2, emd"),
-        ({"loss.name": "emd", "loss.plcc_weight": 1.0}, "only huber, l1, l2 take it"),
+        ({"loss.name": "emd", "loss.regression.plcc_weight": 1.0}, "only huber, l1, l2 take it"),
         ({"loss.name": "emd", "model.kernel_ridge": True}, "only huber, l1, l2 do"),
         ({"loss.use_std_weights": True}, "loss.use_std_weights needs data.label_std_column"),
         (

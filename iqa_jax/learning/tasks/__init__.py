@@ -1,31 +1,21 @@
 """Tasks: how many outputs the head has, what an example costs, how outputs become an answer.
 
-The loss follows the label kind. Builders take what they need of the keyword arguments `classes`,
-`label_smoothing`, `sce_alpha`, `sce_beta`, `gce_q`, `minimum`, `maximum`, `bins`, `plcc_weight`,
-`margin`, `temperature`, `triplet_margin` and `projection_dim`.
+The loss follows the label kind. What it is set by are the keys of its own section of `config.loss`.
 """
-
-from collections.abc import Callable
 
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.learning.tasks.comparing import COMPARISONS
 from iqa_jax.learning.tasks.contrasting import CLASS_CONTRASTS, LEVEL_CONTRASTS
-from iqa_jax.learning.tasks.grading import coral_grading, corn_grading, emd_grading
+from iqa_jax.learning.tasks.grading import GRADINGS
 from iqa_jax.learning.tasks.scoring import REGRESSIONS, emd_scoring
-from iqa_jax.learning.tasks.task import Task
+from iqa_jax.learning.tasks.task import Labels, Loss, Task
 
-# Label kind -> name of a loss -> builder; the first loss is the kind's default.
-TASKS: dict[str, dict[str, Callable[..., Task]]] = {
+# Label kind -> name of a loss -> the loss; the first is the kind's default.
+TASKS: dict[str, dict[str, Loss]] = {
     "binary": {**CLASSIFICATIONS, **CLASS_CONTRASTS},
-    "ordered": {
-        **CLASSIFICATIONS,
-        "coral": coral_grading,
-        "corn": corn_grading,
-        "emd": emd_grading,
-        **LEVEL_CONTRASTS,
-    },
+    "ordered": {**CLASSIFICATIONS, **GRADINGS, **LEVEL_CONTRASTS},
     "unordered": {**CLASSIFICATIONS, **CLASS_CONTRASTS},
-    "numeric": {**REGRESSIONS, "emd": emd_scoring},
+    "numeric": {**REGRESSIONS, "emd": Loss(emd_scoring, "emd")},
     "ranking": COMPARISONS,
     "pairs": {"logistic": COMPARISONS["logistic"], **COMPARISONS},
 }
@@ -36,4 +26,4 @@ def default_loss(kind: str) -> str:
     return next(iter(TASKS[kind]))
 
 
-__all__ = ["CLASS_CONTRASTS", "REGRESSIONS", "TASKS", "Task", "default_loss"]
+__all__ = ["CLASS_CONTRASTS", "REGRESSIONS", "TASKS", "Labels", "Task", "default_loss"]

@@ -10,34 +10,33 @@ from iqa_jax.learning.losses import (
     generalised_cross_entropy,
     symmetric_cross_entropy,
 )
-from iqa_jax.learning.tasks.task import Task
+from iqa_jax.learning.tasks.task import Labels, Loss, Task
 
 
-def classification(*, classes: int, label_smoothing: float, **_) -> Task:
+def classification(labels: Labels, *, label_smoothing: float) -> Task:
     """Makes the task of naming one of some classes."""
-    return _naming(classes, lambda logits, label: cross_entropy(logits, label, label_smoothing))
+    return _naming(labels, lambda logits, label: cross_entropy(logits, label, label_smoothing))
 
 
-def symmetric_classification(*, classes: int, sce_alpha: float, sce_beta: float, **_) -> Task:
+def symmetric_classification(labels: Labels, *, alpha: float, beta: float) -> Task:
     """Makes the same task for labels of which some are wrong, by symmetric cross-entropy."""
     return _naming(
-        classes,
-        lambda logits, label: symmetric_cross_entropy(logits, label, sce_alpha, sce_beta),
+        labels, lambda logits, label: symmetric_cross_entropy(logits, label, alpha, beta)
     )
 
 
-def generalised_classification(*, classes: int, gce_q: float, **_) -> Task:
+def generalised_classification(labels: Labels, *, q: float) -> Task:
     """Makes the same task for labels of which some are wrong, by generalised cross-entropy."""
-    return _naming(classes, lambda logits, label: generalised_cross_entropy(logits, label, gce_q))
+    return _naming(labels, lambda logits, label: generalised_cross_entropy(logits, label, q))
 
 
-def _naming(classes: int, loss: Callable[[Array, Array], Array]) -> Task:
-    return Task(outputs=classes, loss=loss, predict=jax.nn.softmax)
+def _naming(labels: Labels, loss: Callable[[Array, Array], Array]) -> Task:
+    return Task(outputs=labels.classes, loss=loss, predict=jax.nn.softmax)
 
 
-# Name of a loss -> builder, for every label kind that has classes.
-CLASSIFICATIONS: dict[str, Callable[..., Task]] = {
-    "cross_entropy": classification,
-    "symmetric_cross_entropy": symmetric_classification,
-    "generalised_cross_entropy": generalised_classification,
+# By name, for every label kind that has classes.
+CLASSIFICATIONS = {
+    "cross_entropy": Loss(classification, "cross_entropy"),
+    "symmetric_cross_entropy": Loss(symmetric_classification, "sce"),
+    "generalised_cross_entropy": Loss(generalised_classification, "gce"),
 }

@@ -17,7 +17,7 @@ from iqa_jax.learning.contrastive_losses import (
     semi_hard_triplet,
     supervised_contrastive,
 )
-from iqa_jax.learning.tasks.task import Task
+from iqa_jax.learning.tasks.task import Labels, Loss, Task
 
 Contrast = Callable[[Array, Array, Array], Float[Array, " batch"]]
 
@@ -25,7 +25,6 @@ Contrast = Callable[[Array, Array, Array], Float[Array, " batch"]]
 def _contrasting(
     contrast: Contrast,
     similarity: Callable[[Array, int], Float[Array, "batch batch"]],
-    *,
     classes: int,
     projection_dim: int,
 ) -> Task:
@@ -43,18 +42,21 @@ def _contrasting(
     )
 
 
-def _supcon(similarity, *, classes: int, projection_dim: int, temperature: float, **_) -> Task:
+def _supcon(similarity, labels: Labels, *, projection_dim: int, temperature: float) -> Task:
     contrast = partial(supervised_contrastive, temperature=temperature)
-    return _contrasting(contrast, similarity, classes=classes, projection_dim=projection_dim)
+    return _contrasting(contrast, similarity, labels.classes, projection_dim)
 
 
-def _triplet(similarity, *, classes: int, projection_dim: int, triplet_margin: float, **_) -> Task:
-    contrast = partial(semi_hard_triplet, margin=triplet_margin)
-    return _contrasting(contrast, similarity, classes=classes, projection_dim=projection_dim)
+def _triplet(similarity, labels: Labels, *, projection_dim: int, margin: float) -> Task:
+    contrast = partial(semi_hard_triplet, margin=margin)
+    return _contrasting(contrast, similarity, labels.classes, projection_dim)
 
 
-def _losses(similarity) -> dict[str, Callable[..., Task]]:
-    return {"supcon": partial(_supcon, similarity), "triplet": partial(_triplet, similarity)}
+def _losses(similarity) -> dict[str, Loss]:
+    return {
+        "supcon": Loss(partial(_supcon, similarity), "supcon"),
+        "triplet": Loss(partial(_triplet, similarity), "triplet"),
+    }
 
 
 CLASS_CONTRASTS, LEVEL_CONTRASTS = _losses(same_class), _losses(near_level)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from iqa_jax.learning.losses import coral, corn, corn_terms, earth_movers_distance
-from iqa_jax.learning.tasks.task import Task
+from iqa_jax.learning.tasks.task import Labels, Loss, Task
 
 
 def grade_probabilities(
@@ -28,7 +28,7 @@ def grade_probabilities(
     return above_previous - jnp.pad(is_above, [*ends, (0, 1)])
 
 
-def coral_grading(*, classes: int, **_) -> Task:
+def coral_grading(labels: Labels) -> Task:
     """Makes the task of grading with CORAL."""
 
     def predict(logits):
@@ -36,26 +36,29 @@ def coral_grading(*, classes: int, **_) -> Task:
         is_above = jax.lax.cummin(jax.nn.sigmoid(logits), axis=logits.ndim - 1)
         return grade_probabilities(is_above)
 
-    return Task(outputs=classes - 1, loss=coral, predict=predict, has_shared_weight=True)
+    return Task(outputs=labels.classes - 1, loss=coral, predict=predict, has_shared_weight=True)
 
 
-def corn_grading(*, classes: int, **_) -> Task:
+def corn_grading(labels: Labels) -> Task:
     """Makes the task of grading with CORN."""
     return Task(
-        outputs=classes - 1,
+        outputs=labels.classes - 1,
         loss=corn,
         # P(grade > k) is the product of P(grade > j given grade ≥ j) for j up to k.
         predict=lambda logits: grade_probabilities(jnp.cumprod(jax.nn.sigmoid(logits), axis=-1)),
-        terms=lambda label: corn_terms(label, classes),
+        terms=lambda label: corn_terms(label, labels.classes),
     )
 
 
-def emd_grading(*, classes: int, **_) -> Task:
+def emd_grading(labels: Labels) -> Task:
     """Makes the task of grading where a miss costs more the further off it is."""
     return Task(
-        outputs=classes,
+        outputs=labels.classes,
         loss=lambda logits, label: earth_movers_distance(
-            logits, jax.nn.one_hot(jnp.maximum(label, 0), classes)
+            logits, jax.nn.one_hot(jnp.maximum(label, 0), labels.classes)
         ),
         predict=jax.nn.softmax,
     )
+
+
+GRADINGS = {"coral": Loss(coral_grading), "corn": Loss(corn_grading), "emd": Loss(emd_grading)}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from iqa_jax.learning.losses import correlation_loss, earth_movers_distance, huber, l1, l2
-from iqa_jax.learning.tasks.task import Task
+from iqa_jax.learning.tasks.task import Labels, Loss, Task
 
 # The share of the scale, at either end, in which scores are squeezed together.
 _KNEE = 0.05
@@ -38,17 +38,13 @@ def keep_on_scale(
 
 
 def _regression(
-    error: Callable[[Array, Array], Array],
-    *,
-    minimum: float,
-    maximum: float,
-    plcc_weight: float,
-    **_,
+    error: Callable[[Array, Array], Array], labels: Labels, *, plcc_weight: float
 ) -> Task:
     """Makes the task of giving a score on [minimum, maximum] from one output on [-1, 1].
 
     The loss is of the output itself, which may lie beyond; the answer is kept on the scale.
     """
+    minimum, maximum = labels.minimum, labels.maximum
     middle, half = (minimum + maximum) / 2, (maximum - minimum) / 2
 
     def target(label):
@@ -66,18 +62,20 @@ def _regression(
     )
 
 
-REGRESSIONS: dict[str, Callable[..., Task]] = {
-    "huber": partial(_regression, huber),
-    "l1": partial(_regression, l1),
-    "l2": partial(_regression, l2),
+REGRESSIONS = {
+    "huber": Loss(partial(_regression, huber), "regression"),
+    "l1": Loss(partial(_regression, l1), "regression"),
+    "l2": Loss(partial(_regression, l2), "regression"),
 }
 
 
-def emd_scoring(*, minimum: float, maximum: float, bins: int, **_) -> Task:
+def emd_scoring(labels: Labels, *, bins: int) -> Task:
     """Makes the task of giving the distribution of ratings; the answer is its mean.
 
-    The label is the distribution [batch, bins] over `bins` scores from minimum to maximum.
+    The label is the distribution [batch, scores] over scores from minimum to maximum: over those
+    whose ratings are counted, else over so many bins.
     """
+    minimum, maximum, bins = labels.minimum, labels.maximum, labels.ratings or bins
     scores = jnp.linspace(minimum, maximum, bins)
     return Task(
         outputs=bins,

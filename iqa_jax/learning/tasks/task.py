@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -41,3 +42,30 @@ class Task:
     has_shared_weight: bool = False
     target: Callable[[Array], Array] | None = None
     projection_dim: int = 0
+
+
+class Labels(NamedTuple):
+    """What labels say that a task depends on.
+
+    Attributes:
+      classes: how many there are.
+      minimum, maximum: of the scale of opinion scores.
+      ratings: so many scores come with a count of ratings each; 0: there are no counts.
+    """
+
+    classes: int
+    minimum: float
+    maximum: float
+    ratings: int = 0
+
+
+class Loss(NamedTuple):
+    """A loss as a config names it.
+
+    Attributes:
+      make: `(labels, **keys) -> Task`.
+      section: of `config.loss`, which has the keys; "" where there are none.
+    """
+
+    make: Callable[..., Task]
+    section: str = ""

@@ -80,10 +80,10 @@ class Encoder(nn.Module):
             does not depend on the other tiles of its batch.
     """
 
-    dtype: jnp.dtype = jnp.float32
-    axis_name: str | None = None
-    pooling: str = "mean"
-    norm_statistics: str = "batch"
+    dtype: jnp.dtype
+    axis_name: str | None
+    pooling: str
+    norm_statistics: str
 
     def encode_with_map(
         self, images: Float[Array, "n height width 3"]

@@ -92,18 +92,18 @@ class MobileNetV2(Encoder):
         width_multiplier: scales every channel count.
         trainable_layers: how many convolutions train, counted from the last; None for all. The
             others use and keep their running BatchNorm statistics even in training.
-        drop_block_rate: share of units DropBlock drops once ramped up, in [0, 1); needs the rng
-            "dropout" in training.
-        drop_block_size: side of its squares, in units of the feature map.
+        drop_block_size: side of DropBlock's squares, in units of the feature map; 0: it is off.
+        drop_block_keep: share of units that it keeps once ramped up, in (0, 1]; below 1 it needs
+            the rng "dropout" in training.
 
     Source:
         Sandler et al. 2018, arXiv 1801.04381; torchvision `mobilenet_v2`.
     """
 
-    width_multiplier: float = 1.0
-    trainable_layers: int | None = None
-    drop_block_rate: float = 0.0
-    drop_block_size: int = 3
+    width_multiplier: float
+    trainable_layers: int | None
+    drop_block_size: int
+    drop_block_keep: float
 
     def features(
         self,
@@ -171,7 +171,8 @@ class MobileNetV2(Encoder):
                 if stride == 1 and inputs.shape == x.shape:
                     x = x + inputs
                 maps.append(x)
-            if train and self.drop_block_rate > 0 and stage in DROP_BLOCK_STAGES:
-                keep = 1.0 - self.drop_block_rate * drop_progress
+            is_dropping = self.drop_block_size > 0 and self.drop_block_keep < 1
+            if train and is_dropping and stage in DROP_BLOCK_STAGES:
+                keep = 1.0 - (1.0 - self.drop_block_keep) * drop_progress
                 x = drop_block(x, self.make_rng("dropout"), keep, self.drop_block_size)
         return [*maps, layer(x, embedding_dim(self.width_multiplier))]

@@ -1,7 +1,8 @@
 """Fusions inside the network, from the tile embeddings of a bag to one. One file each.
 
 Every fusion is a module called as `(embeddings, tile_mask, tile_position, grid_shape, train=False)
--> Fused`; its fields have the names of the keys of `config.fusion`.
+-> Fused`. One with parameters has a section of its name in `config.fusion`, whose keys are its
+fields besides the computation's `dtype`.
 """
 
 from iqa_jax.models.fusions.attention import Attention

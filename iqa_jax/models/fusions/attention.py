@@ -19,8 +19,8 @@ class Attention(nn.Module):
       dtype: of the scores' computation; parameters stay float32.
     """
 
-    attention_dim: int = 128
-    dtype: DTypeLike = jnp.float32
+    attention_dim: int
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(

@@ -1,7 +1,6 @@
 """Gated attention over tiles that know where they are."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
@@ -21,11 +20,11 @@ class GatedAttentionPositions(nn.Module):
       positions, position_dim, position_cells: as in `PositionEmbedding`.
     """
 
-    attention_dim: int = 128
-    positions: str = "sincos_2d"
-    position_dim: int = 64
-    position_cells: int = 10
-    dtype: DTypeLike = jnp.float32
+    attention_dim: int
+    positions: str
+    position_dim: int
+    position_cells: int
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(

@@ -84,16 +84,16 @@ class TileVit(nn.Module):
       dtype: of the computation; parameters and softmax stay float32.
     """
 
-    width: int = 192
-    depth: int = 2
-    heads: int = 4
-    mlp_dim: int = 384
-    dropout: float = 0.1
-    positions: str = "sincos_2d"
-    position_cells: int = 10
-    readout: str = "class_token"
-    attention_dim: int = 128
-    dtype: DTypeLike = jnp.float32
+    width: int
+    depth: int
+    heads: int
+    mlp_dim: int
+    dropout: float
+    positions: str
+    position_cells: int
+    readout: str
+    attention_dim: int
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(

@@ -11,7 +11,7 @@ roughly; a split of its own makes it exact for images exchangeable with those of
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -22,6 +22,7 @@ from iqa_jax.analysis.conformal import conformal_quantile, rows_needed
 from iqa_jax.analysis.ood import DISTANCES, Domain, fit_domain
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run.config import kind_from_config
+from iqa_jax.run.renamed import rename_keys
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.calibration import FILE as CALIBRATION
@@ -36,7 +37,7 @@ COLUMNS: dict[str, type] = {
 }
 FILE = "confidence.npz"
 # Scaled intervals: what an image is unsure by at least, as a share of the labels' scale. It keeps
-# an image on which all passes happen to agree from an interval of no width.
+# an image on which all samples happen to agree from an interval of no width.
 _LEAST_WIDTH = 0.01
 
 
@@ -63,8 +64,8 @@ def uncertainty_of(config: ml_collections.ConfigDict, answer: Answered) -> float
       answer: without error, calibrated.
 
     Returns:
-      Classes: the entropy of the answer, or of the mean over passes (nats). Scores: the standard
-      deviation over passes and views, on the labels' scale; None with one of each.
+      Classes: the entropy of the answer, or of the mean over samples (nats). Scores: the standard
+      deviation over samples and views, on the labels' scale; None with one of each.
     """
     values = answer.values[config.evaluation.fusion]
     return kind_from_config(config).uncertainty(values, answer.samples, answer.views)
@@ -75,7 +76,7 @@ def confidence_row(
 ) -> dict[str, Any]:
     """Gives the columns of `COLUMNS` for one image; None where one is not defined.
 
-    Classes alone have `mutual_information` (part of the uncertainty that the passes disagree on)
+    Classes alone have `mutual_information` (part of the uncertainty that the samples disagree on)
     and `abstain` (the class set holds none or several); numeric labels alone `lower` and `upper`.
     """
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
@@ -201,8 +202,10 @@ def read_confidence(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> Confidence | None:
     """Reads what was fitted; None if it is not there, or for another step or other settings."""
-    found = workdir.read_arrays(FILE, {"step": step, **_fitted_for(workdir, config, step)})
-    if found is None:
+    wanted = {"step": step, **_fitted_for(workdir, config, step)}
+    settings = wanted.pop("settings")
+    found = workdir.read_arrays(FILE, wanted)
+    if found is None or _under_new_names(found[0].get("settings")) != settings:
         return None
     about, arrays = found
     domain = Domain(**arrays) if arrays else None
@@ -211,8 +214,20 @@ def read_confidence(
 
 def _fitted_for(workdir: Workdir, config: ml_collections.ConfigDict, step: int) -> dict[str, Any]:
     """Says what fitted values depend on and a later start may change."""
-    settings = json.dumps([config.tta.to_dict(), config.uncertainty.to_dict()], sort_keys=True)
+    settings = _format_settings(config.tta.to_dict(), config.uncertainty.to_dict())
     return {"settings": settings, "calibration": workdir.fitted(CALIBRATION, step)}
+
+
+def _format_settings(tta: Mapping[str, Any], uncertainty: Mapping[str, Any]) -> str:
+    return json.dumps([tta, uncertainty], sort_keys=True)
+
+
+def _under_new_names(settings: str | None) -> str | None:
+    """Gives settings as a run of today writes them; None where there are none."""
+    if settings is None:
+        return None
+    tta, uncertainty = json.loads(settings)
+    return _format_settings(**rename_keys({"tta": tta, "uncertainty": uncertainty}))
 
 
 def _labelled(

@@ -19,18 +19,16 @@ FILE = "logistic.json"
 def fit_score_maps(
     scores: Mapping[str, Float[np.ndarray, " image"]],
     labels: Float[np.ndarray, " image"],
-    parameters: int,
 ) -> dict[str, ScoreMap]:
     """Fits a map per fusion, and says where a simpler one had to do.
 
     Args:
       scores: fusion -> of training images, on the labels' scale, higher is better.
       labels: of these images.
-      parameters: of the logistic wanted: `evaluation.logistic_parameters`.
     """
     maps = {}
     for fusion, found in scores.items():
-        maps[fusion] = fit_score_map(found, labels, f"logistic_{parameters}")
+        maps[fusion] = fit_score_map(found, labels)
         if maps[fusion].note:
             say(f"plcc_mapped and rmse_mapped of {fusion}: {maps[fusion].note}")
     return maps

@@ -39,9 +39,9 @@ _EPOCHS = 5
 # What the encoder's run has of the recipe's: its images and how they are cut and changed, the
 # network that encodes a tile and the head on it, and what the host can do.
 _CARRIED = (
-    "seed", "data", "tiles", "augment", "parallel", "batch_size", "passes_per_update",
-    "model.encoder", "model.width_multiplier", "model.weights", "model.norm_statistics",
-    "model.dtype", "model.hidden_dim", "model.dropout", "evaluation.chunk_tiles",
+    "seed", "data", "host", "tiles", "augment", "batch_size", "accumulation_steps",
+    "model.encoder", "encoder.mobilenet_v2.width_multiplier", "model.weights",
+    "model.norm_statistics", "model.dtype", "model.hidden_dim", "model.dropout",
     "checkpoint_every_steps", "log_every_steps",
 )  # fmt: skip
 

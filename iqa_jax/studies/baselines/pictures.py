@@ -15,9 +15,10 @@ from input_pipeline.tiles.nss import nss_features
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.host.progress import meter
 from iqa_jax.models.encoders.encoder import pool_statistics
-from iqa_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from iqa_jax.models.encoders.pretrained import load_pretrained
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
+from iqa_jax.run import build
+from iqa_jax.run.config import default_config
 from iqa_jax.studies.baselines.rows import Rows
 
 
@@ -61,7 +62,8 @@ class PictureFeatures:
 
 @cache
 def _frozen_encoder() -> Callable[[np.ndarray], jax.Array]:
-    encoder, variables = MobileNetV2(), load_pretrained()
+    encoder = build.encoder_from_config(default_config())
+    variables = load_pretrained()
 
     # Compiled anew for every size of picture.
     @jax.jit

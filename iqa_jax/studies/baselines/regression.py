@@ -97,7 +97,7 @@ def regression_on(
     """
 
     def fit(config: ml_collections.ConfigDict, train: Rows, _: Path) -> Predict:
-        threads = config.data.threads
+        threads = config.host.threads
         features, errors = describe(train, threads)
         is_known = np.array([not error for error in errors])
         if not is_known.any():

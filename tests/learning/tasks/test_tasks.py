@@ -15,7 +15,7 @@ from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
-from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, Labels, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.learning.tasks.scoring import REGRESSIONS, keep_on_scale
 from iqa_jax.models.heads import CoralHead, TwoLayerHead
@@ -26,22 +26,14 @@ _ALL = [(kind, name) for kind, losses in TASKS.items() for name in losses]
 
 
 def _task(kind, name, **changes):
-    arguments = {
-        "classes": 2 if kind == "binary" else 5,
-        "label_smoothing": 0.0,
-        "sce_alpha": 0.1,
-        "sce_beta": 1.0,
-        "gce_q": 0.7,
-        "minimum": 1.0,
-        "maximum": 5.0,
-        "bins": 9,
-        "plcc_weight": 0.0,
-        "margin": 0.1,
-        "temperature": 0.1,
-        "triplet_margin": 0.2,
-        "projection_dim": 8,
-    }
-    return TASKS[kind][name](**arguments | changes)
+    """Makes a task as by default; `changes` are of its labels and of the keys of its loss."""
+    loss, labels = TASKS[kind][name], {"classes": 2 if kind == "binary" else 5}
+    labels |= {"minimum": 1.0, "maximum": 5.0}
+    keys = default.get_config().loss[loss.section].to_dict() if loss.section else {}
+    small = {"label_smoothing": 0.0, "bins": 9, "projection_dim": 8}
+    keys |= {key: value for key, value in (small | changes).items() if key in keys}
+    labels |= {key: value for key, value in changes.items() if key not in keys}
+    return loss.make(Labels(**labels), **keys)
 
 
 def _sigmoid(z):
@@ -194,7 +186,7 @@ def test_the_distribution_of_ratings_answers_with_its_mean():
 
 @pytest.mark.parametrize("head", [TwoLayerHead, CoralHead])
 def test_a_head_of_one_layer_begins_at_0_and_learns(head):
-    head = head(hidden_dim=0, outputs=3, dropout=0.0)
+    head = head(0, outputs=3, dropout=0.0, dtype=jnp.float32, begins_at_zero=False)
     embedding = jnp.ones((2, 5))
     params = head.init(jax.random.key(0), embedding)["params"]
     assert "hidden" not in params
@@ -222,7 +214,7 @@ def test_a_regression_begins_in_the_middle_of_its_scale(name):
 
 
 def test_the_coral_head_shares_its_weights_and_starts_in_order():
-    head = CoralHead(hidden_dim=6, outputs=4, dropout=0.5)
+    head = CoralHead(6, outputs=4, dropout=0.5, dtype=jnp.float32, begins_at_zero=False)
     embedding = jnp.array(_RNG.normal(size=(10, 3)))
     params = head.init(jax.random.key(0), embedding)["params"]
     assert params["output"]["kernel"].shape == (6, 1)
@@ -311,7 +303,7 @@ def _update(task, batch, placement, distortions=()):
         ("ranking", "hinge", {}),
         ("pairs", "probit", {}),
         ("binary", "supcon", {}),
-        ("ordered", "triplet", {"triplet_margin": 2.0}),
+        ("ordered", "triplet", {"margin": 2.0}),
     ],
 )
 def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes):
@@ -372,7 +364,7 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
     config = default.get_config()
     config.data.label_kind, config.loss.name = kind, name
     config.data.classes = ("bad", "fair", "good")[: 2 if kind == "binary" else 3]
-    config.model.width_multiplier, config.tiles.size = 0.1, 32
+    config.encoder.mobilenet_v2.width_multiplier, config.tiles.size = 0.1, 32
     state = build.abstract_state_from_config(config)
     head, task = state.params["head"], build.task_from_config(config)
     if name == "coral":
@@ -380,9 +372,10 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
         assert head["bias"].shape == (2,)
     elif name in CLASS_CONTRASTS:
         classes = len(config.data.classes)
-        assert head["output"]["kernel"].shape == (128, config.loss.projection_dim)
-        assert head["probe_kernel"].shape == (config.loss.projection_dim, classes)
-        assert task.outputs == config.loss.projection_dim + classes
+        width = config.loss[name].projection_dim
+        assert head["output"]["kernel"].shape == (128, width)
+        assert head["probe_kernel"].shape == (width, classes)
+        assert task.outputs == width + classes
         return
     else:
         assert head["output"]["kernel"].shape == (128, task.outputs)

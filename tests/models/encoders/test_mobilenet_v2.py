@@ -10,8 +10,8 @@ import pytest
 import skimage.data
 from flax.traverse_util import flatten_dict
 
+from components import make_encoder
 from iqa_jax.models.encoders import mobilenet_v2
-from iqa_jax.models.encoders.mobilenet_v2 import MobileNetV2
 from iqa_jax.models.encoders.pretrained import load_pretrained
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "mobilenet_v2.npz")
@@ -30,7 +30,7 @@ def photo():
 
 
 def test_features_equal_torchvision_on_a_photo(pretrained, photo):
-    encode = jax.jit(lambda v, x: MobileNetV2().apply(v, x, method="features"))
+    encode = jax.jit(lambda v, x: make_encoder().apply(v, x, method="features"))
     features = np.asarray(encode(pretrained, photo))[0]
     assert np.abs(features.mean((0, 1)) - GOLDEN["embedding"]).max() <= 1e-4
     assert np.abs(features[:3, -3:, :64] - GOLDEN["corner"]).max() <= 1e-4
@@ -38,7 +38,7 @@ def test_features_equal_torchvision_on_a_photo(pretrained, photo):
 
 def test_training_pass_equals_torchvision(pretrained, photo):
     crops = np.concatenate([photo[:, :128, :128], photo[:, 128:256, 256:384]])
-    encode = jax.jit(lambda v, x: MobileNetV2().apply(v, x, train=True, mutable=["batch_stats"]))
+    encode = jax.jit(lambda v, x: make_encoder().apply(v, x, train=True, mutable=["batch_stats"]))
     embeddings, moved = encode(pretrained, crops)
     assert np.abs(embeddings - GOLDEN["train_embedding"]).max() <= 1e-3
     stats = moved["batch_stats"]
@@ -51,8 +51,8 @@ def test_training_pass_equals_torchvision(pretrained, photo):
 def test_the_pooling_layers_also_takes_every_depthwise_map(pretrained, photo):
     """Between the outputs of blocks, and in their order: the last map stays the last one."""
     crop = photo[:, :64, :64]
-    outputs = MobileNetV2(pooling="stages").apply(pretrained, crop, method="feature_maps")
-    layers = MobileNetV2(pooling="layers")
+    outputs = make_encoder(pooling="stages").apply(pretrained, crop, method="feature_maps")
+    layers = make_encoder(pooling="layers")
     maps, kept = layers.apply(
         pretrained, crop, method="feature_maps", capture_intermediates=True, mutable="intermediates"
     )
@@ -67,8 +67,8 @@ def test_the_pooling_layers_also_takes_every_depthwise_map(pretrained, photo):
 
 def test_the_pooling_last_has_mean_and_deviation_of_the_last_map(pretrained, photo):
     crop = photo[:, :64, :64]
-    embedding = MobileNetV2(pooling="last").apply(pretrained, crop)
-    last = np.asarray(MobileNetV2().apply(pretrained, crop, method="features"))
+    embedding = make_encoder(pooling="last").apply(pretrained, crop)
+    last = np.asarray(make_encoder().apply(pretrained, crop, method="features"))
     expected = np.concatenate([last.mean((1, 2)), last.std((1, 2))], axis=-1)
     # The deviation is of a variance that is kept off 0.
     np.testing.assert_allclose(embedding, expected, atol=2e-3)
@@ -90,7 +90,7 @@ def test_layers_are_numbered_and_the_last_ones_train(pretrained):
 
 @pytest.mark.parametrize(("width", "dim"), [(0.35, 1280), (1.0, 1280), (1.4, 1792)])
 def test_embedding_dim(width, dim):
-    encoder, images = MobileNetV2(width_multiplier=width), jnp.zeros((2, 64, 96, 3))
+    encoder, images = make_encoder(width_multiplier=width), jnp.zeros((2, 64, 96, 3))
     variables = jax.eval_shape(lambda: encoder.init(jax.random.key(0), images))
     features = jax.eval_shape(lambda v: encoder.apply(v, images, method="features"), variables)
     assert features.shape == (2, 2, 3, dim)
@@ -102,7 +102,7 @@ def test_frozen_layers_use_and_keep_their_statistics(pretrained, photo):
 
     @functools.partial(jax.jit, static_argnums=(0, 1))
     def encode(trainable_layers, train):
-        encoder = MobileNetV2(trainable_layers=trainable_layers)
+        encoder = make_encoder(trainable_layers=trainable_layers)
         return encoder.apply(pretrained, crops, train=train, mutable=["batch_stats"])
 
     evaluated, _ = encode(None, False)
@@ -121,7 +121,7 @@ def test_padded_tiles_change_nothing(pretrained, photo):
     crops = np.concatenate([photo[:, :64, :64], photo[:, 64:128, 64:128], photo[:, 99:163, :64]])
     padded = np.insert(crops, 1, 1e4, axis=0)
     encode = jax.jit(
-        lambda x, mask: MobileNetV2().apply(
+        lambda x, mask: make_encoder().apply(
             pretrained, x, mask, train=True, mutable=["batch_stats"]
         )
     )
@@ -134,7 +134,8 @@ def test_padded_tiles_change_nothing(pretrained, photo):
 
 
 def test_drop_block_acts_in_training_and_ramps_up(pretrained, photo):
-    encoder, crop = MobileNetV2(trainable_layers=0, drop_block_rate=0.3), photo[:, :128, :128]
+    encoder = make_encoder(trainable_layers=0, drop_block_size=3, drop_block_keep=0.7)
+    crop = photo[:, :128, :128]
 
     @jax.jit
     def encode(progress):

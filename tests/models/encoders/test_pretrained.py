@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from components import make_encoder
 from iqa_jax.models.encoders import pretrained
-from iqa_jax.models.encoders.mobilenet_v2 import MobileNetV2
 
 
 def test_tree_is_the_encoders_own():
     images = jnp.zeros((1, 32, 32, 3))
-    expected = jax.eval_shape(lambda: MobileNetV2().init(jax.random.key(0), images))
+    expected = jax.eval_shape(lambda: make_encoder().init(jax.random.key(0), images))
     loaded = pretrained.load_pretrained(1.0)
     assert jax.tree.structure(loaded) == jax.tree.structure(expected)
     for leaf, wanted in zip(jax.tree.leaves(loaded), jax.tree.leaves(expected), strict=True):

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import skimage.data
 
+from components import make_encoder
 from input_pipeline.tiles import nss
 from iqa_jax.models.encoders.encoder import pool_last_again
-from iqa_jax.models.encoders.shallow_cnn import CHANNELS, ShallowCNN, normalise_contrast
+from iqa_jax.models.encoders.shallow_cnn import CHANNELS, normalise_contrast
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
 from iqa_jax.run.checks import ConfigError, check_config
 
 # The pooling that its recipe has.
-STAGES = ShallowCNN(pooling="stages")
+STAGES = make_encoder("shallow_cnn", pooling="stages")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_padding_has_no_part_in_the_statistics(photo, variables):
     padded, state_padded = train(photo, [True, True, False, False])
     np.testing.assert_allclose(padded[:2], plain, atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state, state_padded)
-    frozen = ShallowCNN(pooling="stages", norm_statistics="running")
+    frozen = make_encoder("shallow_cnn", pooling="stages", norm_statistics="running")
     _, kept = frozen.apply(variables, photo, train=True, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, kept["batch_stats"], variables["batch_stats"])
 
@@ -76,7 +77,8 @@ def test_the_last_map_is_what_the_embedding_was_pooled_from(photo, variables):
 def test_keys_that_it_has_no_use_for_are_refused(tiny_config):
     model = tiny_config.model
     model.encoder, model.weights = "shallow_cnn", "imagenet"
-    model.trainable_layers, model.drop_block_size = 22, 3
+    model.trainable_layers = 22
+    tiny_config.encoder.mobilenet_v2.drop_block_size = 3
     with pytest.raises(ConfigError) as refused:
         check_config(tiny_config)
     problems = "\n".join(refused.value.problems)

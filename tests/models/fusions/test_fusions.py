@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import fusion_proofs
+from benchmarks.fusion_proofs import make_fusion
 from iqa_jax.models.fusions import FUSIONS, READOUTS
 from iqa_jax.models.fusions.fused import masked_softmax
 from iqa_jax.models.positions import POSITIONS
@@ -28,7 +29,7 @@ def small(name, **keys):
     """A fusion of test size."""
     keys = SMALL | keys
     fields = {field.name for field in dataclasses.fields(FUSIONS[name])}
-    return FUSIONS[name](**{key: value for key, value in keys.items() if key in fields})
+    return make_fusion(name, **{key: value for key, value in keys.items() if key in fields})
 
 
 POOLS = ("mean_embedding", "max_embedding", "attention", "gated_attention")
@@ -211,7 +212,7 @@ def test_attention_by_hand():
 
 
 def test_attention_starts_within_the_reference_range():
-    params = FUSIONS["gated_attention"]().init(jax.random.key(0), *bags())["params"]
+    params = make_fusion("gated_attention").init(jax.random.key(0), *bags())["params"]
     for name, inputs in (("V", DIM), ("U", DIM), ("w", 128)):
         for leaf in params[name].values():
             assert np.abs(leaf).max() <= inputs**-0.5
@@ -222,7 +223,7 @@ def test_max_shares_ties():
     embeddings = jnp.array([[[1.0, 0, 3], [2.0, 0, 1], [0.0, 0, 9]]])
     mask = jnp.array([[True, True, False]])
     position, grid = jnp.zeros((1, 3, 2), jnp.int32), jnp.array([[1, 3]])
-    fused = FUSIONS["max_embedding"]().apply({}, embeddings, mask, position, grid)
+    fused = make_fusion("max_embedding").apply({}, embeddings, mask, position, grid)
     np.testing.assert_allclose(fused.embedding, [[2, 0, 3]])
     np.testing.assert_allclose(fused.attention, [[0.5, 0.5, 0]])
 
@@ -267,7 +268,7 @@ def test_attention_finds_the_planted_tile_where_the_mean_loses_it():
 
 
 def test_poison_fools_every_fusion_that_can_see_it():
-    fusions = {name: FUSIONS[name]() for name in ("mean_embedding", "max_embedding")}
+    fusions = {name: make_fusion(name) for name in ("mean_embedding", "max_embedding")}
     found = fusion_proofs.poison(fusions, steps=200)
     assert found["max_embedding"]["low"]["passes"]
     assert not found["max_embedding"]["high"]["passes"]
@@ -276,7 +277,7 @@ def test_poison_fools_every_fusion_that_can_see_it():
 
 def test_positions_see_adjacency_and_stay_under_the_optimum():
     fusions = {
-        "order_free": FUSIONS["gated_attention"](),
+        "order_free": make_fusion("gated_attention"),
         "sincos_2d": fusion_proofs.tile_vit(positions="sincos_2d", depth=1),
     }
     found = fusion_proofs.adjacency(fusions, fusion_proofs.SQUARE, steps=700)

@@ -115,7 +115,7 @@ def test_an_interval_is_written_in_the_direction_of_the_label(numeric_config):
 
 def test_scaled_intervals_are_wide_where_passes_differ(numeric_config):
     config = numeric_config
-    config.uncertainty.passes, config.uncertainty.scale_intervals = 2, True
+    config.uncertainty.mc_samples, config.uncertainty.scale_intervals = 2, True
     check_config(config)
     widths = []
     for spread in (0.0, 2.0, 6.0):
@@ -134,7 +134,7 @@ def test_mutual_information_is_of_classes_over_passes(numeric_config):
     assert row["uncertainty"] == 0.5 and row["mutual_information"] is None
     numeric_config.data.label_kind = "binary"
     row = confidence_row(numeric_config, answer, Confidence())
-    # Each pass is sure, and they contradict each other.
+    # Each sample is sure, and they contradict each other.
     assert row["mutual_information"] == row["uncertainty"] == pytest.approx(np.log(2))
     row = confidence_row(numeric_config, make_answer((0.5, 0.5)), Confidence())
     assert row["mutual_information"] is None
@@ -266,8 +266,8 @@ def test_the_domain_is_fitted_on_so_many_train_images_and_no_others(tiny_config)
         ({"tta.flips": "horizontl"}, 'did you mean "horizontal"'),
         ({"tta.scales": (1.0,)}, "tta.scales has 1.0"),
         ({"tta.shifts": -1}, "tta.shifts is -1"),
-        ({"uncertainty.passes": 1}, "one pass has no spread"),
-        ({"uncertainty.passes": 10, "model.dropout": 0.0}, "needs dropout"),
+        ({"uncertainty.mc_samples": 1}, "one sample has no spread"),
+        ({"uncertainty.mc_samples": 10, "model.dropout": 0.0}, "needs dropout"),
         ({"uncertainty.scale_intervals": True}, "needs numeric labels"),
         ({"uncertainty.coverage": 1.0}, "uncertainty.coverage is 1.0"),
         ({"uncertainty.ood": "distance"}, "the choices are none, nearest, mahalanobis"),

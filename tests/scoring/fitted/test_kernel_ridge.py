@@ -32,7 +32,7 @@ def test_the_network_says_what_scikit_learn_says():
     regression.fit(embeddings, outputs - outputs.mean())
     expected = regression.predict(others) + outputs.mean()
 
-    head = TwoLayerHead(hidden_dim=4, outputs=1, dropout=0.5)
+    head = TwoLayerHead(4, outputs=1, dropout=0.5, dtype=jnp.float32, begins_at_zero=False)
     variables = head.init(jax.random.key(0), jnp.zeros((1, 12)))
     alone = head.apply(variables, jnp.array(others))
     arrays = with_probe({"params": {}}, fitted)["kernel_ridge"]["head"]
