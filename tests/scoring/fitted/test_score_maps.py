@@ -8,7 +8,7 @@ from iqa_jax.scoring.fitted.score_maps import fit_score_maps
 def test_planted_maps_are_found(capsys):
     scores = np.linspace(0, 100, 60)
     labels = 80 / (1 + np.exp(-(scores - 40) / 12)) + 10
-    found = fit_score_maps({"mean_score": scores, "vote": 2 * scores}, labels, 4)
+    found = fit_score_maps({"mean_score": scores, "vote": 2 * scores}, labels)
     assert found["mean_score"].kind == found["vote"].kind == "logistic_4"
     for fusion, given in (("mean_score", scores), ("vote", 2 * scores)):
         np.testing.assert_allclose(found[fusion](given), labels, atol=1e-3)
