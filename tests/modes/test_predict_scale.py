@@ -1,5 +1,6 @@
 """`predict` on lists: every input has one row, whatever is stopped, shared out, equal or huge."""
 
+import dataclasses
 import importlib.util
 import shutil
 import time
@@ -167,8 +168,8 @@ def test_a_changed_list_or_checkpoint_is_refused(tiny_run, photos, monkeypatch, 
             predict(Workdir(tiny_run), str(photos), str(target))
     known = scorer.fingerprint()
     with monkeypatch.context() as patch:
-        variables = jax.tree.map(lambda leaf: leaf + 1, scorer._variables)
-        patch.setattr(scorer, "_variables", variables)
+        variables = jax.tree.map(lambda leaf: leaf + 1, scorer._run.variables)
+        patch.setattr(scorer, "_run", dataclasses.replace(scorer._run, variables=variables))
         with pytest.raises(WorkdirError, match="change in: the checkpoint\\."):
             predict(Workdir(tiny_run), str(photos), str(target))
     with monkeypatch.context() as patch:
