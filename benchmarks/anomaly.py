@@ -37,7 +37,7 @@ from configs import planted_regions
 from input_pipeline import sample_photos
 from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.detectors import DETECTORS, fit_detector
-from iqa_jax.analysis.kinds.kind import score_of
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
@@ -149,7 +149,8 @@ def measure_seed(
     own, variables = train_run(config, noisy, folder / "classifier")
     evaluator = Evaluator(own, noisy.manifest, data.source, data.features, data.embeddings)
     answers = evaluator.answers(variables, list(judged))
-    values = {one.image_id: -score_of(one.tile_values, "binary") for one in answers}
+    binary = KINDS["binary"]()
+    values = {one.image_id: -binary.score_of(one.tile_values) for one in answers}
     found["classifier"] = measure(values.__getitem__, judged)
     own, variables = train_run(
         config, noisy, folder / "supcon",

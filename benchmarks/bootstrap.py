@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from iqa_jax.analysis.bootstrap import DRAWS, group_intervals
-from iqa_jax.analysis.kinds.kind import measures_for
+from iqa_jax.analysis.kinds import KINDS
 
 
 def make_answers(kind: str, rows: int) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -40,7 +40,7 @@ def main() -> None:
     for kind in ("binary", "ordered", "unordered", "numeric"):
         values, labels, extra = make_answers(kind, rows)
         start, cpu_start = time.perf_counter(), time.process_time()
-        measures = measures_for(kind, values, labels, **extra)
+        measures = KINDS[kind]().measures(values, labels, **extra)
         intervals = group_intervals(measures, np.arange(rows))
         seconds[kind] = round(time.perf_counter() - start, 2)
         cpu_seconds[kind] = round(time.process_time() - cpu_start, 2)

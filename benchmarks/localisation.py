@@ -30,9 +30,9 @@ from iqa_jax.evaluation.localise import localise
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.explainer import Explainer
-from iqa_jax.scoring.fitted.probe import restore_variables
 from iqa_jax.scoring.image_explainer import ImageExplainer
 from iqa_jax.scoring.quality_scorer import QualityScorer
+from iqa_jax.scoring.trained_run import TrainedRun
 
 STEPS = 10
 # The encoder halves a tile five times: the side of a cell of the last map, in pixels.
@@ -96,19 +96,19 @@ def main() -> None:
     arguments = parser.parse_args()
 
     workdir = Workdir(arguments.workdir)
-    config = workdir.config()
+    run = TrainedRun.open(workdir)
+    config = run.config
     if config.data.label_kind != "binary":
         parser.exit(1, "The run must have binary labels.\n")
     manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
     source = build.source_from_config(config, manifest)
-    variables, step = restore_variables(workdir, config)
-    explainer, scorer = ImageExplainer(workdir), QualityScorer(workdir)
-    result = {"step": step, "fusion": config.evaluation.fusion}
+    explainer, scorer = ImageExplainer(run), QualityScorer(run)
+    result = {"step": run.step, "fusion": config.evaluation.fusion}
     for split in manifest.splits:
         if split in ("train", "val"):
             continue
         found = localise(
-            config, Explainer(config), variables, manifest, source, workdir.features(), split
+            config, Explainer(config), run.variables, manifest, source, run.features, split
         )
         images = manifest.split(split)
         good = images["path"][images["label"] == 1].to_numpy()

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from input_pipeline.tables.regions import find_regions, load_region
-from iqa_jax.analysis.kinds.kind import score_of
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
@@ -47,7 +47,8 @@ def rank_tiles(answer, region: np.ndarray, size: int, kind: str) -> dict[str, fl
     if judged is None:
         return None
     is_judged, truth = judged
-    badness = {"tile_score": -score_of(answer.tile_values, kind), "attention": answer.attention}
+    scores = KINDS[kind]().score_of(answer.tile_values)
+    badness = {"tile_score": -scores, "attention": answer.attention}
     return {name: roc_auc_score(truth, values[is_judged]) for name, values in badness.items()}
 
 

@@ -1,10 +1,12 @@
 """Eight virtual devices, a compilation cache, and a run small enough to train in seconds."""
 
 import csv
+import ctypes
+import gc
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,9 +21,13 @@ if version("jaxlib").startswith("0.10."):  # A flag that XLA does not know ends 
     _XLA_FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(_XLA_FLAGS))
 
+# TensorFlow takes half a gigabyte, for TensorBoard's files, which programs that tests start write.
+sys.modules["clu.metric_writers"] = None
+
 import cv2
 import jax
 import numpy as np
+import psutil
 import pytest
 import skimage.data
 import sklearn.datasets
@@ -32,6 +38,27 @@ jax.config.update("jax_compilation_cache_dir", os.path.expanduser("~/.cache/iqa_
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 SPLITS = ("train", "train", "train", "train", "val", "test")
+
+
+# Of a process between tests; what a training compiles and frees is 150 MB that nobody needs again.
+_GROWTH = 200 << 20
+_process = psutil.Process()
+_kept = _process.memory_info().rss
+
+
+@pytest.fixture(autouse=True)
+def _give_memory_back():
+    """Forgets what is compiled once the process has grown; the folder above has it."""
+    yield
+    global _kept
+    if _process.memory_info().rss - _kept < _GROWTH:
+        return
+    jax.clear_caches()
+    gc.collect()
+    # The C library keeps what is freed, in pieces too small for the next training.
+    with suppress(AttributeError):  # It is not glibc.
+        ctypes.CDLL(None).malloc_trim(0)
+    _kept = _process.memory_info().rss
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,9 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from iqa_jax.run import build
-from iqa_jax.run.workdir import Workdir
 from tiny import ROOT
 
 
@@ -36,19 +33,3 @@ def run_program(
         output, errors = process.communicate(timeout=timeout)
     assert not check or process.returncode == 0, f"{output}\n{errors}"
     return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
-
-
-def last_checkpoint(folder):
-    workdir = Workdir(folder)
-    return workdir.last.restore(build.abstract_state_from_config(workdir.config()))
-
-
-def wait_for_step(process: subprocess.Popen, folder, step: int) -> None:
-    """Waits until a run has logged a step."""
-    end = time.monotonic() + 900
-    while time.monotonic() < end:
-        assert process.poll() is None, process.communicate()
-        if any(entry["step"] >= step for entry in Workdir(folder).history()):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"step {step} did not come")

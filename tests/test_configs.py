@@ -184,6 +184,7 @@ def test_a_loss_over_the_whole_batch_is_refused_in_parts(kind, loss, plcc_weight
 def test_a_value_that_is_no_choice_hides_no_other_problem(key, value):
     config = default.get_config()
     config.update_from_flattened_dict({key: value, "batch_size": 0, "data.fractions": (1.0,)})
+    config.uncertainty.scale_intervals = True  # Asks what the label kind is.
     with pytest.raises(ConfigError) as refused:
         check_config(config)
     shown = f'"{value}"' if isinstance(value, str) else value

@@ -104,13 +104,13 @@ def test_it_trains_scores_and_explains(run, workdir, tiny_manifest):
 
 
 def test_python_in_that_folder_finds_our_packages_and_weights(run):
-    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as ours\nprint(ours.grid)")
+    assert run("-c", "import iqa_jax, configs.mos, input_pipeline.tiles as tiles\nprint(tiles)")
     said = run(
         "-c",
         "import input_pipeline, configs\n"
-        "from iqa_jax.models.pretrained import load_pretrained\n"
-        "from iqa_jax.config import default\n"
-        "from input_pipeline.tiles import Tiling\n"
+        "from iqa_jax.models.encoders.pretrained import load_pretrained\n"
+        "from iqa_jax.run.config import default\n"
+        "from input_pipeline.tiles.tiling import Tiling\n"
         "print(input_pipeline.NAME, default.get_config().batch_size)\n"
         "print(len(load_pretrained()['params']))\n",
     )
@@ -133,7 +133,7 @@ def test_type_checkers_find_its_annotations_and_names(run):
 PROCESSES = """
 import multiprocessing
 import iqa_jax
-from input_pipeline.tiles import Tiling
+from input_pipeline.tiles.tiling import Tiling
 
 if __name__ == "__main__":
     for method in ("spawn", "forkserver"):
@@ -150,8 +150,8 @@ def test_processes_started_there_find_our_packages(run, users_folder):
 WORKER = """
 import grain
 import iqa_jax
-from input_pipeline.tiles import Tiling
-from input_pipeline.worker_batches import WorkerBatches
+from input_pipeline.tiles.tiling import Tiling
+from input_pipeline.batches.worker_batches import WorkerBatches
 
 batches = WorkerBatches(grain.MapDataset.source([Tiling(32, 32, "shift")]), workers=1)
 print(next(batches))

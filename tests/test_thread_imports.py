@@ -39,8 +39,8 @@ finally:
 # Every kind of distortion, as threads make them of training tiles and of what is evaluated.
 DISTORT = """
 import numpy as np
-from input_pipeline.ahead import map_ahead
-from input_pipeline.distortions import DISTORTIONS, distort
+from input_pipeline.batches.ahead import map_ahead
+from input_pipeline.distortions.catalogue import DISTORTIONS, distort
 
 tile = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 for _ in map_ahead(lambda kind: distort(tile, kind, 3, np.random.default_rng(0)), DISTORTIONS,

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from input_pipeline.batches.ahead import map_ahead
 from input_pipeline.files.images import ImageError
@@ -48,7 +48,7 @@ class Bag:
 
 def whole_bags(
     source: TileSource,
-    image_ids: Iterable[int],
+    image_ids: Iterable[int] | Int[np.ndarray, " image"],
     features: FeatureTable,
     images: pd.DataFrame | None = None,
     *,

@@ -66,7 +66,7 @@ def _worker_set_up() -> Callable[[int, int], None]:
     It stands inside another one, so that it is sent whole and not by its name: in a new process
     the user's folder comes first, which may have an `input_pipeline` of its own.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
 
     def set_up(worker: int, workers: int) -> None:
         """Makes a process one core's worth, that ends when the one it works for ends it."""

@@ -338,7 +338,7 @@ def _summarise(
 def _summarise_labels(manifest: Manifest, images: pd.DataFrame) -> dict[str, float]:
     if manifest.label is None:
         return {}
-    if manifest.label.kind == "numeric":
+    if manifest.label.is_numeric:
         return _spread(images["label"])
     return {name: int((images["label_text"] == name).sum()) for name in manifest.label.names}
 

@@ -51,7 +51,7 @@ def identify_images(manifest: Manifest, source: TileSource) -> pd.DataFrame:
             "file_row": images["file_row"],
             "split": images["split"],
             "manifest": manifest.digest,
-            "folder": [os.path.dirname(place or table) for place in places],
+            "folder": [name_text(os.path.dirname(place or table)) for place in places],
             "place": [
                 name_text(place or table) + (f": {name}" if not place else "")
                 for place, name in zip(places, images["name"], strict=True)

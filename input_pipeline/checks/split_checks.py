@@ -36,7 +36,7 @@ def find_missing_classes(manifest: Manifest, split: str) -> list[str]:
     """Lists the classes that one split of a labelled manifest lacks, one sentence each."""
     assert manifest.label is not None
     labels = manifest.split(split)["label"]
-    if manifest.label.kind == "numeric":
+    if manifest.label.is_numeric:
         if labels.nunique() < 2:
             return [f"split {split!r} has only one label value: nothing can be compared in it"]
         return []

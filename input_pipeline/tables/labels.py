@@ -60,10 +60,10 @@ class LabelSpec:
             raise ValueError(f"a label appears twice in {names}")
         if self.marginal and self.kind != "binary":
             raise ValueError(f"a marginal label needs the label kind binary, not {self.kind}")
-        if self.kind in PAIR_KINDS:
+        if self.is_of_pairs:
             if self.classes:
                 raise ValueError(f"{self.kind} has no classes, not {list(self.classes)}")
-        elif self.kind == "numeric":
+        elif self.is_numeric:
             self._check_scale()
         elif self.kind == "binary" and len(self.classes) != 2:
             raise ValueError(
@@ -86,9 +86,19 @@ class LabelSpec:
             )
 
     @property
+    def is_of_pairs(self) -> bool:
+        """Whether an image alone has no label."""
+        return self.kind in PAIR_KINDS
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether labels are scores on the declared scale, not classes."""
+        return self.kind == "numeric"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The column that labels are read from, or none."""
-        return () if self.kind in PAIR_KINDS else (self.column,)
+        return () if self.is_of_pairs else (self.column,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,7 +115,7 @@ def read_labels(
     if label is None or not label.columns:
         return np.full(len(table), -1, np.int32)
     text = table[label.column]
-    if label.kind == "numeric":
+    if label.is_numeric:
         assert label.minimum is not None and label.maximum is not None
         values = read_numbers(text, "label", problems)
         outside = (values < label.minimum) | (values > label.maximum)

@@ -10,9 +10,8 @@ import pandas as pd
 
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.kernel_ridge import KernelRidge
-from iqa_jax.analysis.kinds import METRICS
-from iqa_jax.analysis.kinds.kind import compute_metrics
 from iqa_jax.analysis.linear_probe import Probe
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.answered import Answered
 
 
@@ -38,9 +37,19 @@ class Evaluation:
     def is_answered(self) -> np.ndarray:
         return np.array([not answer.error for answer in self.answers], bool)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the images without error."""
+        return self.images["label"].to_numpy()[self.is_answered]
+
     def values(self, fusion: str) -> np.ndarray:
         """Gives one fusion's values of the images without error, [image, values]."""
         return np.array([a.values[fusion] for a in self.answers if not a.error])
+
+
+def grades_of(evaluation: Evaluation) -> np.ndarray:
+    """Gives binary labels with the marginal ones between: 0 bad, 1 marginal, 2 good."""
+    return np.choose(evaluation.labels + 1, (1, 0, 2))
 
 
 def calibrate_evaluation(
@@ -76,7 +85,7 @@ def measure_answers(
     fusions = {}
     for fusion in good[0].values if good else ():
         values = np.array([answer.values[fusion] for answer in good])
-        fusions[fusion] = compute_metrics(config.data.label_kind, values, labels, std, pairs)
+        fusions[fusion] = kind_from_config(config).figures(values, labels, std=std, pairs=pairs)
     return Evaluation(
         answers,
         images,
@@ -104,9 +113,9 @@ def probe_figures(
     """
     if not isinstance(probe, Probe) or not evaluation.is_answered.any():
         return {}
-    kind = config.data.label_kind
+    kind = kind_from_config(config)
     embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    labels = evaluation.labels
     answers = {
         "linear_probe": evaluation.values(config.model.fusion),
         "knn": probe.nearest_labels(np.array(embeddings)),
@@ -114,8 +123,8 @@ def probe_figures(
     return {
         f"{name}_{figure}": value
         for name, values in answers.items()
-        for figure, value in compute_metrics(kind, values, labels).items()
-        if figure in METRICS[kind]
+        for figure, value in kind.figures(values, labels).items()
+        if figure in kind.metrics
     }
 
 

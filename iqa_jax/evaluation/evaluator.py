@@ -21,6 +21,7 @@ from iqa_jax.evaluation.evaluation import Evaluation, decided_pairs, measure_ans
 from iqa_jax.host.processes import gather_shares, share
 from iqa_jax.host.progress import meter
 from iqa_jax.run import build
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.embedding_cache import CachedEmbeddings
 from iqa_jax.scoring.networks import Member
@@ -58,7 +59,7 @@ class Evaluator:
         detector: Detector | None = None,
         members: Sequence[Member] = (),
     ):
-        if config.data.label_kind == "ranking":
+        if kind_from_config(config).makes_versions:
             manifest, source = build.versions_from_config(config, manifest)
         self._embeddings, self._is_shared = embeddings, is_shared
         self._config, self.manifest = config, manifest

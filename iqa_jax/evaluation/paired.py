@@ -15,9 +15,9 @@ from iqa_jax.analysis.bootstrap import (
     percentile_interval,
     too_dear,
 )
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
-from iqa_jax.analysis.kinds.kind import measures_for
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.host.progress import say
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
@@ -65,9 +65,9 @@ def compare_split(
         )
     seen = _count_seen((workdir, other), tables[0].index)
     groups = tables[0]["group"].to_numpy()
+    kinds = map(kind_from_config, configs)
     measures = [
-        measures_for(config.data.label_kind, *_values(config, table))
-        for config, table in zip(configs, tables, strict=True)
+        kind.measures(*kind.read_table(table)) for kind, table in zip(kinds, tables, strict=True)
     ]
     drawn = [draw_figures(part, groups) for part in measures]
     rows = {
@@ -137,21 +137,6 @@ def _count_seen(runs: Sequence[Workdir], names: pd.Index) -> dict[str, int | Non
         count = int(part.among(images).sum())
         found[str(run.folder)] = None if not count and (part.gone or missing) else count
     return found
-
-
-def _values(
-    config: ml_collections.ConfigDict, table: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gives the values and labels of the table, higher is better."""
-    data = config.data
-    if data.label_kind == "numeric":
-        scores, labels = (table[name].to_numpy(np.float64) for name in ("score", "label"))
-        if not data.higher_is_better:
-            scores, labels = (data.minimum + data.maximum - part for part in (scores, labels))
-        return scores[:, None], labels
-    values = table[[f"p_{name}" for name in data.classes]].to_numpy(np.float64)
-    numbers = {name: number for number, name in enumerate(data.classes)}
-    return values, np.array([numbers.get(label, -1) for label in table["label"]])
 
 
 def _or_none(figure: float) -> float | None:

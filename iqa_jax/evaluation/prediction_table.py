@@ -1,21 +1,20 @@
 """The table of predictions of a split."""
 
-from typing import Any
-
 import ml_collections
 import pandas as pd
 
+from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.scoring.fitted.confidence import Confidence
 from iqa_jax.scoring.tables.rows import answer_row, written_score_of
 
 
 def prediction_table(
     config: ml_collections.ConfigDict,
-    evaluation: Any,
+    evaluation: Evaluation,
     thresholds: tuple[float, float] | None,
     confidence: Confidence,
 ) -> pd.DataFrame:
-    """Lays an `Evaluation` out as one row per image: truth, answer, every fusion's score."""
+    """Lays an evaluation out as one row per image: truth, answer, every fusion's score."""
     rows = []
     for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
         row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}

@@ -7,19 +7,17 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from input_pipeline.tables.labels import PAIR_KINDS
 from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
 from iqa_jax.analysis.calibration import judge_answers, reliability_table
-from iqa_jax.analysis.kinds.kind import measures_for, score_of
-from iqa_jax.analysis.kinds.pairwise import pairs_by_figure
 from iqa_jax.analysis.late_fusion import three_class
 from iqa_jax.analysis.logistic import ScoreMap
 from iqa_jax.analysis.metrics import class_metrics, decision_metrics, mapped_metrics
-from iqa_jax.analysis.pair_metrics import pair_accuracy, pair_measure
+from iqa_jax.analysis.pair_metrics import pair_accuracy
 from iqa_jax.analysis.selective import risk_coverage
 from iqa_jax.analysis.weighted_metrics import decision_measures
+from iqa_jax.evaluation.evaluation import Evaluation, grades_of
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.fitted.confidence import uncertainty_of
-from iqa_jax.scoring.fitted.thresholds import grades_of
 
 _COVERAGE = 0.8
 # Points of a curve that is drawn.
@@ -30,10 +28,10 @@ _TWINS = ("test", "holdout")
 
 def describe_split(
     config: ml_collections.ConfigDict,
-    evaluation: Any,
+    evaluation: Evaluation,
     *,
     thresholds: tuple[float, float] | None = None,
-    raw: Any | None = None,
+    raw: Evaluation | None = None,
     score_maps: Mapping[str, ScoreMap] | None = None,
 ) -> dict[str, Any]:
     """Gives the metrics of a split, with what needs draws or something fitted elsewhere.
@@ -52,7 +50,7 @@ def describe_split(
       `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map`,
       `three_class` and `pair_accuracy_by_kind`, where they make sense.
     """
-    kind, metrics = config.data.label_kind, dict(evaluation.metrics)
+    kind, metrics = kind_from_config(config), dict(evaluation.metrics)
     images = evaluation.images[evaluation.is_answered]
     groups, headline = images["group"].to_numpy(), metrics["fusion"]
     metrics["groups"] = int(images["group"].nunique())
@@ -66,17 +64,16 @@ def describe_split(
     if not len(images):
         return metrics
     values, labels = evaluation.values(headline), images["label"].to_numpy()
-    if kind in PAIR_KINDS:
-        scores = score_of(values, kind)
+    scores = kind.score_of(values)
+    if kind.is_of_pairs:
         metrics["pair_accuracy_by_kind"] = {
             name: pair_accuracy(scores, rows[["better", "worse"]].to_numpy())
             for name, rows in evaluation.pairs.groupby("kind", sort=False)
             if name
         }
         return metrics
-    if kind == "numeric":
+    if kind.has_scale:
         found = (score_maps or {}).get(headline)
-        scores = score_of(values, kind)
         metrics["score_map"] = _describe_map(found, scores) if found else None
         unsure = [
             uncertainty_of(config, answer) for answer in evaluation.answers if not answer.error
@@ -86,7 +83,7 @@ def describe_split(
                 np.array(unsure), np.abs(scores - labels), "standard deviation", "absolute error"
             )
         return metrics
-    is_labelled = labels >= 0
+    is_labelled = kind.is_labelled(labels)
     if is_labelled.any():
         confidence, is_right = judge_answers(values[is_labelled], labels[is_labelled])
         metrics["selective"] = _selective(
@@ -98,7 +95,7 @@ def describe_split(
             metrics["calibration"] |= {f"{name}_raw": value for name, value in before.items()}
             metrics["calibration"]["fitted_on"] = "val"
     if thresholds:
-        grades, answers = grades_of(evaluation), three_class(score_of(values, kind), *thresholds)
+        grades, answers = grades_of(evaluation), three_class(scores, *thresholds)
         metrics["three_class"] = decision_metrics(answers, grades, 3, is_ordered=True)
         measures = decision_measures(answers, grades, 3, is_ordered=True)
         metrics["three_class"]["intervals"] = group_intervals(measures, groups)
@@ -106,23 +103,16 @@ def describe_split(
 
 
 def _fusion_figures(config, evaluation, fusion, figures, images, score_map) -> dict[str, Any]:
-    kind, values = config.data.label_kind, evaluation.values(fusion)
+    kind, values = kind_from_config(config), evaluation.values(fusion)
     labels, figures, known = images["label"].to_numpy(), dict(figures), {}
-    if kind == "numeric":
+    if kind.has_scale:
         figures |= dict.fromkeys(("plcc_mapped", "rmse_mapped"))
         if score_map:
-            known["mapped"] = score_map(score_of(values, kind))
+            known["mapped"] = score_map(kind.score_of(values))
             figures |= mapped_metrics(known["mapped"], labels)
         if config.data.label_std_column in images:
             known["std"] = images[config.data.label_std_column].to_numpy()
-    if kind in PAIR_KINDS:
-        scores = score_of(values, kind)
-        measures = {
-            name: pair_measure(scores, ends)
-            for name, ends in pairs_by_figure(kind, evaluation.pairs).items()
-        }
-    else:
-        measures = measures_for(kind, values, labels, **known)
+    measures = kind.measures(values, labels, pairs=evaluation.pairs, **known)
     figures["intervals"] = group_intervals(measures, images["group"].to_numpy())
     if skipped := too_dear(measures, len(images)):
         figures["intervals_left_out"] = (

@@ -2,34 +2,27 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
 import pandas as pd
 
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, compute_metrics
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation, probe_figures
 from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.fitting import fit_on_splits
 from iqa_jax.evaluation.prediction_table import prediction_table
 from iqa_jax.evaluation.split_figures import describe_split, note_disagreement
-from iqa_jax.host.progress import say
+from iqa_jax.host.progress import note, say
 from iqa_jax.run import build
-from iqa_jax.run.config import headline_metric
+from iqa_jax.run.config import headline_metric, kind_from_config
 from iqa_jax.run.seen import flattered
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.confidence import (
-    Confidence,
-    confidence_metrics,
-    fit_confidence,
-    read_confidence,
-    write_confidence,
-)
+from iqa_jax.scoring.fitted.confidence import Confidence, confidence_metrics
 from iqa_jax.scoring.fitted.detector import anomaly_figures
-from iqa_jax.scoring.fitted.probe import read_probe
-from iqa_jax.scoring.fitted.score_maps import fit_score_maps, read_score_maps
-from iqa_jax.scoring.fitted.thresholds import fit_on_val, read_calibration
+from iqa_jax.scoring.trained_run import TrainedRun
 
 # Images of a split -> how many of them a run has learnt from; None where that cannot be told.
 CountSeen = Callable[[pd.DataFrame], int | None]
@@ -49,101 +42,121 @@ def count_none(images: pd.DataFrame) -> int:
     return 0
 
 
+class EvaluatedSplits(NamedTuple):
+    """What evaluating the splits of a run gives.
+
+    Attributes:
+      run: with what was fitted on these splits.
+      evaluations: split -> evaluation of the calibrated answers.
+      metrics: split -> what metrics.json holds of it: figures of the calibrated answers, but of the
+        raw ones where the calibration was fitted on these rows.
+    """
+
+    run: TrainedRun
+    evaluations: dict[str, Evaluation]
+    metrics: dict[str, Any]
+
+
 def evaluate_splits(
-    config: ml_collections.ConfigDict,
+    run: TrainedRun,
     workdir: Workdir,
     evaluator: Evaluator,
-    variables: Any,
-    step: int,
     splits: Sequence[str],
     *,
     output: Workdir,
     is_own: bool = True,
     count_seen: CountSeen = count_none,
-) -> tuple[dict[str, Evaluation], dict[str, Any]]:
+) -> EvaluatedSplits:
     """Evaluates splits, fits what answers need, and writes metrics.json and the predictions.
 
     Args:
-      config, workdir: of the run.
+      run, workdir: of the run.
       evaluator: of the manifest that has the splits.
-      variables, step: of the checkpoint.
       splits: `val` before what is tested.
       output: where metrics.json and the predictions go.
       is_own: whether the splits are those of the run's own manifest, which things are fitted on.
       count_seen: counts those of a split's images that the run, or one that it builds on, has
         learnt from.
-
-    Returns:
-      Split -> evaluation of the calibrated answers, and split -> what metrics.json holds of it:
-      figures of the calibrated answers, but of the raw ones where the calibration was fitted on
-      these rows.
     """
-    if config.data.label_kind == "numeric":
-        if is_own:
-            fit_score_maps(
-                workdir, config, lambda rows: evaluator(variables, "train", at_most=rows), step
-            )
-        elif not workdir.fitted("logistic.json", step):
-            say("no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "
-                f"undefined until --mode=evaluate --workdir={workdir.folder} has run")  # fmt: skip
-    raw, evaluations, metrics = {}, {}, {}
-    if is_own and "val" in splits:
-        raw["val"] = evaluator(variables, "val")
-    # What the other fits and all tables stand on comes first.
-    if is_own and ("val" in splits or "val" not in evaluator.manifest.splits):
-        fit_on_val(workdir, config, raw.get("val"), step)
-    calibration = read_calibration(workdir, config, step)
-    confidence = read_confidence(workdir, config, step)
-    trusted_on = config.uncertainty.split
-    if confidence is None and is_own and trusted_on in splits:
-        raw[trusted_on] = raw.get(trusted_on) or evaluator(variables, trusted_on)
-        evaluation = calibrate_evaluation(config, raw[trusted_on], calibration)
-        confidence = _fit_confidence(config, evaluator, variables, evaluation)
-        write_confidence(workdir, config, step, confidence)
-    elif confidence is None:
-        say("lower, upper, ood and abstain stay empty: they are fitted where the run's split "
-            f"{trusted_on} (uncertainty.split) is evaluated")  # fmt: skip
-    confidence = confidence or Confidence()
-    probe = read_probe(workdir, config, step)
+    evaluate_raw = cache(partial(evaluator, run.variables))
+    if is_own:
+        run = fit_on_splits(run, workdir, evaluator, evaluate_raw, splits)
+    _tell_lacks(run, is_own)
+    evaluations, metrics = {}, {}
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
-        plain = raw.get(name) or evaluator(variables, name)
-        evaluation = evaluations[name] = calibrate_evaluation(config, plain, calibration)
+        raw = evaluate_raw(name)
+        evaluation = calibrate_evaluation(run.config, raw, run.calibration or {})
         overlap = count_seen(evaluation.images)
-        thresholds = workdir.thresholds(step)
-        # No figure on rows that what it needs was fitted on.
-        fitted_on = {"train", "val"} if overlap else {name} if is_own else set()
-        judged = plain if "val" in fitted_on else evaluation
-        metrics[name] = {
-            "step": step,
-            **describe_split(
-                config,
-                judged,
-                thresholds=None if "val" in fitted_on else thresholds,
-                raw=plain if judged is not plain else None,
-                score_maps=None if "train" in fitted_on else read_score_maps(workdir, step),
-            ),
-        }
-        if config.data.label_kind not in SCORE_KINDS:
-            metrics[name]["is_calibrated"] = judged is not plain
-        if "train" not in fitted_on:
-            labels = evaluation.images["label"].to_numpy()
-            metrics[name] |= probe_figures(config, judged, probe)
-            metrics[name] |= anomaly_figures(config, evaluation.answers, labels)
-        if overlap != 0:
-            metrics[name]["seen_in_training"] = overlap
+        evaluations[name] = evaluation
+        metrics[name] = _figures(run, name, raw, evaluation, overlap, is_own)
         if overlap:
             say(f"WARNING: {flattered(overlap, name)}")
-        # Nor on rows that intervals and abstaining were fitted on, or the network was.
-        elif not is_own or name not in ("train", trusted_on):
-            labels = evaluation.images["label"].to_numpy()
-            metrics[name] |= confidence_metrics(config, evaluation.answers, labels, confidence)
-        if name == "val" and len(build.views_from_config(config)) > 1:
-            metrics[name]["tta_gain"] = _tta_gain(config, plain)
-        table = prediction_table(config, evaluation, thresholds, confidence)
+        table = prediction_table(
+            run.config, evaluation, run.thresholds, run.confidence or Confidence()
+        )
         output.write_text(f"predictions_{name}.csv", table.to_csv(index=False))
         add_metrics(output, metrics)
-    return evaluations, metrics
+    return EvaluatedSplits(run, evaluations, metrics)
+
+
+def _tell_lacks(run: TrainedRun, is_own: bool) -> None:
+    """Says which columns and figures stay empty for want of a fit."""
+    lacks = run.lacks
+    if "score_maps" in lacks and not is_own:
+        say(lacks["score_maps"])
+    if "calibration" in lacks:
+        note(lacks["calibration"])
+    if "confidence" in lacks:
+        say(lacks["confidence"])
+
+
+def _figures(
+    run: TrainedRun,
+    name: str,
+    raw: Evaluation,
+    evaluation: Evaluation,
+    overlap: int | None,
+    is_own: bool,
+) -> dict[str, Any]:
+    """Gives what metrics.json holds of a split: no figure on rows that it was fitted on.
+
+    Args:
+      run: whose answers are judged.
+      name: of the split.
+      raw, evaluation: of it, before and after calibration.
+      overlap: how many of its images were learnt from; None where that cannot be told.
+      is_own: whether it is a split of the run's own manifest.
+    """
+    config, labels = run.config, evaluation.images["label"].to_numpy()
+    fitted_on = {"train", "val"} if overlap else {name} if is_own else set()
+    # Calibration and thresholds were fitted on `val`; the network and the score maps on `train`.
+    is_calibrated_here, is_learnt_here = "val" in fitted_on, "train" in fitted_on
+    judged = raw if is_calibrated_here else evaluation
+    figures = {
+        "step": run.step,
+        **describe_split(
+            config,
+            judged,
+            thresholds=None if is_calibrated_here else run.thresholds,
+            raw=raw if judged is not raw else None,
+            score_maps=None if is_learnt_here else run.score_maps,
+        ),
+    }
+    if kind_from_config(config).has_classes:
+        figures["is_calibrated"] = judged is not raw
+    if not is_learnt_here:
+        figures |= probe_figures(config, judged, run.probe)
+        figures |= anomaly_figures(config, evaluation.answers, labels)
+    if overlap != 0:
+        figures["seen_in_training"] = overlap
+    # Intervals and abstaining were fitted on another split still.
+    if not overlap and not fitted_on & {"train", config.uncertainty.split}:
+        confidence = run.confidence or Confidence()
+        figures |= confidence_metrics(config, evaluation.answers, labels, confidence)
+    if name == "val" and len(build.views_from_config(config)) > 1:
+        figures["tta_gain"] = _tta_gain(config, raw)
+    return figures
 
 
 def add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
@@ -156,29 +169,14 @@ def add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
     output.write_text("metrics.json", json.dumps(merged, indent=2))
 
 
-def _fit_confidence(
-    config: ml_collections.ConfigDict,
-    evaluator: Evaluator,
-    variables: Any,
-    evaluation: Evaluation,
-) -> Confidence:
-    return fit_confidence(
-        config,
-        evaluation.answers,
-        evaluation.images,
-        evaluator.manifest.split("train").index,
-        lambda image_ids: evaluator.answers(variables, image_ids, is_plain=True),
-    )
-
-
 def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict[str, Any]:
     """Compares the mean over views with the image as it is, by the headline metric."""
-    kind, name = config.data.label_kind, headline_metric(config)
-    labels = evaluation.images["label"].to_numpy()[evaluation.is_answered]
+    kind, name = kind_from_config(config), headline_metric(config)
+    labels = evaluation.labels
     plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
     before = None
     if len(plain):
-        before = compute_metrics(kind, plain, labels, pairs=evaluation.pairs)[name]
+        before = kind.figures(plain, labels, pairs=evaluation.pairs)[name]
     after = evaluation.metrics.get(name)
     gain = None
     if before is not None and after is not None:

@@ -23,6 +23,7 @@ from iqa_jax.modes.train import train
 from iqa_jax.reporting.cleaning import write_cleaning
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.key_roles import without_studies
 from iqa_jax.run.rules import study_problems
 from iqa_jax.run.workdir import Workdir
@@ -106,7 +107,7 @@ def _train(config: ml_collections.ConfigDict, workdir: Workdir, command: str) ->
 def _check(config: ml_collections.ConfigDict) -> None:
     noise, problems = config.noise, study_problems(config)
     check_run(config)
-    if config.data.label_kind == "numeric":
+    if kind_from_config(config).has_scale:
         problems.append("--mode=clean needs classes: an opinion score is not right or wrong")
     if noise.filter not in FILTERS:
         problems.append(f'noise.filter is "{noise.filter}"; the choices are {", ".join(FILTERS)}')

@@ -13,7 +13,6 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from input_pipeline.tables.labels import PAIR_KINDS
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS
 from iqa_jax.analysis.comparison import (
     RESAMPLED,
@@ -22,17 +21,17 @@ from iqa_jax.analysis.comparison import (
     compare_members,
     draw_comparison,
 )
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER, fusions_for
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, measures_for
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation
 from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.fitting import fit_on_val
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
-from iqa_jax.run.config import headline_metric
+from iqa_jax.run.config import headline_metric, kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.thresholds import fit_on_val, read_calibration
+from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.study import Stopped, check_split, run_study
 from iqa_jax.training.data import TrainingData, TrainingError
 
@@ -66,29 +65,26 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
     return 0
 
 
-def _test(
-    config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir, variables, step: int
-) -> Evaluation:
+def _test(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
     """Tests the calibrated answers, for the sake of metrics that look at more than their order."""
+    config, variables = run.config, run.variables
     evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
-    if config.data.label_kind not in SCORE_KINDS:
+    if kind_from_config(config).has_classes:
         has_val = "val" in data.manifest.splits
-        fit_on_val(workdir, config, evaluator(variables, "val") if has_val else None, step)
-    calibration = read_calibration(workdir, config, step)
-    return calibrate_evaluation(config, evaluator(variables, "test"), calibration)
+        fit_on_val(workdir, config, evaluator(variables, "val") if has_val else None, run.step)
+        run = run.refitted(workdir)
+    return calibrate_evaluation(config, evaluator(variables, "test"), run.calibration)
 
 
 def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections.ConfigDict]]:
     """Makes the config of every run: for each split, fusion -> config."""
     compare = config.compare
     check_run(config)
-    problems = study_problems(config)
+    kind, problems = kind_from_config(config), study_problems(config)
     if REFERENCE not in compare.fusions:
         problems.append(f"compare.fusions lacks {REFERENCE}, which the others are compared with")
-    if config.data.label_kind in PAIR_KINDS:
-        problems.append(
-            f"fusions are compared by labels of images, which {config.data.label_kind} has not"
-        )
+    if kind.is_of_pairs:
+        problems.append(f"fusions are compared by labels of images, which {kind.name} has not")
     if compare.splits < 1:
         problems.append(f"compare.splits is {compare.splits}; it must be 1 or more")
     needed = (*build.needed_splits_from_config(config), "test")
@@ -122,7 +118,7 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
             if not is_split:
                 run.seed, run.data.fractions = config.seed + number, compare.fractions
         # Members of a split train on the same images. No order is right or wrong within one class.
-        compared_on = ("test",) if config.data.label_kind in ("binary", "numeric") else ()
+        compared_on = ("test",) if kind.is_undefined_on_one_label else ()
         check_split(run, build.manifest_from_config(run), number, compared_on)
         configs.append(fusions)
     return configs
@@ -132,8 +128,8 @@ def _write(
     config: ml_collections.ConfigDict, folder: Path, answers: list[dict[str, dict]], command: str
 ) -> None:
     """Writes and prints what the answers of all splits come to."""
-    kind, metric = config.data.label_kind, headline_metric(config)
-    late = fusions_for(kind, REFERENCE)[:-1]
+    kind, metric = kind_from_config(config), headline_metric(config)
+    late = kind.late_fusions
     source = {fusion: fusion for fusion in config.compare.fusions} | dict.fromkeys(late, REFERENCE)
     splits = [
         SplitAnswers(
@@ -147,7 +143,7 @@ def _write(
         try:
             compared = compare_members(
                 splits,
-                lambda values, labels: measures_for(kind, values, labels)[metric],
+                lambda values, labels: kind.measures(values, labels)[metric],
                 REFERENCE,
                 is_lower_better=metric in LOWER_IS_BETTER,
                 progress=progress.update,

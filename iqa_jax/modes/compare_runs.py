@@ -8,9 +8,9 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.tables.labels import PAIR_KINDS
 from iqa_jax.evaluation.paired import PAIRED, compare_split
 from iqa_jax.host.progress import say
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.seen import FITTED_SPLITS
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
@@ -56,12 +56,11 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
 def _check_kinds(
     workdir: Workdir, other: Workdir, configs: tuple[ml_collections.ConfigDict, ...]
 ) -> None:
-    if (kind := configs[0].data.label_kind) in PAIR_KINDS:
-        raise WorkdirError(f"runs are compared by the labels of images, which {kind} has not.")
+    kind = kind_from_config(configs[0])
+    if kind.is_of_pairs:
+        raise WorkdirError(f"runs are compared by the labels of images, which {kind.name} has not.")
     for key in ("label_kind", "classes", "minimum", "maximum", "higher_is_better"):
-        is_read = key == "label_kind" or (configs[0].data.label_kind == "numeric") == (
-            key != "classes"
-        )
+        is_read = key == "label_kind" or key in kind.asks
         ours, theirs = (config.data[key] for config in configs)
         if is_read and ours != theirs:
             raise WorkdirError(

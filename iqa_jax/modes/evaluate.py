@@ -11,11 +11,10 @@ from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.evaluation.localise import localise
-from iqa_jax.evaluation.split_figures import (
-    format_splits,
-)
+from iqa_jax.evaluation.split_figures import format_splits
 from iqa_jax.evaluation.splits import (
     CountSeen,
+    EvaluatedSplits,
     add_metrics,
     count_none,
     evaluate_splits,
@@ -26,11 +25,8 @@ from iqa_jax.run import build
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.embedding_cache import cache_embeddings
-from iqa_jax.scoring.ensemble import load_members
 from iqa_jax.scoring.explainer import Explainer
-from iqa_jax.scoring.fitted.detector import read_detector
-from iqa_jax.scoring.fitted.probe import restore_variables
-from iqa_jax.scoring.fitted.thresholds import read_calibration
+from iqa_jax.scoring.trained_run import TrainedRun
 
 
 def evaluate(workdir: Workdir, split: str, manifest_path: str, command: str) -> int:
@@ -56,61 +52,75 @@ def evaluate_run(
     Raises:
       WorkdirError, ManifestError, CheckpointError: with a sentence.
     """
-    config = workdir.config()
-    manifest, output = _open_manifest(workdir, config, manifest_path)
+    manifest, output = _open_manifest(workdir, workdir.config(), manifest_path)
     if split:
         manifest.split(split)  # Before anything is embedded for a split that is not there.
     with output.sole_writer("--mode=evaluate"):
-        return _evaluate(config, workdir, manifest, output, split, manifest_path, command)
+        run = TrainedRun.open(workdir)
+        source = build.source_from_config(run.config, manifest)
+        evaluator = _make_evaluator(run, manifest, source)
+        # Of the images as they are: an evaluator of rankings degrades them.
+        count_seen = _seen_counter(workdir, manifest, source) if manifest_path else count_none
+        say(f"evaluating the checkpoint of step {run.step}")
+        found = evaluate_splits(
+            run, workdir, evaluator, _splits_of(evaluator.manifest, split),
+            output=output, is_own=not manifest_path, count_seen=count_seen,
+        )  # fmt: skip
+        report = output.folder / (f"report_{split}.html" if split else "report.html")
+        _write_maps_and_report(report, found, workdir, output, evaluator, command)
+        if not manifest_path:
+            from iqa_jax.reporting.run_card import write_run_card
+
+            write_run_card(run.config, workdir, evaluator.manifest, run.step)
+        _tell(found, output)
+        say(f"metrics.json, predictions and {report.name} are in {output.folder}")
+    return found.metrics
 
 
-def _evaluate(
-    config: ml_collections.ConfigDict,
-    workdir: Workdir,
-    manifest: Manifest,
-    output: Workdir,
-    split: str,
-    manifest_path: str,
-    command: str,
-) -> dict[str, Any]:
-    source = build.source_from_config(config, manifest)
-    variables, step = restore_variables(workdir, config)
-    features = workdir.features()
-    detector = read_detector(workdir, config, step)
-    members = load_members(workdir, config)
+def _make_evaluator(run: TrainedRun, manifest: Manifest, source: TileSource) -> Evaluator:
+    if "detector" in run.lacks:
+        say(run.lacks["detector"])
     embeddings = None
     # Other networks need the pixels anyhow.
-    if config.bags.cached and not members:
-        embeddings = cache_embeddings(config, variables, source)
-    # Of the images as they are: an evaluator of rankings degrades them.
-    count_seen = _seen_counter(workdir, manifest, source) if manifest_path else count_none
-    evaluator = Evaluator(
-        config, manifest, source, features, embeddings,
-        is_thorough=True, detector=detector, members=members,
+    if run.config.bags.cached and not run.members:
+        embeddings = cache_embeddings(run.config, run.variables, source)
+    return Evaluator(
+        run.config, manifest, source, run.features, embeddings,
+        is_thorough=True, detector=run.detector, members=run.members,
     )  # fmt: skip
-    manifest, source = evaluator.manifest, evaluator.source
-    say(f"evaluating the checkpoint of step {step}")
+
+
+def _splits_of(manifest: Manifest, split: str) -> list[str]:
+    """Names the splits to evaluate: the one that is asked for, or all but `train`."""
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
         say("there is no split but train: its figures say how well it was learnt, no more")
-        splits = ["train"]
-    evaluations, metrics = evaluate_splits(
-        config, workdir, evaluator, variables, step, splits,
-        output=output, is_own=not manifest_path, count_seen=count_seen,
-    )  # fmt: skip
-    calibration = read_calibration(workdir, config, step)
-    explainer = Explainer(config, detector, members, calibration)
-    for name in splits:
-        if found := localise(config, explainer, variables, manifest, source, features, name):
-            metrics[name]["localisation"] = found
-            add_metrics(output, metrics)
+    return splits or ["train"]
 
+
+def _write_maps_and_report(
+    report: Path,
+    found: EvaluatedSplits,
+    workdir: Workdir,
+    output: Workdir,
+    evaluator: Evaluator,
+    command: str,
+) -> None:
+    """Adds how well the maps find what is bad to the figures, and writes the report of all."""
     # Imports matplotlib: only a report needs it.
-    from iqa_jax.reporting.run_card import write_run_card
     from iqa_jax.reporting.run_maps import grad_cam_overlays, make_planes
     from iqa_jax.reporting.run_report import write_run_report
 
-    report = output.folder / (f"report_{split}.html" if split else "report.html")
+    run, evaluations, metrics = found
+    manifest, source, config = evaluator.manifest, evaluator.source, run.config
+    explainer = Explainer(config, run.detector, run.members, run.calibration or {})
+    for name in metrics:
+        localisation = localise(
+            config, explainer, run.variables, manifest, source, run.features, name
+        )
+        if localisation:
+            metrics[name]["localisation"] = localisation
+            add_metrics(output, metrics)
     write_run_report(
         report,
         config,
@@ -118,20 +128,22 @@ def _evaluate(
         source,
         evaluations,
         metrics,
-        workdir.thresholds(step),
-        step,
+        run.thresholds,
+        run.step,
         command,
         make_planes(config, evaluations),
-        grad_cam_overlays(explainer, variables, source, features, manifest.images),
+        grad_cam_overlays(explainer, run.variables, source, run.features, manifest.images),
     )
-    if not manifest_path:
-        write_run_card(config, workdir, manifest, step)
-    for name, figures in metrics.items():
+
+
+def _tell(found: EvaluatedSplits, output: Workdir) -> None:
+    """Prints the figures of the splits, and how test and holdout compare."""
+    for name, figures in found.metrics.items():
         for fusion, values in figures["fusions"].items():
             say(f"{name:8} {fusion:15} " + format_figures(values))
         if figures["errors"]:
             say(f"{name:8} {figures['errors']} image(s) could not be read: predictions_{name}.csv")
-        if odd := sum(bool(answer.warning) for answer in evaluations[name].answers):
+        if odd := sum(bool(answer.warning) for answer in found.evaluations[name].answers):
             say(f"{name:8} {odd} image(s) with a warning: predictions_{name}.csv")
     # With the splits of earlier evaluations of this checkpoint.
     everything = output.read_json("metrics.json")
@@ -139,8 +151,6 @@ def _evaluate(
         say(line)
     for sentence in everything.get("holdout", {}).get("disagrees_with_test", ()):
         say(f"WARNING: {sentence}")
-    say(f"metrics.json, predictions and {report.name} are in {output.folder}")
-    return metrics
 
 
 def _open_manifest(

@@ -9,11 +9,11 @@ import pandas as pd
 
 from input_pipeline.files.file_names import one_line
 from input_pipeline.files.image_files import tell_passed_over
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
 from iqa_jax.host.lock import sole_writer
 from iqa_jax.host.progress import meter, say
 from iqa_jax.modes import SOME_FAILED
 from iqa_jax.reporting.figure_folder import COLUMNS, INDEX, PART, clear_folder, stem_of
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.image_explainer import Explanation, load_explainer
 from iqa_jax.scoring.inputs import open_listing
@@ -89,7 +89,7 @@ def _write_files(
     from iqa_jax.reporting.pages.overlays import draw_overlays
     from iqa_jax.reporting.pages.pictures import thumbnail
 
-    data, maps, image = config.data, explanation.maps, explanation.image
+    maps, image = explanation.maps, explanation.image
     label = f"  {explanation.label}" if explanation.label else ""
     draw_overlays(
         Path(f"{target}.png"),
@@ -98,7 +98,7 @@ def _write_files(
         maps,
         title=f"{one_line(Path(name).name)}   score {explanation.score:.3f}{label}",
         explains=explanation.explains,
-        score_range=(data.minimum, data.maximum) if data.label_kind in SCORE_KINDS else (0.0, 1.0),
+        score_range=kind_from_config(config).score_range,
     )
     np.savez_compressed(
         f"{target}.npz",

@@ -19,15 +19,16 @@ import pandas as pd
 
 from input_pipeline.datasets.records import Plan, finish, is_done, plan_shards, write_shard
 from input_pipeline.files.prepared import FORMAT, MARK, TABLE, is_prepared, read_mark
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.regions import COLUMN as REGION
 from input_pipeline.tables.table_files import ManifestError, read_table
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.host.lock import LOCK, sole_writer
 from iqa_jax.host.progress import meter, say
 from iqa_jax.modes import SOME_FAILED
 from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import WorkdirError
 
 
@@ -47,7 +48,7 @@ def prepare(config: ml_collections.ConfigDict, output: str, beam_options: str = 
       WorkdirError: the folder holds something else, or Beam is not installed.
       ConfigError, ManifestError, ImageError, InUseError: with a sentence.
     """
-    if config.data.label_kind in PAIR_KINDS:
+    if config.data.label_kind in KINDS and kind_from_config(config).is_of_pairs:
         raise ManifestError(
             config.data.manifest,
             [f"only images with labels can be prepared, and {config.data.label_kind} has none"],
@@ -121,7 +122,7 @@ def _plan_from_config(config: ml_collections.ConfigDict, manifest: Manifest, out
         folder=str(Path(output).absolute()),
         tiling=build.tiling_from_config(config) if is_cutting else None,
         is_tiled=is_tiled or is_cutting,
-        is_numeric=manifest.label.kind == "numeric",
+        is_numeric=manifest.label.is_numeric,
         features=manifest.feature_names,
         max_pixels=config.data.max_pixels,
     )
@@ -171,7 +172,7 @@ def _write_with_beam(write: Callable[[str], None], names: Sequence[str], options
 
 def _describe(plan: Plan, manifest: Manifest) -> str:
     label = manifest.label
-    if label.kind == "numeric":
+    if label.is_numeric:
         direction = "higher" if label.higher_is_better else "lower"
         what = f"opinion scores from {label.minimum:g} to {label.maximum:g}, {direction} is better"
     else:

@@ -13,7 +13,6 @@ from typing import Any
 
 import ml_collections
 
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest, with_splits
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.evaluation import Evaluation
@@ -22,9 +21,11 @@ from iqa_jax.evaluation.splits import evaluate_splits
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.baseline_runs import check_baselines, run_baselines
 from iqa_jax.studies.baselines import BASELINES, TRAINED
 from iqa_jax.studies.protocol_figures import KINDS, MEMBER, write_figures
@@ -47,23 +48,14 @@ class _Tested:
     manifest: Manifest
     source: TileSource
 
-    def __call__(
-        self,
-        config: ml_collections.ConfigDict,
-        data: TrainingData,
-        workdir: Workdir,
-        variables: Any,
-        step: int,
-    ) -> Evaluation:
-        _test_own(config, data, workdir, variables, step, ())
-        embeddings = None
+    def __call__(self, run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
+        _test_own(run, data, workdir, ())
+        run, embeddings = run.refitted(workdir), None
         if data.embeddings is not None:
-            embeddings = cache_embeddings(config, variables, self.source)
-        evaluator = Evaluator(config, self.manifest, self.source, data.features, embeddings)
-        evaluations, _ = evaluate_splits(
-            config, workdir, evaluator, variables, step, ["test"], output=workdir, is_own=False
-        )
-        return evaluations["test"]
+            embeddings = cache_embeddings(run.config, run.variables, self.source)
+        evaluator = Evaluator(run.config, self.manifest, self.source, data.features, embeddings)
+        found = evaluate_splits(run, workdir, evaluator, ["test"], output=workdir, is_own=False)
+        return found.evaluations["test"]
 
 
 def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
@@ -143,19 +135,18 @@ def _check(config: ml_collections.ConfigDict) -> None:
         )
     if bool(protocol.test_manifest) != (protocol.kind == "cross_dataset"):
         problems.append('protocol.test_manifest goes with protocol.kind "cross_dataset"')
-    if config.data.label_kind in PAIR_KINDS:
-        problems.append(
-            f"a protocol tests labels of images, which {config.data.label_kind} has not"
-        )
+    kind = kind_from_config(config)
+    if kind.is_of_pairs:
+        problems.append(f"a protocol tests labels of images, which {kind.name} has not")
     unknown = [name for name in protocol.baselines if name not in BASELINES]
     if unknown:
         problems.append(
             f'protocol.baselines has "{unknown[0]}"; the choices are {", ".join(BASELINES)}'
         )
-    if protocol.baselines and config.data.label_kind != "numeric":
+    if protocol.baselines and not kind.has_scale:
         problems.append(
             "protocol.baselines predict opinion scores; leave it empty for data.label_kind "
-            f'"{config.data.label_kind}"'
+            f'"{kind.name}"'
         )
     for name in protocol.baselines:
         if name in TRAINED:
@@ -183,17 +174,10 @@ def _read_whole(config: ml_collections.ConfigDict, path: str, name: str) -> Mani
 
 
 def _test_own(
-    config: ml_collections.ConfigDict,
-    data: TrainingData,
-    workdir: Workdir,
-    variables: Any,
-    step: int,
-    tested: Sequence[str] = ("test",),
+    run: TrainedRun, data: TrainingData, workdir: Workdir, tested: Sequence[str] = ("test",)
 ) -> Evaluation | None:
     """Fits what answers need inside the split, and tests on the split's own rows."""
-    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
+    evaluator = Evaluator(run.config, data.manifest, data.source, data.features, data.embeddings)
     names = [name for name in data.manifest.splits if name == "val" or name in tested]
-    evaluations, _ = evaluate_splits(
-        config, workdir, evaluator, variables, step, names, output=workdir
-    )
-    return evaluations.get("test")
+    found = evaluate_splits(run, workdir, evaluator, names, output=workdir)
+    return found.evaluations.get("test")

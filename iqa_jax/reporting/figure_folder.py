@@ -83,7 +83,8 @@ def _read_names(index: Path) -> set[str] | None:
         return None
     with index.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.DictReader(file)
-        if (rows.fieldnames or []) != [*COLUMNS]:
+        # An index from before the column `warning` is ours too.
+        if (rows.fieldnames or []) not in ([*COLUMNS], [*COLUMNS][:-1]):
             return None
         # What a kill tore off is None.
         names = {row[key] or "" for row in rows for key in ("figure", "maps")}

@@ -8,7 +8,6 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.files.file_names import name_text
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest
 from iqa_jax.reporting.pages.model_card import ModelCard, write_model_card
 from iqa_jax.reporting.pages.report import Report, Table
@@ -21,7 +20,7 @@ from iqa_jax.reporting.run_report import (
     three_class,
     warnings,
 )
-from iqa_jax.run.config import config_to_json
+from iqa_jax.run.config import config_to_json, kind_from_config
 from iqa_jax.run.workdir import Workdir
 
 
@@ -67,7 +66,7 @@ def run_model_card(
     folder = shlex.quote(name_text(workdir.folder))
     return ModelCard(
         name=name_text(workdir.folder.resolve().name),
-        purpose=_purpose(config),
+        purpose=kind_from_config(config).purpose,
         use=(
             "Photographs like those of the manifest that it was trained on (counted below). For "
             "others no figure is known before one is measured with the command below.",
@@ -93,41 +92,10 @@ def run_model_card(
     )
 
 
-def _purpose(config: ml_collections.ConfigDict) -> str:
-    data = config.data
-    if data.label_kind in PAIR_KINDS:
-        learnt = {
-            "ranking": "to rank degraded versions of clean photographs",
-            "pairs": "from which of two images people preferred",
-        }
-        return (
-            "Gives a photograph a score without a reference image, higher is better. It learnt it "
-            f"{learnt[data.label_kind]}, so only differences of scores mean something."
-        )
-    if data.label_kind == "numeric":
-        return (
-            "Gives a photograph a score without a reference image, on the scale of the column "
-            f"{data.label_column}, {data.minimum:g} to {data.maximum:g}; "
-            f"{'higher' if data.higher_is_better else 'lower'} is better."
-        )
-    names = ", ".join(data.classes)
-    if data.label_kind == "ordered":
-        return f"Grades a photograph without a reference image, lowest quality first: {names}."
-    if data.label_kind == "unordered":
-        return f"Puts a photograph into one of the classes {names}."
-    third = ""
-    if data.marginal:
-        third = f" Between two thresholds fitted on val it answers {data.marginal}."
-    return (
-        f"Tells {data.classes[0]} photographs from {data.classes[1]} ones without a reference "
-        f"image; its score is the probability of {data.classes[1]}.{third}"
-    )
-
-
 def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, str]]:
     data, model, tiles = config.data, config.model, config.tiles
-    column = "" if data.label_kind in PAIR_KINDS else f", column {data.label_column}"
-    yield "Labels", f"{data.label_kind}{column}"
+    kind = kind_from_config(config)
+    yield "Labels", f"{kind.name}, column {kind.column}" if kind.column else kind.name
     yield "Input", f"RGB photographs in tiles of {tiles.size} pixels every {tiles.stride}"
     known = {"imagenet": "ImageNet weights", "none": "random weights"}
     weights = known.get(model.weights, f"the encoder of the run {model.weights}")
@@ -155,25 +123,15 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
 
 def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Table:
     """Counts images, groups and labels of every split."""
-    kind = config.data.label_kind
-    names = manifest.label.names if kind != "numeric" else ()
-    rows = []
+    kind, rows, counts = kind_from_config(config), [], {}
     for split in manifest.splits:
         images = manifest.split(split)
-        counts = [int((images["label_text"] == name).sum()) for name in names]
-        if kind == "numeric":
-            labels, data = images["label"].astype(float), config.data
-            if not data.higher_is_better:  # As written in the manifest.
-                labels = data.minimum + data.maximum - labels
-            counts = [float(labels.min()), float(labels.median()), float(labels.max())]
-        rows.append([split, len(images), int(images["group"].nunique()), *counts])
-    columns = names
-    if kind == "numeric":
-        columns = ("lowest label", "median label", "highest label")
+        counts = kind.count_labels(images["label"].to_numpy(), images["label_text"].to_numpy())
+        rows.append([split, len(images), int(images["group"].nunique()), *counts.values()])
     caption = "The weights were trained on train."
     if config.early_stopping.metric:
         caption += " The checkpoint was chosen on val."
-    return Table("", ["Split", "Images", "Groups", *columns], rows, caption)
+    return Table("", ["Split", "Images", "Groups", *counts], rows, caption)
 
 
 def _limits(

@@ -10,24 +10,17 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from input_pipeline.files.images import ImageError
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, label_of, score_of
-from iqa_jax.analysis.late_fusion import most_probable
 from iqa_jax.reporting.pages.pictures import Example, thumbnail
 from iqa_jax.reporting.pages.point_map import MOST_DOTS, PHOTO_SIDE
 from iqa_jax.reporting.pages.report import Gallery, Projection, Suspect, Suspects, Table
 from iqa_jax.reporting.pages.text_tables import write_number
+from iqa_jax.run.config import kind_from_config
 
 _EXAMPLES = 6
 _EXTREMES = 3
 _SUSPECTS = 24
 _SUSPECT_SIDE = 96
-# A label that the scorer gives less than this is to be checked ...
-_IMPROBABLE = 0.05
-# ... and a score further off than this many robust standard deviations (Iglewicz & Hoaglin 1993).
-_FAR_OFF = 3.5
-
 
 # Gives the heat-maps of an image by what they show: pictures of the whole image, RGB.
 Overlays = Callable[[int], Mapping[str, UInt8[np.ndarray, "h w 3"]]]
@@ -72,30 +65,19 @@ class ImageChoice:
         thresholds: tuple[float, float] | None,
         overlays: Overlays | None = None,
     ):
-        self.data, self.fusion, self.split = config.data, config.evaluation.fusion, split
+        self.kind, self.split = kind_from_config(config), split
         self._source, self._thresholds, self._overlays = source, thresholds, overlays
         rows = np.flatnonzero(evaluation.is_answered)
         self._answers = [evaluation.answers[row] for row in rows]
         self._images = evaluation.images.iloc[rows]
         self._table = table.iloc[rows]
-        self._values = evaluation.values(self.fusion)
-        self._scores = score_of(self._values, self.data.label_kind)
+        self._values = evaluation.values(config.evaluation.fusion)
+        self._scores = self.kind.score_of(self._values)
         self._labels = self._images["label"].to_numpy()
 
     def mistakes(self) -> Iterator[Gallery]:
         """Chooses the images furthest from their label, of classes only those called another."""
-        kind, labels = self.data.label_kind, self._labels.astype(float)
-        if kind in PAIR_KINDS:  # An image alone has no label.
-            return
-        if kind == "numeric":
-            distance = np.abs(self._scores - labels)
-        else:
-            own = self._probability_of_label()
-            distance = 1 - own
-            if kind == "ordered":
-                distance = np.abs(self._scores - labels / (len(self.data.classes) - 1))
-            is_wrong = most_probable(self._values) != self._labels
-            distance = np.where(is_wrong & np.isfinite(own), distance, 0)
+        distance = self.kind.mistakes(self._values, self._labels)
         order = np.argsort(-distance, kind="stable")
         yield from self._gallery(
             "Worst mistakes", "Furthest from their label, worst first.",
@@ -104,7 +86,7 @@ class ImageChoice:
 
     def extremes(self) -> Iterator[Gallery]:
         """Chooses the lowest and the highest scores, where scores have an order."""
-        if self.data.label_kind == "unordered":
+        if not self.kind.has_order:
             return
         order = np.argsort(self._scores, kind="stable")
         yield from self._gallery(
@@ -127,17 +109,7 @@ class ImageChoice:
 
     def suspects(self) -> list[tuple[float, Suspect]]:
         """Finds labels that the scorer finds improbable: how much so, and the image."""
-        if self.data.label_kind in PAIR_KINDS:
-            return []
-        if self.data.label_kind == "numeric":
-            error = self._scores - self._labels
-            centred = error - np.median(error)
-            spread = 1.4826 * np.median(np.abs(centred))
-            evidence = np.abs(centred) / spread if spread > 0 else np.zeros(len(error))
-            found, rank = np.flatnonzero(evidence > _FAR_OFF), -evidence
-        else:
-            evidence = rank = self._probability_of_label()
-            found = np.flatnonzero(evidence < _IMPROBABLE)
+        evidence, rank, found = self.kind.doubts(self._values, self._labels)
         suspects = []
         for place in sorted(found, key=lambda place: rank[place])[:_SUSPECTS]:
             if (image := self._photo(place)) is None:
@@ -160,7 +132,7 @@ class ImageChoice:
         """Gives name, score, class and small photo of an image; None where its file is gone."""
         if (image := self._photo(place)) is None:
             return None
-        label = "" if self.data.label_kind in SCORE_KINDS else self._label(place)
+        label = self._label(place) if self.kind.has_classes else ""
         photo = thumbnail(image, PHOTO_SIDE)
         return self._images["name"].iloc[place], float(self._scores[place]), label, photo
 
@@ -170,23 +142,11 @@ class ImageChoice:
         except ImageError:  # It was there a moment ago.
             return None
 
-    def _probability_of_label(self) -> np.ndarray:
-        """Gives the probability of each image's own class; NaN where it is none of the two."""
-        labels = self._labels.astype(int)
-        own = self._values[np.arange(len(labels)), np.maximum(labels, 0)]
-        return np.where(labels >= 0, own, np.nan)
-
     def _label(self, place: int) -> str:
-        # Scores here are higher-is-better; so is this, whatever the manifest's direction.
-        if self.data.label_kind == "numeric":
-            return f"{self._labels[place]:g}"
-        return self._images["label_text"].iloc[place]
+        return self.kind.shown_label(self._labels[place], self._images["label_text"].iloc[place])
 
     def _predicted(self, place: int) -> str:
-        data = self.data
-        return label_of(
-            self._values[place], data.label_kind, data.classes, data.marginal, self._thresholds
-        )
+        return self.kind.label_of(self._values[place], self._thresholds)
 
     def _gallery(
         self, title: str, caption: str, places: Sequence[int], notes: Sequence[str] = ()
@@ -204,7 +164,7 @@ class ImageChoice:
                     size=(answer.layout.height, answer.layout.width),
                     origins=answer.layout.grid.origins,
                     tile_size=self._source.tiling.size,
-                    tile_scores=score_of(answer.tile_values, self.data.label_kind),
+                    tile_scores=self.kind.score_of(answer.tile_values),
                     score=float(self._scores[place]),
                     label=self._label(place),
                     predicted=self._predicted(place),
@@ -221,24 +181,13 @@ def find_suspects(choices: Sequence[ImageChoice]) -> Suspects:
     found = sorted(
         (pair for choice in choices for pair in choice.suspects()), key=lambda pair: pair[0]
     )
-    if choices[0].data.label_kind == "numeric":
-        what = (
-            "Images whose score is off from the given one by more than "
-            f"{_FAR_OFF:g} robust standard deviations (1.4826 × the median distance) beyond the "
-            "split's median error"
-        )
-        measure = "Deviations"
-    else:
-        what = (
-            "Images whose given label has a probability below "
-            f"{100 * _IMPROBABLE:g} % for the scorer"
-        )
-        measure = "Probability of the label"
+    kind = choices[0].kind
     rows = [suspect for _, suspect in found[:_SUSPECTS]]
     ending = (
         f", the first {_SUSPECTS}. " if len(found) > _SUSPECTS else ". "
     ) + "Either may be wrong, the label or the scorer: look at each before changing a label."
-    return Suspects(f"{what}{ending}" if rows else f"{what}: none.", measure, rows)
+    what = f"{kind.doubtful}{ending}" if rows else f"{kind.doubtful}: none."
+    return Suspects(what, kind.evidence_name, rows)
 
 
 def place_images(plane: Plane, choices: Sequence[ImageChoice]) -> Projection:
@@ -247,7 +196,6 @@ def place_images(plane: Plane, choices: Sequence[ImageChoice]) -> Projection:
     Raises:
       ValueError: a split has other numbers of points and of images.
     """
-    data = choices[0].data
     for choice in choices:
         if len(plane.points[choice.split]) != len(choice):
             raise ValueError(
@@ -272,15 +220,7 @@ def place_images(plane: Plane, choices: Sequence[ImageChoice]) -> Projection:
         scores=np.array(scores),
         images=images,
         labels=labels if any(labels) else (),
-        classes=class_names(data),
+        classes=list(choices[0].kind.label_names),
         n_images=len(everyone),
         purity=plane.purity,
     )
-
-
-def class_names(data: ml_collections.ConfigDict) -> list[str]:
-    """Names the classes that images have, lowest quality first, the marginal one in between."""
-    names = list(data.classes) if data.label_kind not in SCORE_KINDS else []
-    if data.label_kind == "binary" and data.marginal:
-        names.insert(1, data.marginal)
-    return names

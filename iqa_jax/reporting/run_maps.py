@@ -12,13 +12,13 @@ from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
 from iqa_jax.analysis.projection import FEWEST, neighbourhood_purity, project
 from iqa_jax.reporting.pages.overlays import blend_grad_cam
 from iqa_jax.reporting.pages.pictures import thumbnail
 from iqa_jax.reporting.pages.point_map import MOST_DOTS
 from iqa_jax.reporting.pages.report import Table
 from iqa_jax.reporting.run_images import Overlays, Plane
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.explainer import Explainer
 
 _NEIGHBOURS = 10
@@ -74,7 +74,7 @@ def _purity(
     by_split: Mapping[str, np.ndarray],
 ) -> Table:
     labels = {"group": images["group"].to_numpy()}
-    if config.data.label_kind not in SCORE_KINDS:
+    if kind_from_config(config).has_classes:
         labels = {"class": images["label_text"].to_numpy(), **labels}
     labels["split"] = np.repeat([*by_split], [len(part) for part in by_split.values()])
     rows = [

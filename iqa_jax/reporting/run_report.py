@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.files.file_names import name_text
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, score_of
 from iqa_jax.reporting.pages.html import write_report
 from iqa_jax.reporting.pages.markdown_report import write_markdown_report
 from iqa_jax.reporting.pages.report import (
@@ -34,11 +32,10 @@ from iqa_jax.reporting.run_images import (
     ImageChoice,
     Overlays,
     Plane,
-    class_names,
     find_suspects,
     place_images,
 )
-from iqa_jax.run.config import config_to_json, headline_metric
+from iqa_jax.run.config import config_to_json, headline_metric, kind_from_config
 from iqa_jax.run.seen import flattered
 from iqa_jax.run.workdir import Workdir, versions
 
@@ -103,7 +100,7 @@ def run_report(
       config, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
         as in `write_run_report`.
     """
-    kind, data = config.data.label_kind, config.data
+    kind = kind_from_config(config)
     splits = in_order(metrics)
     answered = [name for name in splits if evaluations[name].is_answered.any()]
     choices = {
@@ -135,21 +132,21 @@ def run_report(
         histograms=[
             ScoreHistogram(f"Scores, {name}", _scores_by_label(config, evaluations[name]), cuts)
             for name in answered
-            if kind not in SCORE_KINDS
+            if kind.has_classes
         ],
         scatters=[
             _scatter(config, name, evaluations[name], metrics[name].get("score_map") or {})
             for name in answered
-            if kind == "numeric"
+            if kind.has_scale
         ],
         mistakes=[gallery for choice in shown for gallery in choice.mistakes()],
         extremes=[gallery for choice in shown for gallery in choice.extremes()],
         uncertain=[gallery for choice in shown for gallery in choice.uncertain()],
-        suspects=find_suspects([*choices.values()]) if choices and kind not in PAIR_KINDS else None,
+        suspects=find_suspects([*choices.values()]) if choices and not kind.is_of_pairs else None,
         projections=[place_images(plane, [*choices.values()]) for plane in planes if choices],
         rankings=list(_rankings(metrics)),
         localisation=list(_localisation(metrics)),
-        score_range=(data.minimum, data.maximum) if kind in SCORE_KINDS else (0.0, 1.0),
+        score_range=kind.score_range,
         audit=workdir.read_text("audit.txt"),
         errors=[
             FileError(evaluations[name].images["name"].iloc[row], answer.error)
@@ -288,7 +285,7 @@ def _scatter(
     curve = score_map.get("curve")
     return ScoreScatter(
         f"Predicted and given, {split}",
-        score_of(evaluation.values(config.evaluation.fusion), config.data.label_kind),
+        kind_from_config(config).score_of(evaluation.values(config.evaluation.fusion)),
         evaluation.images["label"].to_numpy()[evaluation.is_answered],
         mapping=np.array(curve) if curve else None,
         mapping_name=f"{heading(score_map.get('kind', ''))} map, fitted on train",
@@ -322,8 +319,7 @@ def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _scores_by_label(config: ml_collections.ConfigDict, evaluation) -> dict[str, np.ndarray]:
-    scores = score_of(evaluation.values(config.evaluation.fusion), config.data.label_kind)
+    kind = kind_from_config(config)
+    scores = kind.score_of(evaluation.values(config.evaluation.fusion))
     labels = evaluation.images["label_text"].to_numpy()[evaluation.is_answered]
-    return {
-        name: scores[labels == name] for name in class_names(config.data) if (labels == name).any()
-    }
+    return {name: scores[labels == name] for name in kind.label_names if (labels == name).any()}

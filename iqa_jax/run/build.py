@@ -15,7 +15,7 @@ import optax
 from input_pipeline.batches.rankings import device_kinds, make_versions
 from input_pipeline.distortions.catalogue import DISTORTIONS
 from input_pipeline.tables.dropped_tiles import drop_tiles
-from input_pipeline.tables.labels import PAIR_KINDS, LabelSpec
+from input_pipeline.tables.labels import LabelSpec
 from input_pipeline.tables.manifest import Manifest, read_manifest, read_split_rows, with_splits
 from input_pipeline.tables.pairs import read_pairs
 from input_pipeline.tables.table_files import ManifestError
@@ -24,6 +24,7 @@ from input_pipeline.tiles.sources import Picture, TileSource, pictures_of
 from input_pipeline.tiles.tile_index import NO_LIMIT
 from input_pipeline.tiles.tiling import Tiling
 from input_pipeline.tiles.views import View, make_views
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.optimizer import cosine_decay, make_optimizer, step_decay
 from iqa_jax.learning.state import Path as ParameterPath
 from iqa_jax.learning.state import TrainState, create_state
@@ -34,29 +35,16 @@ from iqa_jax.models.encoders.mobilenet_v2 import is_trainable
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.run.config import kind_from_config, label_meaning
 
 Config = ml_collections.ConfigDict
 
 
 def label_from_config(config: Config) -> LabelSpec:
     """Says what the label column means."""
-    data = config.data
-    if data.label_kind in PAIR_KINDS:
-        return LabelSpec(kind=data.label_kind)
-    if data.label_kind == "numeric":
-        return LabelSpec(
-            kind="numeric",
-            column=data.label_column,
-            minimum=data.minimum,
-            maximum=data.maximum,
-            higher_is_better=data.higher_is_better,
-        )
-    return LabelSpec(
-        kind=data.label_kind,
-        column=data.label_column,
-        classes=tuple(data.classes),
-        marginal=data.marginal if data.label_kind == "binary" else "",
-    )
+    kind = config.data.label_kind
+    # What an unknown kind should be, `LabelSpec` says.
+    return LabelSpec(kind=kind, **label_meaning(config) if kind in KINDS else {})
 
 
 def manifest_from_config(
@@ -83,7 +71,8 @@ def manifest_from_config(
     has_dropped = bool(data.dropped_tiles) and is_training
     whole = "all" if is_listed else whole
     draw = {"fractions": {whole: 1.0} if whole else fractions, "seed": config.seed}
-    if data.label_kind == "pairs" and labelled:
+    kind = kind_from_config(config)
+    if kind.is_of_pairs and not kind.makes_versions and labelled:
         manifest = read_pairs(path or data.manifest, **draw)
     else:
         label = label_from_config(config) if labelled else None
@@ -136,7 +125,7 @@ def distortions_from_config(config: Config) -> tuple[list[str], list[str]]:
 
 def changes_from_config(config: Config) -> list[Callable]:
     """Lists the distortions that the training step does itself."""
-    if config.data.label_kind != "ranking":
+    if not kind_from_config(config).makes_versions:
         return []
     seen, _ = distortions_from_config(config)
     return [DISTORTIONS[name].on_device for name in device_kinds(seen)]

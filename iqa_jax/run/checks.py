@@ -12,7 +12,8 @@ import ml_collections
 from input_pipeline.files.images import SHRINKS
 from input_pipeline.tiles.views import FLIPS
 from iqa_jax.analysis.detectors import DETECTORS
-from iqa_jax.analysis.kinds import KNN, LOWER_IS_BETTER, METRICS, fusions_for
+from iqa_jax.analysis.kinds import KINDS, KNN, fusions_for
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.analysis.ood import DISTANCES
 from iqa_jax.learning.sharding import PLACEMENTS, check_batch_size
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS
@@ -208,9 +209,9 @@ def _choices_of_kind(config: ml_collections.ConfigDict) -> Mapping[str, Collecti
     kind = config.data.label_kind
     if kind not in TASKS:
         return {}
-    metrics = ["", *METRICS[kind]]
+    metrics = ["", *KINDS[kind].metrics]
     if loss_name_from_config(config) in CLASS_CONTRASTS:
-        metrics += [KNN + name for name in METRICS[kind] if name not in LOWER_IS_BETTER]
+        metrics += [KNN + name for name in KINDS[kind].metrics if name not in LOWER_IS_BETTER]
     return {
         "early_stopping.metric": metrics,
         "evaluation.fusion": fusions_for(kind, config.model.fusion),

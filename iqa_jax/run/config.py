@@ -7,7 +7,7 @@ from typing import Any
 import ml_collections
 
 from configs import default
-from iqa_jax.analysis.kinds import KNN, METRICS
+from iqa_jax.analysis.kinds import KINDS, KNN, Kind
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -15,9 +15,34 @@ def default_config() -> ml_collections.ConfigDict:
     return default.get_config()
 
 
+def label_meaning(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Gives what says what the labels mean, by the names of `Kind` and of `LabelSpec`.
+
+    Args:
+      config: of the run, with a known label kind; keys that this kind does not ask for are left.
+    """
+    data = config.data
+    known = {
+        "column": data.label_column,
+        "classes": tuple(data.classes),
+        "marginal": data.marginal,
+        "minimum": data.minimum,
+        "maximum": data.maximum,
+        "higher_is_better": data.higher_is_better,
+    }
+    return {name: known[name] for name in KINDS[data.label_kind].asks}
+
+
+def kind_from_config(config: ml_collections.ConfigDict) -> Kind:
+    """Says what the answers of a run mean."""
+    # Scores that were learnt from pairs are spread over the scale too, though no label is on it.
+    scale = {"minimum": config.data.minimum, "maximum": config.data.maximum}
+    return KINDS[config.data.label_kind](**scale | label_meaning(config))
+
+
 def headline_metric(config: ml_collections.ConfigDict) -> str:
     """Names the figure that a run is judged by."""
-    metric = config.early_stopping.metric or METRICS[config.data.label_kind][0]
+    metric = config.early_stopping.metric or kind_from_config(config).metrics[0]
     # Neighbours choose the checkpoint of embeddings, but do not answer.
     return metric.removeprefix(KNN)
 

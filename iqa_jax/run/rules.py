@@ -12,10 +12,9 @@ import ml_collections
 
 from input_pipeline.batches.rankings import GROUP_SIZE
 from input_pipeline.distortions.catalogue import DISTORTIONS
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tiles.features import MEASURED
 from iqa_jax.analysis.detectors import DETECTORS
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, REGRESSIONS
 from iqa_jax.run.build import (
     distortions_from_config,
@@ -25,6 +24,7 @@ from iqa_jax.run.build import (
     tiling_from_config,
     views_from_config,
 )
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.key_roles import answer_keys
 from iqa_jax.run.workdir import Workdir
 
@@ -75,15 +75,15 @@ def share_problems(key: str, shares: Sequence[float], *, needed: Sequence[str]) 
 
 def kind_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists what labels of this kind cannot be used for."""
-    kind, problems = config.data.label_kind, []
-    if kind in SCORE_KINDS and config.balanced_sampling:
-        problems.append(f"balanced_sampling needs classes; set it to False for {kind} labels")
-    if kind not in ("binary", "ordered") and config.anomaly.kind in DETECTORS:
+    kind, problems = kind_from_config(config), []
+    if config.balanced_sampling and not kind.has_classes:
+        problems.append(f"balanced_sampling needs classes; set it to False for {kind.name} labels")
+    if config.anomaly.kind in DETECTORS and not (kind.has_classes and kind.has_order):
         problems.append(
             "anomaly.kind is fitted on good images, which need a best class: binary or ordered "
             "labels"
         )
-    return problems + (_pair_problems(config) if kind in PAIR_KINDS else [])
+    return problems + (_pair_problems(config) if kind.is_of_pairs else [])
 
 
 def weights_problems(config: ml_collections.ConfigDict) -> list[str]:
@@ -206,6 +206,7 @@ def encoder_problems(config: ml_collections.ConfigDict) -> list[str]:
 def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists the keys that the loss has no use for, or lacks."""
     data, loss, name, problems = config.data, config.loss, loss_name_from_config(config), []
+    has_scale = kind_from_config(config).has_scale
     if config.model.kernel_ridge and name not in REGRESSIONS:
         problems.append(
             f"model.kernel_ridge answers with a number; only {', '.join(REGRESSIONS)} do"
@@ -214,9 +215,9 @@ def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
         problems.append(
             f"loss.plcc_weight is {loss.plcc_weight}; only {', '.join(REGRESSIONS)} take it"
         )
-    if data.label_std_column and data.label_kind != "numeric":
+    if data.label_std_column and not has_scale:
         problems.append("data.label_std_column needs numeric labels")
-    if data.count_columns and (data.label_kind, name) != ("numeric", "emd"):
+    if data.count_columns and not (has_scale and name == "emd"):
         problems.append(
             'data.count_columns needs numeric labels and loss.name "emd", which learns from them'
         )
@@ -243,20 +244,21 @@ def loss_problems(config: ml_collections.ConfigDict) -> list[str]:
 def _pair_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists what cannot be where pairs of images are compared."""
     problems, ranking, kind = [], config.ranking, config.data.label_kind
+    makes_versions = kind_from_config(config).makes_versions
     if config.bags.cached:
         problems.append(f"bags.cached has one embedding per image; {kind} needs the pixels")
     if config.data.features:
         problems.append(f"data.features are no part of what {kind} compares; leave them out")
     if config.loss.tile_weight:
         problems.append(f"loss.tile_weight needs a label per image, which {kind} has not")
-    group, processes = GROUP_SIZE if kind == "ranking" else 2, jax.process_count()
+    group, processes = GROUP_SIZE if makes_versions else 2, jax.process_count()
     if config.batch_size % (group * processes):
         share = f" in each of {processes} processes" if processes > 1 else ""
         problems.append(
             f"batch_size is {config.batch_size}; {kind} compares {group} examples with each other"
             f"{share}: give a multiple of {group * processes}"
         )
-    if kind == "ranking":
+    if makes_versions:
         for key in ("types", "unseen_types"):
             for name in ranking[key]:
                 if name not in DISTORTIONS:
@@ -284,8 +286,9 @@ def confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
     )
     if uncertainty.passes and not is_dropping:
         problems.append("uncertainty.passes needs dropout, and model.dropout is 0")
+    kind = KINDS.get(config.data.label_kind)  # An unknown one has a sentence of its own.
     if uncertainty.scale_intervals and (
-        config.data.label_kind != "numeric" or (not uncertainty.passes and views == 1)
+        kind is None or not kind.has_scale or (not uncertainty.passes and views == 1)
     ):
         problems.append(
             "uncertainty.scale_intervals needs numeric labels, and uncertainty.passes or tta"

@@ -110,8 +110,7 @@ def write_seen(workdir: Workdir, config: ml_collections.ConfigDict, known: pd.Da
     if has_begun and (workdir.folder / _FILE).exists():
         return
     text = _join(known, seen_before(config)).to_csv(index=False)
-    # A name that is no UTF-8 comes back as it was. No time in it: same run, same bytes.
-    packed = gzip.compress(text.encode(errors="surrogateescape"), mtime=0)
+    packed = gzip.compress(text.encode(), mtime=0)  # No time in it: same run, same bytes.
     workdir.write_bytes(_FILE, packed)
 
 
@@ -128,7 +127,7 @@ def _join(known: pd.DataFrame, before: Seen) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    text = gzip.decompress(path.read_bytes()).decode(errors="surrogateescape")
+    text = gzip.decompress(path.read_bytes()).decode()
     table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     table["file_row"] = table["file_row"].astype(int)
     for name in ("group", "content"):

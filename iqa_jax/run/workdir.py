@@ -139,11 +139,6 @@ class Workdir:
     def write_features(self, features: FeatureTable) -> None:
         self.write_text("features.json", json.dumps(dataclasses.asdict(features)))
 
-    def thresholds(self, step: int) -> tuple[float, float] | None:
-        """Reads the thresholds of the three-class answer; None if not fitted for that step."""
-        found = self.fitted("thresholds.json", step)
-        return (found["low"], found["high"]) if found else None
-
     def write_fitted(self, name: str, step: int, found: Mapping[str, Any]) -> None:
         """Keeps what was fitted for the checkpoint of a step, in a JSON file of that name."""
         self.write_text(name, json.dumps({"step": step, **found}))

@@ -17,11 +17,11 @@ from input_pipeline.batches.whole_bags import Bag
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.detectors import Detector
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, score_of
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
 from iqa_jax.learning.augment import to_unit
 from iqa_jax.run import build
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.networks import Member
 from iqa_jax.scoring.scorer import scorer_from_config
@@ -68,6 +68,7 @@ class Explainer:
         calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
     ):
         self._config, self._members = config, members
+        self._kind = kind_from_config(config)
         self._scorer = scorer_from_config(
             config, detector=detector, members=members, calibration=calibration
         )
@@ -99,7 +100,7 @@ class Explainer:
         Raises:
           ValueError: there is no such class.
         """
-        classes = self._classes()
+        classes = self._kind.classes
         if of and of not in classes:
             known = ", ".join(classes) or "none, for labels are scores"
             raise ValueError(f"there is no class {of!r} to explain; the classes are: {known}.")
@@ -112,10 +113,6 @@ class Explainer:
             group.append(bag)
         if group:
             yield from self._explain_group(variables, group, of)
-
-    def _classes(self) -> tuple[str, ...]:
-        data = self._config.data
-        return () if data.label_kind in SCORE_KINDS else tuple(data.classes)
 
     def _explain_group(self, variables: Any, group: list[Bag], of: str) -> Iterator[Explained]:
         tiles = np.concatenate([bag.tiles for bag in group])
@@ -173,12 +170,12 @@ class Explainer:
 
     def _shares(self, answer: Answered, of: str) -> Float32[np.ndarray, " values"] | None:
         """Gives how much each class is what is to be explained; None for scores."""
-        kind, classes = self._config.data.label_kind, self._classes()
+        classes = self._kind.classes
         if not classes:
             return None
         if of:
             chosen = classes.index(of)
-        elif kind != "unordered":
+        elif self._kind.has_order:
             return np.linspace(1, 0, len(classes), dtype=np.float32)
         else:
             chosen = 0 if answer.error else most_probable(self._headline(answer))
@@ -188,18 +185,15 @@ class Explainer:
         return answer.values[self._config.evaluation.fusion]
 
     def _describe(self, shares: np.ndarray | None, of: str) -> str:
-        classes = self._classes()
-        if shares is None or (len(classes) > 2 and not of and self._is_ordered()):
+        classes = self._kind.classes
+        if shares is None or (len(classes) > 2 and not of and self._kind.has_order):
             return "what lowers the score"
         return f'what speaks for "{classes[int(shares.argmax())]}"'
-
-    def _is_ordered(self) -> bool:
-        return self._config.data.label_kind != "unordered"
 
     def _lay_out(self, answer: Answered, cam: np.ndarray) -> Maps:
         layout = answer.layout
         return make_maps(
-            score_of(answer.tile_values, self._config.data.label_kind),
+            self._kind.score_of(answer.tile_values),
             answer.attention,
             cam,
             layout.grid.origins,

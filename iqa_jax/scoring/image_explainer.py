@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
@@ -12,17 +11,15 @@ from jaxtyping import UInt8
 from input_pipeline.batches.given_pictures import GivenPicture, read_given
 from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.files.images import ImageError
-from input_pipeline.tiles.features import COMPUTED
 from input_pipeline.tiles.sources import Picture, TileSource
-from iqa_jax.analysis.kinds.kind import label_of, written_score
 from iqa_jax.analysis.maps import Maps
+from iqa_jax.host.progress import note, say
 from iqa_jax.run import build
-from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.ensemble import load_members
+from iqa_jax.run.config import kind_from_config
+from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.explainer import Explainer
-from iqa_jax.scoring.fitted.detector import image_anomaly, read_detector
-from iqa_jax.scoring.fitted.probe import restore_variables
-from iqa_jax.scoring.fitted.thresholds import read_calibration
+from iqa_jax.scoring.fitted.detector import image_anomaly
+from iqa_jax.scoring.trained_run import TrainedRun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,21 +52,16 @@ class ImageExplainer:
     """Explains pictures with the best checkpoint of a run. Made by `load_explainer`.
 
     Args:
-      workdir: of the run.
+      run: whose answers are explained.
     """
 
-    def __init__(self, workdir: Workdir):
-        self.config: ml_collections.ConfigDict = workdir.config()
-        self._variables, step = restore_variables(workdir, self.config)
-        self._features = workdir.features()
-        self._thresholds = workdir.thresholds(step)
-        detector = read_detector(workdir, self.config, step)
-        self._explainer = Explainer(
-            self.config,
-            detector,
-            load_members(workdir, self.config),
-            read_calibration(workdir, self.config, step),
-        )
+    def __init__(self, run: TrainedRun):
+        self._run, self.config = run, run.config
+        if "detector" in run.lacks:
+            say(run.lacks["detector"])
+        if "calibration" in run.lacks:
+            note(run.lacks["calibration"])
+        self._explainer = Explainer(run.config, run.detector, run.members, run.calibration or {})
 
     def explain(self, picture: GivenPicture, of: str = "") -> Explanation:
         """Explains one picture.
@@ -94,20 +86,15 @@ class ImageExplainer:
           WorkdirError: the run needs features that are not there.
           ValueError: there is no such class.
         """
-        config = self.config
-        missing = [name for name in self._features.names if name not in COMPUTED]
-        if missing and images is None:
-            raise WorkdirError(
-                f"this run also needs {', '.join(missing)} for every image: give a CSV with the "
-                "columns path and these."
-            )
+        run, config = self._run, self.config
+        run.check_features([() if images is None else images.columns])
         source = TileSource(
             pictures, build.tiling_from_config(config), max_pixels=config.data.max_pixels
         )
         bags = whole_bags(
-            source, range(len(source)), self._features, images, threads=config.data.threads
+            source, range(len(source)), run.features, images, threads=config.data.threads
         )
-        for place, explained in enumerate(self._explainer.explain(self._variables, bags, of)):
+        for place, explained in enumerate(self._explainer.explain(run.variables, bags, of)):
             answer, image = explained.answer, None
             if not answer.error:
                 try:
@@ -117,20 +104,10 @@ class ImageExplainer:
             if answer.error:
                 yield Explanation(None, None, 0, None, explained.explains, None, None, answer.error)
                 continue
-            values, kind = answer.values[config.evaluation.fusion], config.data.label_kind
+            values, kind = answer.values[config.evaluation.fusion], kind_from_config(config)
             yield Explanation(
-                score=float(
-                    written_score(
-                        values,
-                        kind,
-                        config.data.minimum,
-                        config.data.maximum,
-                        config.data.higher_is_better,
-                    )
-                ),
-                label=label_of(
-                    values, kind, config.data.classes, config.data.marginal, self._thresholds
-                ),
+                score=float(kind.written_score(values)),
+                label=kind.label_of(values, run.thresholds),
                 tiles=len(answer.tile_values),
                 maps=explained.maps,
                 explains=explained.explains,
@@ -154,4 +131,4 @@ def load_explainer(workdir: str | Path) -> ImageExplainer:
       WorkdirError: there is no run.
       CheckpointError: it has no checkpoint that can be read.
     """
-    return ImageExplainer(Workdir(workdir))
+    return ImageExplainer(TrainedRun.open(Workdir(workdir)))

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
@@ -17,20 +16,18 @@ from input_pipeline.batches.listing import Input
 from input_pipeline.batches.whole_bags import Bag, whole_bags
 from input_pipeline.files.file_names import one_line
 from input_pipeline.files.images import DECODING, ImageError
-from input_pipeline.tiles.features import COMPUTED, FeatureTable, feature_width
+from input_pipeline.tiles.features import feature_width
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
+from iqa_jax.host.progress import note
 from iqa_jax.run import build
-from iqa_jax.run.config import config_to_json
+from iqa_jax.run.config import config_to_json, kind_from_config
 from iqa_jax.run.variables import hash_tree
-from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.ensemble import load_members
-from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence, read_confidence
-from iqa_jax.scoring.fitted.probe import restore_variables
-from iqa_jax.scoring.fitted.thresholds import read_calibration
+from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence
 from iqa_jax.scoring.scorer import scorer_from_config
 from iqa_jax.scoring.tables.duplicates import SeenContents
 from iqa_jax.scoring.tables.rows import answer_row
+from iqa_jax.scoring.trained_run import TrainedRun
 
 # Inputs looked at together; images of several blocks still share a call of the encoder.
 _INPUTS_PER_BLOCK, _BYTES_PER_BLOCK = 256, 1 << 28
@@ -44,41 +41,30 @@ class QualityScorer:
     """Scores pictures with the best checkpoint of a run. Made by `load_scorer`.
 
     Args:
-      workdir: of the run.
+      run: whose answers are asked for.
     """
 
-    def __init__(self, workdir: Workdir):
-        self.config: ml_collections.ConfigDict = workdir.config()
-        self._variables, self.step = restore_variables(workdir, self.config)
-        self._features: FeatureTable = workdir.features()
-        self._thresholds = workdir.thresholds(self.step)
-        self._confidence = read_confidence(workdir, self.config, self.step) or Confidence()
-        self._views = build.views_from_config(self.config)
-        self._calibration = read_calibration(workdir, self.config, self.step)
-        members = load_members(workdir, self.config)
-        self._ensemble = [member.variables for member in members]
+    def __init__(self, run: TrainedRun):
+        self._run, self.config = run, run.config
+        if "calibration" in run.lacks:
+            note(run.lacks["calibration"])
+        self._confidence = run.confidence or Confidence()
+        self._views = build.views_from_config(run.config)
         self._scorer = scorer_from_config(
-            self.config,
-            self.config.uncertainty.passes,
-            members=members,
-            calibration=self._calibration,
+            run.config,
+            run.config.uncertainty.passes,
+            members=run.members,
+            calibration=run.calibration or {},
         )
-
-    @property
-    def table_features(self) -> list[str]:
-        """Names of the hand-crafted features that must come with the images."""
-        return [name for name in self._features.names if name not in COMPUTED]
 
     @property
     def columns(self) -> dict[str, type]:
         """Names and types of what a row says."""
-        data = self.config.data
-        classes = () if data.label_kind in SCORE_KINDS else data.classes
         return {
             "path": str,
             "score": float,
             "label": str,
-            **{f"p_{name}": float for name in classes},
+            **{f"p_{name}": float for name in kind_from_config(self.config).classes},
             **COLUMNS,
             "tiles": int,
             "error": str,
@@ -119,10 +105,10 @@ class QualityScorer:
         """
         inputs = make_inputs(pictures, self.config.data.max_pixels)
         pending: dict[int, _Pending] = {}
-        for answer in self._scorer.score(self._variables, self._bags(inputs, pending, seen)):
+        for answer in self._scorer.score(self._run.variables, self._bags(inputs, pending, seen)):
             one, content, is_new = pending.pop(answer.image_id)
             if is_new:
-                row = answer_row(self.config, answer, self._thresholds, self._confidence)
+                row = answer_row(self.config, answer, self._run.thresholds, self._confidence)
                 row |= {"path": one.name, "label": row["predicted"]}
                 row = {name: row.get(name) for name in self.columns}
                 if seen is not None and content:
@@ -141,7 +127,7 @@ class QualityScorer:
         """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
         size, threads, first = self.config.tiles.size, self.config.data.threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
-        no_features = np.zeros((0, feature_width(self._features.names)), np.float32)
+        no_features = np.zeros((0, feature_width(self._run.features.names)), np.float32)
         for block in _blocks(inputs):
             source = TileSource(
                 [one.picture for one in block],
@@ -159,7 +145,7 @@ class QualityScorer:
             bags = whole_bags(
                 source,
                 np.flatnonzero(is_new),
-                self._features,
+                self._run.features,
                 self._table_of(block),
                 threads=threads,
                 views=self._views,
@@ -176,27 +162,24 @@ class QualityScorer:
 
     def _table_of(self, block: Sequence[Input]) -> pd.DataFrame | None:
         """Lays out the features that came with inputs."""
-        needed = self.table_features
-        if any(name not in one.features for one in block for name in needed):
-            raise WorkdirError(
-                f"this run also needs {', '.join(needed)} for every image: give a CSV with the "
-                "columns path and these."
-            )
+        self._run.check_features(one.features for one in block)
+        needed = self._run.table_features
         return pd.DataFrame([one.features for one in block], columns=needed) if needed else None
 
     def fingerprint(self) -> dict[str, str]:
         """Tells apart what the answers depend on, besides the pictures."""
-        config = self.config.copy_and_resolve_references()
+        run, config = self._run, self.config.copy_and_resolve_references()
         config.data.threads = config.evaluation.chunk_tiles = 0  # These change no answer.
         fitted = [
-            dataclasses.asdict(self._features),
-            self._thresholds,
+            dataclasses.asdict(run.features),
+            run.thresholds,
             dataclasses.asdict(self._confidence),
             DECODING,
-            {fusion: dataclasses.asdict(found) for fusion, found in self._calibration.items()},
+            {name: dataclasses.asdict(found) for name, found in (run.calibration or {}).items()},
         ]
+        networks = [run.variables, *(member.variables for member in run.members)]
         return {
-            "the checkpoint": hash_tree([self._variables, *self._ensemble]),
+            "the checkpoint": hash_tree(networks),
             "the settings of the run": hash_tree([config_to_json(config), *fitted]),
         }
 
@@ -244,4 +227,4 @@ def load_scorer(workdir: str | Path) -> QualityScorer:
       WorkdirError: there is no run.
       CheckpointError: it has no checkpoint that can be read.
     """
-    return QualityScorer(Workdir(workdir))
+    return QualityScorer(TrainedRun.open(Workdir(workdir)))

@@ -5,7 +5,6 @@ and an image may have any number of tiles; their embeddings are then fused bag b
 """
 
 import dataclasses
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -30,6 +29,7 @@ from iqa_jax.models.fold import fold_batch_norm
 from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.run import build
 from iqa_jax.scoring.answered import Answered
+from iqa_jax.scoring.encoding_queue import EncodingQueue
 from iqa_jax.scoring.networks import Member, Network
 
 _BAGS_PER_CALL = 16
@@ -140,54 +140,35 @@ class Scorer:
         self, networks: Sequence[tuple[Network, Any]], bags: Iterable[Bag]
     ) -> Iterator[tuple[Bag, np.ndarray]]:
         """Encodes by networks with parameters that are placed; the embeddings are joined."""
-        waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all of theirs is encoded.
-        pieces: list[tuple[Bag, np.ndarray]] = []  # Of one image; encoded.
-        chunk, filled = None, 0
+        queue = EncodingQueue(self._chunk, partial(self._encode, networks))
+        pieces: list[tuple[Bag, np.ndarray]] = []  # Of one image.
+        for bag, embeddings in queue.run(bags):
+            pieces.append((bag, embeddings))
+            if bag.is_last:
+                joined = _join(pieces)
+                # Before the caller computes: what it has, it must be able to let go of.
+                pieces.clear()
+                yield joined
 
-        def encode():
-            nonlocal filled
-            passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
-            passes = jax.device_put(passes, self._over_passes)
-            count = -(-filled // self._per_pass)
-            # All are under way before the first is waited for.
-            each = [network.encode(variables, passes, count) for network, variables in networks]
-            for (network, _), part in zip(networks, each, strict=True):
-                network.dim = part.shape[-1]
-            each = [np.asarray(part).reshape(self._chunk, -1) for part in each]
-            embeddings, filled = np.concatenate(each, axis=1)[:filled], 0
-            for bag, parts in waiting:
-                missing = len(bag.tiles) - sum(map(len, parts))
-                parts.append(embeddings[:missing])
-                embeddings = embeddings[missing:]
+    def _encode(
+        self, networks: Sequence[tuple[Network, Any]], chunk: np.ndarray, filled: int
+    ) -> np.ndarray:
+        """Gives the embeddings [filled, dim] of the first tiles of a chunk, networks side by side.
 
-        def complete():
-            while waiting and len(waiting[0][0].tiles) == sum(map(len, waiting[0][1])):
-                bag, parts = waiting.popleft()
-                # The pixels are done with: a group of bags must not hold them.
-                bare = dataclasses.replace(bag, tiles=bag.tiles[:0].copy())
-                parts = [bag.embeddings] if bag.embeddings is not None else parts
-                embeddings = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-                pieces.append((bare, embeddings))
-                if bag.is_last:
-                    joined = _join(pieces)
-                    pieces.clear()
-                    yield joined
-
-        for bag in bags:
-            waiting.append((bag, []))
-            if chunk is None:
-                chunk = np.zeros((self._chunk, *bag.tiles.shape[1:]), np.uint8)
-            rest = bag.tiles
-            while len(rest):
-                taken = rest[: self._chunk - filled]
-                chunk[filled : filled + len(taken)] = taken
-                filled, rest = filled + len(taken), rest[len(taken) :]
-                if filled == self._chunk:
-                    encode()
-            yield from complete()
-        if filled:
-            encode()
-        yield from complete()
+        Args:
+          networks: with parameters that are placed.
+          chunk: [tile, height, width, 3] uint8, always of one length.
+          filled: how many of its tiles count.
+        """
+        passes = chunk.reshape(-1, self._per_pass, *chunk.shape[1:])
+        passes = jax.device_put(passes, self._over_passes)
+        count = -(-filled // self._per_pass)
+        # All are under way before the first is waited for.
+        each = [network.encode(variables, passes, count) for network, variables in networks]
+        for (network, _), part in zip(networks, each, strict=True):
+            network.dim = part.shape[-1]
+        each = [np.asarray(part).reshape(len(chunk), -1) for part in each]
+        return np.concatenate(each, axis=1)[:filled]
 
     def _place(self, variables: Any) -> Any:
         return jax.device_put(fold_batch_norm(variables), self._replicated)

@@ -19,11 +19,10 @@ import pandas as pd
 from input_pipeline.checks.leaks import identify_images
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.analysis.kinds.kind import written_score
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
-from iqa_jax.run.config import config_to_json
+from iqa_jax.run.config import config_to_json, kind_from_config
 from iqa_jax.run.seen import write_seen
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.score_maps import MAP_ROWS
@@ -162,10 +161,8 @@ def _fit_map(
 
 def _predictions(config: ml_collections.ConfigDict, rows: Rows, answers: Answers) -> pd.DataFrame:
     """Lays answers out as a run's predictions are, in the direction of the labels."""
-    data, images = config.data, rows.manifest.images.loc[rows.image_ids]
-    scores = written_score(
-        answers.scores[:, None], data.label_kind, data.minimum, data.maximum, data.higher_is_better
-    )
+    images = rows.manifest.images.loc[rows.image_ids]
+    scores = kind_from_config(config).written_score(answers.scores[:, None])
     return pd.DataFrame(
         {
             "path": images["name"],

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import ml_collections
 import numpy as np
@@ -15,6 +14,7 @@ from iqa_jax.analysis.label_noise import FILTERS, confidence_of
 from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.splits import refuse_leaks
 from iqa_jax.studies.study import check_split, list_rows, run_study, split_folder
 from iqa_jax.training.data import TrainingData, TrainingError, index_images
@@ -124,16 +124,11 @@ def find_wrong_labels(config: ml_collections.ConfigDict, tiles: pd.DataFrame) ->
     )
 
 
-def _judge(
-    config: ml_collections.ConfigDict,
-    data: TrainingData,
-    workdir: Workdir,
-    variables: Any,
-    step: int,
-) -> Evaluation:
+def _judge(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
     """Writes what a fold says of the tiles that it judges."""
+    config = run.config
     evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
-    evaluation = evaluator(variables, "test")
+    evaluation = evaluator(run.variables, "test")
     # Marginal images belong to a group, but train nothing.
     images = evaluation.images[evaluation.images["label"] >= 0]
     good = [one for one in evaluation.answers if not one.error and one.image_id in images.index]

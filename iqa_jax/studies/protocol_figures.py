@@ -11,13 +11,14 @@ import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS, draw_split_means, percentile_interval
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
-from iqa_jax.analysis.kinds.kind import measures_for, score_of
 from iqa_jax.analysis.late_fusion import three_class
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.analysis.weighted_metrics import Measure, decision_measures
 from iqa_jax.host.progress import meter, say
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.score_maps import read_score_maps
+from iqa_jax.scoring.fitted.thresholds import read_thresholds
 from iqa_jax.studies.study import split_folder
 
 # Name of the one run of each split.
@@ -37,20 +38,20 @@ def _measures(
     config: ml_collections.ConfigDict, run: Mapping[str, Any], workdir: Workdir
 ) -> dict[tuple[str, str], Measure]:
     """Gives (fusion, figure) -> measure of the test rows of one split."""
-    kind, labels = config.data.label_kind, np.array(run["labels"])
+    kind, labels = kind_from_config(config), np.array(run["labels"])
     step = workdir.read_json("metrics.json")["test"]["step"]
-    maps, measures = read_score_maps(workdir, step), {}
+    maps, measures = read_score_maps(workdir, config, step) or {}, {}
     for fusion, rows in run["values"].items():
         values, known = np.array(rows), {}
         if fusion in maps:
-            known["mapped"] = maps[fusion](score_of(values, kind))
+            known["mapped"] = maps[fusion](kind.score_of(values))
         if run["stds"] is not None:
             known["std"] = np.array(run["stds"])
-        for name, measure in measures_for(kind, values, labels, **known).items():
+        for name, measure in kind.measures(values, labels, **known).items():
             measures[fusion, name] = measure
-    if thresholds := workdir.thresholds(step):
+    if thresholds := read_thresholds(workdir, config, step):
         headline = config.evaluation.fusion
-        scores = score_of(np.array(run["values"][headline]), kind)
+        scores = kind.score_of(np.array(run["values"][headline]))
         grades = np.choose(labels + 1, (1, 0, 2))
         answers = three_class(scores, *thresholds)
         for name, measure in decision_measures(answers, grades, 3, is_ordered=True).items():
@@ -140,7 +141,7 @@ def _baseline_rows(
       name: of the baseline.
       runs, answers: of the recipe and of the baseline, split by split.
     """
-    kind, headline = config.data.label_kind, config.evaluation.fusion
+    kind, headline = kind_from_config(config), config.evaluation.fusion
     ours, theirs, groups = [], [], []
     for number, (run, answer) in enumerate(zip(runs, answers, strict=True)):
         # What only one of them could read is left out of both.
@@ -152,7 +153,7 @@ def _baseline_rows(
         if answer["stds"] is not None:
             known["std"] = np.array(answer["stds"])
         values, labels = np.array(answer["values"][name]), np.array(answer["labels"])
-        theirs.append(measures_for(kind, values, labels, **known))
+        theirs.append(kind.measures(values, labels, **known))
         groups.append(np.array(answer["groups"]))
     rows, draws = [], KINDS[config.protocol.kind]
     for figure in theirs[0]:

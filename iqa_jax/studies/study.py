@@ -24,14 +24,14 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
 from iqa_jax.run.key_roles import without_studies
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.training.data import TrainingData, TrainingError, prepare_training
 from iqa_jax.training.loop import fit
 
 ANSWERS = "tested.json"
 
-# (config, its data, its workdir, variables, step) -> the evaluation of the test images.
-Test = Callable[[ml_collections.ConfigDict, TrainingData, Workdir, Any, int], Evaluation]
+# (run, its data, its workdir) -> the evaluation of the test images.
+Test = Callable[[TrainedRun, TrainingData, Workdir], Evaluation]
 
 
 class Stopped(Exception):
@@ -168,11 +168,11 @@ def _train_and_test(
         raise Stopped(stopped_by)
     # Of a run that goes on, nobody knows how long the first part took.
     seconds = time.monotonic() - start if is_new else None
-    variables, step = restore_variables(workdir, config)
-    tested = test(config, data, workdir, variables, step)
+    run = TrainedRun.open(workdir)
+    tested = test(run, data, workdir)
     if not tested.is_answered.any():
         raise TrainingError(f"{workdir.folder}: no image of the split 'test' could be read.")
-    trainable, _ = partition(variables["params"], build.is_trainable_from_config(config))
+    trainable, _ = partition(run.variables["params"], build.is_trainable_from_config(config))
     images, std = tested.images[tested.is_answered], config.data.label_std_column
     return {
         "trainable_parameters": sum(leaf.size for leaf in trainable.values()),

@@ -16,7 +16,6 @@ from input_pipeline.batches.rankings import GROUP_SIZE, ranked_batches
 from input_pipeline.batches.worker_batches import Batches
 from input_pipeline.checks.audit import Audit, audit, format_audit
 from input_pipeline.checks.leaks import find_leaks, format_leaks, identify_images
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.features import MEASURED, FeatureTable
 from input_pipeline.tiles.sources import TileSource
@@ -28,9 +27,9 @@ from input_pipeline.tiles.tile_index import (
     rows_by_image,
     without_tiles,
 )
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run import build
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.seen import FITTED_SPLITS, runs_before, seen_before
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
@@ -71,10 +70,10 @@ class TrainingData:
         Tiles, or images where a bag has several; of rankings every level of every kind of
         distortion of each image; of pairs both images of each.
         """
-        images = len(np.unique(self.index.image_id))
-        if config.data.label_kind == "ranking":
+        images, kind = len(np.unique(self.index.image_id)), kind_from_config(config)
+        if kind.makes_versions:
             return images * len(build.distortions_from_config(config)[0]) * GROUP_SIZE
-        if config.data.label_kind == "pairs":
+        if kind.is_of_pairs:
             return 2 * len(training_pairs(self.manifest.pairs, self.index))
         return len(self.index) if config.bags.tiles == 1 else images
 
@@ -101,7 +100,8 @@ class TrainingData:
             )
         low, high = build.edge_band_from_config(config)
         cut = {"random_tiles": config.tiles.random, "low": low, "high": high}
-        if config.data.label_kind in PAIR_KINDS:
+        kind = kind_from_config(config)
+        if kind.is_of_pairs:
             examples = rows_by_image(self.index)
             make_bag = bag_maker(
                 self.index,
@@ -112,7 +112,7 @@ class TrainingData:
                 tiles_per_bag=tiles_per_bag,
             )
             del order["balanced"]
-            if config.data.label_kind == "ranking":
+            if kind.makes_versions:
                 kinds, _ = build.distortions_from_config(config)
                 return ranked_batches(make_bag, len(examples), kinds, **order)
             ids = [int(self.index.image_id[rows[0]]) for rows in examples]
@@ -215,12 +215,9 @@ def _index(
     source: TileSource,
     found: Audit,
 ) -> TileIndex:
-    kind = config.data.label_kind
-    train_ids = [
-        image_id
-        for image_id, label in manifest.split("train")["label"].items()
-        if image_id not in found.bad_images and (kind in SCORE_KINDS or label >= 0)
-    ]
+    kind, train = kind_from_config(config), manifest.split("train")["label"]
+    is_used = kind.is_labelled(train.to_numpy()) | kind.is_of_pairs
+    train_ids = [image_id for image_id in train.index[is_used] if image_id not in found.bad_images]
     index = index_images(config, source, train_ids)
     for image_id, error in index.errors.items():
         say(f"left out, {manifest.images['name'][image_id]}: {error}")
@@ -240,7 +237,7 @@ def _index(
             f"({config.tiles.edge_sum_max})"
             + (f", or shorten {config.data.dropped_tiles}." if manifest.dropped_tiles else ".")
         )
-    if kind == "pairs" and not len(training_pairs(manifest.pairs, index)):
+    if manifest.pairs is not None and not len(training_pairs(manifest.pairs, index)):
         raise TrainingError("no pair is left to train on: of each, an image cannot be read.")
     return index
 

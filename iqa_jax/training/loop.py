@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from clu import parameter_overview
 
-from iqa_jax.analysis.kinds import LOWER_IS_BETTER
+from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import probe_figures
 from iqa_jax.evaluation.evaluator import Evaluator
 from iqa_jax.host.compiling import announce
@@ -86,10 +86,11 @@ def _fit_on_train(
     if probe_kind(config) is None and config.anomaly.kind == "none":
         return
     variables, step = restore_trained(workdir, config)
-    if probe := fit_training_probe(config, evaluator, variables):
-        write_probe(workdir, step, probe)
-    images, embed = evaluator.manifest.split("train"), partial(evaluator.embed, variables)
-    if detector := fit_training_detector(config, images, embed):
+    images = evaluator.manifest.split("train")
+    score = partial(evaluator.answers, variables, is_plain=True)
+    if probe := fit_training_probe(config, images, score):
+        write_probe(workdir, config, step, probe)
+    if detector := fit_training_detector(config, images, partial(evaluator.embed, variables)):
         write_detector(workdir, config, step, detector)
 
 
@@ -262,7 +263,8 @@ class _Loop:
         config = self.config
         # On the host: what all processes hold together, none can use by itself.
         variables = jax.device_get(self.placement.fetch_state(self.state).variables)
-        probe = fit_training_probe(config, self.evaluator, variables)
+        score = partial(self.evaluator.answers, variables, is_plain=True)
+        probe = fit_training_probe(config, self.evaluator.manifest.split("train"), score)
         evaluation = self.evaluator(with_probe(variables, probe), "val")
         figures = evaluation.metrics["fusions"][config.evaluation.fusion]
         figures = figures | probe_figures(config, evaluation, probe)

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 
 from input_pipeline.tables.cells import name_rows
-from input_pipeline.tables.labels import PAIR_KINDS
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.table_files import ManifestError
 from iqa_jax.learning.ratings import agreement_weights, maximum_entropy
 from iqa_jax.run.build import loss_name_from_config
+from iqa_jax.run.config import kind_from_config
 
 
 def targets_from_config(
@@ -29,8 +29,8 @@ def targets_from_config(
     Raises:
       ManifestError: ratings or stds that cannot be, with their rows.
     """
-    data, images = config.data, manifest.images
-    if data.label_kind in PAIR_KINDS:
+    data, images, kind = config.data, manifest.images, kind_from_config(config)
+    if kind.is_of_pairs:
         return {}
     problems, std = [], None
     if data.label_std_column:
@@ -52,7 +52,7 @@ def targets_from_config(
         raise ManifestError(manifest.path, problems)
 
     targets = {"label": images["label"].to_numpy()}
-    if data.label_kind == "numeric" and loss_name_from_config(config) == "emd":
+    if kind.has_scale and loss_name_from_config(config) == "emd":
         if counts.shape[1]:
             distribution = counts / counts.sum(axis=1, keepdims=True)
         else:

@@ -11,7 +11,7 @@ from iqa_jax.analysis.bootstrap import (
     percentile_interval,
     too_dear,
 )
-from iqa_jax.analysis.kinds.kind import measures_for
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.analysis.weighted_metrics import score_measures
 
 
@@ -51,13 +51,13 @@ def test_the_width_is_that_of_the_normal_approximation():
 def test_copies_in_a_group_change_nothing():
     rng = np.random.default_rng(2)
     predictions, labels, groups = make_scores(rng, groups=30, per_group=1, shared=1)
-    once = group_intervals(measures_for("numeric", predictions[:, None], labels), groups)
+    once = group_intervals(KINDS["numeric"]().measures(predictions[:, None], labels), groups)
     rows = np.arange(30).repeat(5)
     copied = group_intervals(
-        measures_for("numeric", predictions[rows][:, None], labels[rows]), groups[rows]
+        KINDS["numeric"]().measures(predictions[rows][:, None], labels[rows]), groups[rows]
     )
     apart = group_intervals(
-        measures_for("numeric", predictions[rows][:, None], labels[rows]), np.arange(150)
+        KINDS["numeric"]().measures(predictions[rows][:, None], labels[rows]), np.arange(150)
     )
     for name, interval in once.items():
         assert copied[name] == pytest.approx(interval, abs=1e-9), name
@@ -79,7 +79,7 @@ def test_an_interval_needs_draws_that_define_it():
     assert percentile_interval(draws) is None
     # Of two groups of one class each, half the draws have one class only.
     scores = np.array([0.1, 0.9])
-    measures = measures_for("binary", np.stack([1 - scores, scores], axis=1), np.array([0, 1]))
+    measures = KINDS["binary"]().measures(np.stack([1 - scores, scores], axis=1), np.array([0, 1]))
     found = group_intervals(measures, np.array(["a", "b"]))
     assert found["auroc"] is None and found["accuracy"] == (1, 1)
 

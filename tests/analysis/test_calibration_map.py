@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, logit, softmax
 
+from iqa_jax.analysis import kinds
 from iqa_jax.analysis.calibration import expected_calibration_error
 from iqa_jax.analysis.calibration_map import CalibrationMap, fit_calibration_map
-from iqa_jax.analysis.kinds.kind import score_of
 
 KINDS = {"binary": 2, "unordered": 4, "ordered": 4}
 
@@ -81,9 +81,10 @@ def test_the_order_of_scores_is_exactly_what_it_was(kind, dtype, labelling):
     elif labelling == "reversed":
         labels = k - 1 - labels
     elif labelling == "separated":
-        labels = np.digitize(score_of(raw, kind), np.arange(1, k) / k)
+        labels = np.digitize(kinds.KINDS[kind]().score_of(raw), np.arange(1, k) / k)
     found = fit_calibration_map(raw, labels, kind == "ordered")
-    before, after = score_of(raw.astype(np.float64), kind), score_of(found(raw), kind)
+    score_of = kinds.KINDS[kind]().score_of
+    before, after = score_of(raw.astype(np.float64)), score_of(found(raw))
     order = np.argsort(before, kind="stable")
     rises = np.diff(before[order]) > 1e-12
     assert rises.sum() > 2500

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
 from iqa_jax.analysis import weighted_metrics
-from iqa_jax.analysis.kinds.kind import measures_for
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.analysis.metrics import (
     binary_metrics,
     class_metrics,
@@ -48,7 +48,7 @@ def test_binary_figures(digits):
     labels = rng.integers(0, 2, ROWS)
     scores = np.clip(0.3 * labels + rng.uniform(-0.2, 0.9, ROWS), 0, 1).round(digits)
     check_same(
-        measures_for("binary", np.stack([1 - scores, scores], axis=1), labels),
+        KINDS["binary"]().measures(np.stack([1 - scores, scores], axis=1), labels),
         lambda rows: binary_metrics(scores[rows], labels[rows]),
         make_weights(),
     )
@@ -61,7 +61,7 @@ def test_class_figures(is_ordered):
     probabilities = rng.dirichlet(np.ones(4), ROWS) + 0.4 * np.eye(4)[labels]
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     check_same(
-        measures_for("ordered" if is_ordered else "unordered", probabilities, labels),
+        KINDS["ordered" if is_ordered else "unordered"]().measures(probabilities, labels),
         lambda rows: class_metrics(probabilities[rows], labels[rows], is_ordered),
         make_weights(),
     )
@@ -137,7 +137,7 @@ def test_marginal_rows_count_in_no_figure():
     scores, labels = rng.uniform(size=ROWS), rng.integers(-1, 2, ROWS)
     values, weights = np.stack([1 - scores, scores], axis=1), make_weights()
     is_labelled = labels >= 0
-    everything = measures_for("binary", values, labels)
-    labelled = measures_for("binary", values[is_labelled], labels[is_labelled])
+    everything = KINDS["binary"]().measures(values, labels)
+    labelled = KINDS["binary"]().measures(values[is_labelled], labels[is_labelled])
     for name, measure in everything.items():
         np.testing.assert_array_equal(measure(weights), labelled[name](weights[is_labelled]))

@@ -14,9 +14,9 @@ from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
+from iqa_jax.scoring.fitted.calibration import read_calibration
 from iqa_jax.scoring.fitted.confidence import read_confidence, uncertainty_of
 from iqa_jax.scoring.fitted.probe import restore_variables
-from iqa_jax.scoring.fitted.thresholds import read_calibration
 
 CLASSES = ["p_bad", "p_good"]
 

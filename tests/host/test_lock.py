@@ -26,9 +26,9 @@ from programs import run_program
 
 SCRIPT = """
 import pathlib, signal, sys, time
-import main
-from iqa_jax.lock import sole_writer
-signal.signal(signal.SIGTERM, main._end)
+from iqa_jax import program
+from iqa_jax.host.lock import sole_writer
+signal.signal(signal.SIGTERM, program._end)
 with sole_writer(pathlib.Path(sys.argv[1]), "--mode=train"):
     print("holds it", flush=True)
     if sys.argv[2] == "fail":

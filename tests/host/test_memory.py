@@ -10,7 +10,7 @@ from programs import run_program
 SCRIPT = """
 import resource, sys, threading
 import numpy as np
-from iqa_jax.host_memory import keep_freed_memory
+from iqa_jax.host.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 counts = []

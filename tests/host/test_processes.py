@@ -12,7 +12,7 @@ import pytest
 from iqa_jax.host.processes import ProcessesError, gather_shares, join_processes, largest, share
 from iqa_jax.modes.train import train
 from iqa_jax.run.workdir import Workdir
-from programs import last_checkpoint, wait_for_step
+from runs_elsewhere import last_checkpoint, wait_for_step
 from tiny import TINY
 
 # A network of two layers: what counts here is who computes which part of it.

@@ -8,7 +8,7 @@ import pytest
 
 from iqa_jax.host.profiling import Clock, Profiler, summarise
 from iqa_jax.modes import train as train_module
-from programs import last_checkpoint
+from runs_elsewhere import last_checkpoint
 
 PARTS = re.compile(
     r"waiting for data (.*)%, host work (.*)%, waiting for the device (.*)%", re.DOTALL

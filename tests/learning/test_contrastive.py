@@ -3,7 +3,6 @@
 import dataclasses
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -279,7 +278,7 @@ def _count_only(state, batch, **_):
 
 @pytest.mark.usefixtures("one_device")
 def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_path, monkeypatch):
-    monkeypatch.setattr("iqa_jax.modes.train.train_step", _count_only)
+    monkeypatch.setattr("iqa_jax.training.loop.train_step", _count_only)
     config, folder = supcon_config, tmp_path / "run"
     assert train(config, str(folder), "") == 0
     workdir = Workdir(folder)
@@ -337,20 +336,17 @@ def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_
     )
 
 
-class _Images:
-    """Stands for the evaluator: embeddings of images, and who is asked for."""
+def _fit_on(config, embeddings, labels, split):
+    """Fits a probe on images with these embeddings; one without has an error."""
+    images = pd.DataFrame({"label": labels, "split": split})
 
-    def __init__(self, embeddings, labels, split):
-        self.embeddings = embeddings
-        images = pd.DataFrame({"label": labels, "split": split})
-        self.manifest = SimpleNamespace(split=lambda name: images[images["split"] == name])
-
-    def answers(self, variables, image_ids, is_plain):
-        assert is_plain
+    def score(image_ids):
         for image_id in image_ids:
-            error = "broken" if self.embeddings[image_id] is None else ""
-            embedding = self.embeddings[image_id]
+            embedding = embeddings[image_id]
+            error = "broken" if embedding is None else ""
             yield Answered(image_id, {}, None, None, None, error, embedding=embedding)
+
+    return fit_training_probe(config, images[images["split"] == "train"], score)
 
 
 def test_the_probe_is_fitted_on_labelled_training_images_alone(tiny_config, monkeypatch):
@@ -360,24 +356,24 @@ def test_the_probe_is_fitted_on_labelled_training_images_alone(tiny_config, monk
     labels[:5] = -1
     embeddings = list(embeddings)
     embeddings[7] = None
-    probe = fit_training_probe(tiny_config, _Images(embeddings, labels, split), None)
+    probe = _fit_on(tiny_config, embeddings, labels, split)
     kept = [row for row in range(5, 40) if row != 7]
     np.testing.assert_array_equal(probe.embeddings, [embeddings[row] for row in kept])
     np.testing.assert_array_equal(probe.labels, labels[kept])
     # Other images change nothing.
     other = embeddings[:5] + embeddings[5:40] + list(make_blobs(20, 2, seed=5)[0])
     other[2] = other[30]
-    again = fit_training_probe(tiny_config, _Images(other, labels, split), None)
+    again = _fit_on(tiny_config, other, labels, split)
     np.testing.assert_array_equal(again.kernel, probe.kernel)
     # Of too many, as many of each class.
     labels[10:40] = 1
     labels[10:14] = 0
     monkeypatch.setattr("iqa_jax.scoring.fitted.probe._IMAGES", 10)
-    few = fit_training_probe(tiny_config, _Images(list(make_blobs(60, 2)[0]), labels, split), None)
+    few = _fit_on(tiny_config, list(make_blobs(60, 2)[0]), labels, split)
     assert np.bincount(few.labels).tolist() == [5, 5]
     labels[labels == 0] = 1
     with pytest.raises(WorkdirError, match="class 0 has none"):
-        fit_training_probe(tiny_config, _Images(embeddings, labels, split), None)
+        _fit_on(tiny_config, embeddings, labels, split)
     tiny_config.loss.name = "cross_entropy"
     assert fit_training_probe(tiny_config, None, None) is None
 
@@ -385,7 +381,7 @@ def test_the_probe_is_fitted_on_labelled_training_images_alone(tiny_config, monk
 def test_a_probe_is_kept_and_put_into_the_head(tiny_config, tmp_path):
     tiny_config.loss.name = "triplet"
     workdir, probe = Workdir(tmp_path), fit_probe(*make_blobs(40, 2), 2, is_balanced=True)
-    write_probe(workdir, 3, probe)
+    write_probe(workdir, tiny_config, 3, probe)
     back = read_probe(workdir, tiny_config, 3)
     for field in dataclasses.fields(probe):
         np.testing.assert_allclose(

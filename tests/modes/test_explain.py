@@ -16,8 +16,8 @@ from iqa_jax.modes.explain import explain
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.explainer import Explainer
+from iqa_jax.scoring.fitted.calibration import read_calibration
 from iqa_jax.scoring.fitted.probe import restore_variables
-from iqa_jax.scoring.fitted.thresholds import read_calibration
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from iqa_jax.modes import predict as predict_module
 from iqa_jax.modes.predict import predict
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring import quality_scorer
-from iqa_jax.scoring.quality_scorer import QualityScorer
+from iqa_jax.scoring.quality_scorer import load_scorer
 from iqa_jax.scoring.tables import part_files as parts_module
 from tiny import ROOT
 
@@ -25,7 +25,7 @@ def scorer(tiny_run):
     """One scorer for all starts: what it compiles, it compiles once, and for one device."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax, "local_devices", lambda devices=jax.devices()[:1]: devices)
-        return QualityScorer(Workdir(tiny_run))
+        return load_scorer(tiny_run)
 
 
 @pytest.fixture(autouse=True)

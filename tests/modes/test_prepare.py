@@ -172,7 +172,7 @@ def test_predict_lists_its_records_with_their_content(prepared, tiny_config, tin
 
 def test_reading_needs_no_tensorflow(prepared):
     code = (
-        "import sys; from input_pipeline.prepared import open_file; "
+        "import sys; from input_pipeline.files.prepared import open_file; "
         f"assert open_file({str(prepared['images'] / 'train[27]')!r}).read(4) == b'\\x89PNG'; "
         "assert 'tensorflow' not in sys.modules"
     )

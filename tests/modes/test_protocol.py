@@ -19,6 +19,7 @@ from iqa_jax.run.config import config_to_json
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring import trained_run
 from iqa_jax.studies import baseline_runs, study
 from iqa_jax.studies.baselines import BASELINES
 from iqa_jax.studies.baselines.rows import Answers
@@ -139,6 +140,18 @@ def untrained(config):
     return variables
 
 
+def leave_untrained(monkeypatch, config):
+    """Lets a run be finished as it begins: its network answers untrained, from step 0."""
+
+    def fit(config, data, workdir):
+        workdir.write_features(data.features)
+        return 0
+
+    network = untrained(config), 0
+    monkeypatch.setattr(study, "fit", fit)
+    monkeypatch.setattr(trained_run, "restore_trained", lambda *_: network)
+
+
 def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
     # The last two scenes are the other data set.
     table = pd.read_csv(config.data.manifest, dtype=str)
@@ -153,9 +166,7 @@ def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match=leak):
         run_protocol(config, str(folder), "")
     # Training has a test of its own; here the untrained network will do.
-    monkeypatch.setattr(study, "fit", lambda config, data, workdir: 0)
-    network = untrained(config), 0
-    monkeypatch.setattr(study, "restore_variables", lambda *_: network)
+    leave_untrained(monkeypatch, config)
 
     table[~is_other].to_csv(config.data.manifest, index=False)
     assert run_protocol(config, str(folder), "") == 0
@@ -172,9 +183,7 @@ def test_another_data_set_is_tested_on_whole(config, tmp_path, monkeypatch):
 
 def test_baselines_are_rows_of_the_same_table(config, tmp_path, monkeypatch):
     # What a trained network would answer is of no account here.
-    network = untrained(config), 0
-    monkeypatch.setattr(study, "fit", lambda *_: 0)
-    monkeypatch.setattr(study, "restore_variables", lambda *_: network)
+    leave_untrained(monkeypatch, config)
 
     def fit_constant(config, train, folder):
         return lambda rows: Answers(np.full(len(rows.image_ids), 50.0), [""] * len(rows.image_ids))

@@ -11,12 +11,12 @@ import pytest
 from input_pipeline.tables.table_files import ManifestError
 from iqa_jax.host.lock import LOCK, InUseError
 from iqa_jax.learning.sharding import PlacementError
-from iqa_jax.modes import evaluate
 from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.modes.train import TrainingError, train
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from programs import last_checkpoint, wait_for_step
+from iqa_jax.scoring.trained_run import TrainedRun
+from runs_elsewhere import last_checkpoint, wait_for_step
 from tiny import TINY
 
 
@@ -57,6 +57,7 @@ def test_killed_twice_is_never_stopped(
     assert train(tiny_config, str(folder), "") == 0
     assert not (folder / LOCK).exists()
     assert f"which process {process.pid} on host" in capsys.readouterr().out
+    assert list((folder / "tensorboard").glob("events.*"))
     for ours, theirs in zip(
         jax.tree.leaves(last_checkpoint(folder)), jax.tree.leaves(last_checkpoint(tiny_run)),
         strict=True,
@@ -223,7 +224,7 @@ def test_a_split_that_is_not_there_is_refused_before_the_work(
     with pytest.raises(TrainingError, match='uncertainty.split is "calibration"; the splits of'):
         train(tiny_config, str(tmp_path / "run"), "")
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(evaluate, "restore_variables", lambda *_: pytest.fail("it went on"))
+    monkeypatch.setattr(TrainedRun, "open", lambda *_: pytest.fail("it went on"))
     with pytest.raises(ManifestError, match="there is no split 'tset'.*did you mean 'test'"):
         evaluate_run(Workdir(tiny_run), split="tset")
 

@@ -12,7 +12,7 @@ from input_pipeline.files.images import ImageError
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tiles.sources import Layout
 from input_pipeline.tiles.tiling import Tiling, grid
-from iqa_jax.analysis.kinds.kind import compute_metrics
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.reporting.pages.report import Table
 from iqa_jax.reporting.run_card import run_model_card
 from iqa_jax.reporting.run_images import Plane
@@ -79,8 +79,8 @@ def binary(first=0):
 
 def figures_of(evaluation, kind="binary", **more):
     rows = evaluation.is_answered
-    figures = compute_metrics(
-        kind, evaluation.values("mean_score"), evaluation.images["label"].to_numpy()[rows]
+    figures = KINDS[kind]().figures(
+        evaluation.values("mean_score"), evaluation.images["label"].to_numpy()[rows]
     )
     return {
         "step": 7, "rows": len(rows), "errors": 1, "tiles": 14, "fusion": "mean_score",

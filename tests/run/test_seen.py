@@ -146,8 +146,8 @@ def test_copies_of_training_images_flatter_no_figure(tiny_run, tiny_manifest, tm
     assert "WARNING: 24 images of extra trained this run" in capsys.readouterr().out
     fitted = {"three_class", "coverage", "abstained", "out_of_domain"}
     assert not fitted & set(found["extra"])
-    assert "temperature" not in found["extra"]["calibration"]
+    assert "fitted_on" not in found["extra"]["calibration"]
     assert "seen_in_training" not in found["test"]
-    assert fitted <= set(found["test"]) and "temperature" in found["test"]["calibration"]
+    assert fitted <= set(found["test"]) and "fitted_on" in found["test"]["calibration"]
     (report,) = run.glob("evaluation_other_*/report.md")
     assert "24 images of extra trained this run" in report.read_text()

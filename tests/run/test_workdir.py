@@ -11,7 +11,7 @@ from iqa_jax.scoring.quality_scorer import load_scorer
 
 FILES = (
     "config.json", "manifest.json", "versions.json", "features.json", "metrics.json",
-    "thresholds.json", "temperature.json", "confidence.npz",
+    "thresholds.json", "calibration.json", "confidence.npz",
 )  # fmt: skip
 
 

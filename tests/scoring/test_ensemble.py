@@ -27,8 +27,8 @@ from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.embedding_cache import cache_embeddings
 from iqa_jax.scoring.ensemble import keep_members, load_members
+from iqa_jax.scoring.fitted.calibration import read_calibration
 from iqa_jax.scoring.fitted.probe import restore_variables
-from iqa_jax.scoring.fitted.thresholds import read_calibration
 from iqa_jax.scoring.networks import Member
 from iqa_jax.scoring.scorer import Scorer
 from iqa_jax.training.data import TrainingError

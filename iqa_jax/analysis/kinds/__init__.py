@@ -1,26 +1,20 @@
-"""What the answers of a label kind mean."""
+"""What the answers of a label kind mean: the twin of `learning.tasks`, what is learnt from it."""
 
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS
+from iqa_jax.analysis.kinds.classes import Binary, Ordered, Unordered
+from iqa_jax.analysis.kinds.kind import Doubts, Kind
+from iqa_jax.analysis.kinds.numeric import Numeric
+from iqa_jax.analysis.kinds.pairwise import Pairs, Ranking
 
-LATE_FUSIONS = dict.fromkeys(SCORE_KINDS, ("mean_score",))  # A vote needs classes.
-METRICS = {
-    "binary": ("auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "log_loss", "ece"),
-    "ordered": (
-        "accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa", "grade_mae", "log_loss",
-        "ece",
-    ),
-    "unordered": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"),
-    "numeric": ("srcc", "krcc", "plcc", "rmse", "mae"),
-    "ranking": ("pair_accuracy",),  # Nothing is chosen by unseen_pair_accuracy.
-    "pairs": ("pair_accuracy",),
-}  # fmt: skip
-LOWER_IS_BETTER = (
-    "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
-)  # fmt: skip
+KINDS: dict[str, type[Kind]] = {
+    kind.name: kind for kind in (Binary, Ordered, Unordered, Numeric, Ranking, Pairs)
+}
 # Before the name of a metric: of an embedding's nearest neighbours in `train`.
 KNN = "knn_"
 
 
 def fusions_for(kind: str, model_fusion: str) -> tuple[str, ...]:
     """Names the image-level answers that a run gives: late fusions and the network's own."""
-    return (*LATE_FUSIONS.get(kind, ("mean_score", "vote")), model_fusion)
+    return (*KINDS[kind].late_fusions, model_fusion)
+
+
+__all__ = ["KINDS", "KNN", "Doubts", "Kind", "fusions_for"]

@@ -6,56 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from iqa_jax.analysis.metric_table import FIGURES
 from iqa_jax.reporting.pages.report import Confusion, Report, Table
 
 UNDEFINED = "undefined"
 
-# The heading of each figure, and what it means for people who meet it for the first time.
-_GLOSSARY = {
-    "n": ("images", "Images that the figures are computed from."),
-    "n_good": ("good images", "Good images among them."),
-    "auroc": ("AUROC", "Chance that a good image scores above a bad one; 0.5 is guessing."),
-    "auprc": ("AUPRC", "Precision of the answer good, averaged over its recall."),
-    "accuracy": ("accuracy", "Share of images given their own class."),
-    "balanced_accuracy": (
-        "balanced accuracy",
-        "Share of a class that is found, averaged over the classes, so that sizes do not matter.",
-    ),
-    "f1": ("F1", "Harmonic mean of precision and recall of the answer good."),
-    "macro_f1": ("macro F1", "Harmonic mean of precision and recall, averaged over the classes."),
-    "log_loss": ("log loss", "Mean surprise at the true class, in nats; lower is better."),
-    "ece": (
-        "ECE",
-        "Expected calibration error: how far confidence is from the share of right answers; "
-        "lower is better.",
-    ),
-    "quadratic_kappa": (
-        "quadratic kappa",
-        "Agreement beyond chance, where far-off grades cost more; 1 is perfect.",
-    ),
-    "grade_mae": ("grade error", "Mean distance from the true grade, in grades; lower is better."),
-    "srcc": ("SRCC", "Spearman's rank correlation of predicted and given scores."),
-    "krcc": ("KRCC", "Kendall's rank correlation (tau-b) of predicted and given scores."),
-    "plcc": ("PLCC", "Pearson's correlation of predicted and given scores, nothing fitted."),
-    "rmse": ("RMSE", "Root mean squared error, in units of the score; lower is better."),
-    "outlier_ratio": (
-        "outlier ratio",
-        "Share of predictions more than two standard deviations of the opinions off; lower is "
-        "better.",
-    ),
-    "plcc_mapped": ("PLCC, mapped", "Pearson's correlation after a curve fitted on train."),
-    "rmse_mapped": ("RMSE, mapped", "Root mean squared error after the same; lower is better."),
-    "pixel_auc": (
-        "pixel AUC",
-        "Chance that a pixel of the bad region is more relevant than one outside it.",
-    ),
-    "pointing_game": (
-        "pointing game",
-        "Share of images whose most relevant pixel is in the bad region.",
-    ),
-    "grad_cam": ("Grad-CAM", ""),
-    "mae": ("MAE", "Mean absolute error, in units of the score; lower is better."),
-}
+# Headings of rows that are no figures.
+_HEADINGS = {"grad_cam": "Grad-CAM"}
 
 
 class Cell(NamedTuple):
@@ -78,7 +35,7 @@ class TextTable:
 
 def heading(name: str) -> str:
     """Names a figure for people."""
-    text = _GLOSSARY[name][0] if name in _GLOSSARY else name.replace("_", " ")
+    text = FIGURES[name].heading if name in FIGURES else _HEADINGS.get(name, name.replace("_", " "))
     return text[:1].upper() + text[1:]
 
 
@@ -223,7 +180,7 @@ def text_table(table: Table) -> TextTable:
 def glossary(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:
     """Explains the figures that the tables show: heading -> meaning."""
     shown = single_figures(rows)
-    return {heading(name): _GLOSSARY[name][1] for name in shown if name in _GLOSSARY}
+    return {heading(name): FIGURES[name].meaning for name in shown if name in FIGURES}
 
 
 def single_figures(rows: Iterable[Mapping[str, object]]) -> list[str]:

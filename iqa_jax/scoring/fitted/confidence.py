@@ -18,26 +18,13 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from input_pipeline.tables.labels import PAIR_KINDS
-from iqa_jax.analysis.conformal import (
-    class_scores,
-    class_sets,
-    conformal_quantile,
-    interval_scores,
-    rows_needed,
-)
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, score_of, written_interval
+from iqa_jax.analysis.conformal import conformal_quantile, rows_needed
 from iqa_jax.analysis.ood import DISTANCES, Domain, fit_domain
-from iqa_jax.analysis.uncertainty import (
-    entropy,
-    mutual_information,
-    predictive_entropy,
-    spread,
-)
 from iqa_jax.host.progress import meter, say
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
-from iqa_jax.scoring.fitted.thresholds import CALIBRATION
+from iqa_jax.scoring.fitted.calibration import FILE as CALIBRATION
 
 COLUMNS: dict[str, type] = {
     "uncertainty": float,
@@ -47,7 +34,7 @@ COLUMNS: dict[str, type] = {
     "ood": bool,
     "abstain": bool,
 }
-_FILE = "confidence.npz"
+FILE = "confidence.npz"
 # Scaled intervals: what an image is unsure by at least, as a share of the labels' scale. It keeps
 # an image on which all passes happen to agree from an interval of no width.
 _LEAST_WIDTH = 0.01
@@ -79,17 +66,8 @@ def uncertainty_of(config: ml_collections.ConfigDict, answer: Answered) -> float
       Classes: the entropy of the answer, or of the mean over passes (nats). Scores: the standard
       deviation over passes and views, on the labels' scale; None with one of each.
     """
-    kind = config.data.label_kind
-    if kind not in SCORE_KINDS:
-        if answer.samples is None:
-            return float(entropy(answer.values[config.evaluation.fusion]))
-        return float(predictive_entropy(answer.samples))
-    parts = [
-        spread(score_of(values, kind))
-        for values in (answer.samples, answer.views)
-        if values is not None and len(values) > 1
-    ]
-    return float(np.hypot.reduce(parts)) if parts else None
+    values = answer.values[config.evaluation.fusion]
+    return kind_from_config(config).uncertainty(values, answer.samples, answer.views)
 
 
 def confidence_row(
@@ -103,21 +81,11 @@ def confidence_row(
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     if answer.error:
         return row
-    data, kind = config.data, config.data.label_kind
-    values = answer.values[config.evaluation.fusion]
+    kind, values = kind_from_config(config), answer.values[config.evaluation.fusion]
     row["uncertainty"] = uncertainty_of(config, answer)
-    if kind not in SCORE_KINDS and answer.samples is not None:
-        row["mutual_information"] = float(mutual_information(answer.samples))
+    row["mutual_information"] = kind.disagreement(answer.samples)
     if confidence.quantile is not None:
-        if kind == "numeric":
-            row["lower"], row["upper"] = written_interval(
-                *_interval(config, answer, confidence.quantile),
-                data.minimum,
-                data.maximum,
-                data.higher_is_better,
-            )
-        else:
-            row["abstain"] = bool(class_sets(values, confidence.quantile).sum() != 1)
+        row |= kind.promise(values, confidence.quantile, _width(config, answer))
     if confidence.domain is not None and confidence.ood_limit is not None:
         distance = _distances(config, confidence.domain, [answer])[0]
         row["ood"] = bool(distance > confidence.ood_limit)
@@ -143,23 +111,15 @@ def confidence_metrics(
       `interval_width`, on average. Classes: `abstained`, share of images. `out_of_domain`, share of
       images. None where undefined; where pairs are compared, the last alone.
     """
-    kind, quantile = config.data.label_kind, confidence.quantile
+    kind, quantile = kind_from_config(config), confidence.quantile
     rows = [confidence_row(config, answer, confidence) for answer in answers if not answer.error]
     good, known = _labelled(config, answers, labels)
     covered = None
     if quantile is not None and good:
-        if kind == "numeric":
-            lower, upper = np.transpose([_interval(config, answer, quantile) for answer in good])
-            covered = (lower <= known) & (known <= upper)
-        else:
-            values = np.array([answer.values[config.evaluation.fusion] for answer in good])
-            covered = class_sets(values, quantile)[np.arange(len(good)), known]
-    figures = {} if kind in PAIR_KINDS else {"coverage": _mean(covered)}
-    if kind == "numeric":
-        widths = [row["upper"] - row["lower"] for row in rows if row["lower"] is not None]
-        figures["interval_width"] = _mean(widths)
-    elif kind not in PAIR_KINDS:
-        figures["abstained"] = _mean([r["abstain"] for r in rows if r["abstain"] is not None])
+        values, widths = _values(config, good), _widths(config, good)
+        covered = kind.holds_label(values, known, quantile, widths)
+    figures = {"coverage": _mean(covered)} if kind.promised else {}
+    figures |= {name: _mean(parts) for name, parts in kind.promise_figures(rows).items()}
     figures["out_of_domain"] = _mean([row["ood"] for row in rows if row["ood"] is not None])
     return figures
 
@@ -184,14 +144,14 @@ def fit_confidence(
     good, known = _labelled(config, answers, images["label"].to_numpy())
     quantile = conformal_quantile(_conformal_scores(config, good, known), uncertainty.coverage)
     # Where pairs are compared, an image alone has no label that an interval could hold.
-    is_labelled = config.data.label_kind not in PAIR_KINDS
-    if quantile is None and is_labelled:
-        what = "lower, upper" if config.data.label_kind == "numeric" else "abstain"
+    promised = kind_from_config(config).promised
+    if quantile is None and promised:
         say(
-            f"{what}: undefined, {uncertainty.split} has {len(good)} labelled images and a "
-            f"coverage of {uncertainty.coverage:g} needs {rows_needed(uncertainty.coverage)}"
+            f"{', '.join(promised)}: undefined, {uncertainty.split} has {len(good)} labelled "
+            f"images and a coverage of {uncertainty.coverage:g} needs "
+            f"{rows_needed(uncertainty.coverage)}"
         )
-    elif is_labelled and (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
+    elif promised and (groups := images["group"].nunique()) < rows_needed(uncertainty.coverage):
         say(
             f"the {len(images)} images of {uncertainty.split} are of {groups} groups: a coverage "
             f"of {uncertainty.coverage:g} is promised for images of these, not of new ones"
@@ -234,14 +194,14 @@ def write_confidence(
         "ood_limit": confidence.ood_limit,
     }
     arrays = dataclasses.asdict(confidence.domain) if confidence.domain else {}
-    workdir.write_arrays(_FILE, about, arrays)
+    workdir.write_arrays(FILE, about, arrays)
 
 
 def read_confidence(
     workdir: Workdir, config: ml_collections.ConfigDict, step: int
 ) -> Confidence | None:
     """Reads what was fitted; None if it is not there, or for another step or other settings."""
-    found = workdir.read_arrays(_FILE, {"step": step, **_fitted_for(workdir, config, step)})
+    found = workdir.read_arrays(FILE, {"step": step, **_fitted_for(workdir, config, step)})
     if found is None:
         return None
     about, arrays = found
@@ -260,8 +220,7 @@ def _labelled(
 ) -> tuple[list[Answered], np.ndarray]:
     """Gives the answered images that have a label of their kind, and those labels."""
     is_known = np.array([not answer.error for answer in answers], bool)
-    if config.data.label_kind != "numeric":
-        is_known &= labels >= 0
+    is_known &= kind_from_config(config).is_labelled(labels)
     return [answers[row] for row in np.flatnonzero(is_known)], labels[is_known]
 
 
@@ -270,11 +229,16 @@ def _conformal_scores(
 ) -> np.ndarray:
     if not answers:
         return np.zeros(0)
-    values = np.array([answer.values[config.evaluation.fusion] for answer in answers])
-    if config.data.label_kind != "numeric":
-        return class_scores(values, labels)
-    widths = np.array([_width(config, answer) for answer in answers])
-    return interval_scores(score_of(values, "numeric"), labels, widths)
+    values, widths = _values(config, answers), _widths(config, answers)
+    return kind_from_config(config).conformal_scores(values, labels, widths)
+
+
+def _values(config: ml_collections.ConfigDict, answers: Sequence[Answered]) -> np.ndarray:
+    return np.array([answer.values[config.evaluation.fusion] for answer in answers])
+
+
+def _widths(config: ml_collections.ConfigDict, answers: Sequence[Answered]) -> np.ndarray:
+    return np.array([_width(config, answer) for answer in answers])
 
 
 def _width(config: ml_collections.ConfigDict, answer: Answered) -> float:
@@ -283,21 +247,6 @@ def _width(config: ml_collections.ConfigDict, answer: Answered) -> float:
         return 1.0
     least = _LEAST_WIDTH * (config.data.maximum - config.data.minimum)
     return uncertainty_of(config, answer) + least
-
-
-def _interval(
-    config: ml_collections.ConfigDict, answer: Answered, quantile: float
-) -> tuple[float, float]:
-    """Gives the interval of a score, higher is better, within the labels' scale."""
-    score = float(score_of(answer.values[config.evaluation.fusion], "numeric"))
-    reach, low, high = quantile * _width(config, answer), config.data.minimum, config.data.maximum
-    lower, upper = np.clip([score - reach, score + reach], low, high)
-    # A width divided out and multiplied in again must not lose a label at an end of the scale.
-    rounding = 1e-9 * (high - low)
-    return (
-        float(low if lower - low < rounding else lower),
-        float(high if high - upper < rounding else upper),
-    )
 
 
 def _distances(

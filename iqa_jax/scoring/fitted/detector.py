@@ -19,7 +19,7 @@ from iqa_jax.host.progress import meter, say
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
 
-_FILE = "anomaly.npz"
+FILE = "anomaly.npz"
 
 
 def fit_training_detector(
@@ -64,7 +64,7 @@ def write_detector(
 ) -> None:
     """Keeps the detector of a step in the workdir."""
     arrays = {"scale": detector.scale, **dataclasses.asdict(detector.known)}
-    workdir.write_arrays(_FILE, {"step": step, "settings": _settings(config)}, arrays)
+    workdir.write_arrays(FILE, {"step": step, "settings": _settings(config)}, arrays)
 
 
 def read_detector(
@@ -74,10 +74,8 @@ def read_detector(
     kind = config.anomaly.kind
     if kind == "none":
         return None
-    found = workdir.read_arrays(_FILE, {"step": step, "settings": _settings(config)})
+    found = workdir.read_arrays(FILE, {"step": step, "settings": _settings(config)})
     if found is None:
-        say(f"there is no anomaly.kind {kind} fitted for the checkpoint of step {step}: start the "
-            "command again that trains the run")  # fmt: skip
         return None
     scale = found[1].pop("scale")
     return Detector(kind, scale, DETECTORS[kind].made(**found[1]))

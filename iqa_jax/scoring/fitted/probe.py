@@ -7,12 +7,14 @@ uncertainty come about as those of any other run.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+import pandas as pd
 
 from iqa_jax.analysis.kernel_ridge import KernelRidge, fit_kernel_ridge
 from iqa_jax.analysis.linear_probe import Probe, fit_probe
@@ -20,10 +22,11 @@ from iqa_jax.host.progress import meter
 from iqa_jax.run import build
 from iqa_jax.run.variables import restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.answered import Answered
 
 # Training images that it is fitted on, at most; in a larger set all classes get the same share.
 _IMAGES = 2000
-_FILE = "probe.npz"
+FILE = "probe.npz"
 
 
 def probe_kind(config: ml_collections.ConfigDict) -> type[Probe] | type[KernelRidge] | None:
@@ -34,14 +37,16 @@ def probe_kind(config: ml_collections.ConfigDict) -> type[Probe] | type[KernelRi
 
 
 def fit_training_probe(
-    config: ml_collections.ConfigDict, evaluator: Any, variables: Any
+    config: ml_collections.ConfigDict,
+    images: pd.DataFrame,
+    score: Callable[[Sequence[int]], Iterator[Answered]],
 ) -> Probe | KernelRidge | None:
     """Fits the probe on images of `train`; None for a run whose network answers by itself.
 
     Args:
       config: of the run.
-      evaluator: of its manifest.
-      variables: of its network.
+      images: the manifest's rows of the split `train`.
+      score: answers images by its network, by image_id.
 
     Raises:
       WorkdirError: no image of a class can be read any more.
@@ -49,7 +54,6 @@ def fit_training_probe(
     kind, task = probe_kind(config), build.task_from_config(config)
     if kind is None:
         return None
-    images = evaluator.manifest.split("train")
     if kind is KernelRidge:
         chosen = np.sort(images.sample(frac=1, random_state=config.seed).index[:_IMAGES])
     else:
@@ -58,8 +62,7 @@ def fit_training_probe(
         chosen = np.sort(turn.index[:_IMAGES])
     embeddings, image_ids = [], []
     with meter("embedding train", len(chosen)) as progress:
-        answers = evaluator.answers(variables, chosen, is_plain=True)
-        for done, answer in enumerate(answers, start=1):
+        for done, answer in enumerate(score(chosen), start=1):
             if not answer.error:
                 embeddings.append(answer.embedding)
                 image_ids.append(answer.image_id)
@@ -90,9 +93,11 @@ def with_probe(variables: Any, probe: Probe | KernelRidge | None) -> Any:
     return {**variables, "params": {**params, "head": {**params["head"], **fitted}}}
 
 
-def write_probe(workdir: Workdir, step: int, probe: Probe | KernelRidge) -> None:
+def write_probe(
+    workdir: Workdir, config: ml_collections.ConfigDict, step: int, probe: Probe | KernelRidge
+) -> None:
     """Keeps the probe of a step in the workdir."""
-    workdir.write_arrays(_FILE, {"step": step}, dataclasses.asdict(probe))
+    workdir.write_arrays(FILE, {"step": step}, dataclasses.asdict(probe))
 
 
 def read_probe(
@@ -106,10 +111,10 @@ def read_probe(
     kind = probe_kind(config)
     if kind is None:
         return None
-    found = workdir.read_arrays(_FILE, {"step": step})
+    found = workdir.read_arrays(FILE, {"step": step})
     if found is None:
         raise WorkdirError(
-            f"{workdir.folder} has no {_FILE} for its checkpoint of step {step}, so it "
+            f"{workdir.folder} has no {FILE} for its checkpoint of step {step}, so it "
             "does not answer yet: start the command again that trains it, which fits the probe."
         )
     return kind(**found[1])

@@ -1,59 +1,57 @@
-"""Maps from scores to labels, fitted on training rows, for the figures that allow one."""
+"""Maps from scores to labels, by fusion, for the figures that allow one: logistic.json."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
 
 import ml_collections
 import numpy as np
+from jaxtyping import Float
 
-from iqa_jax.analysis.kinds.kind import score_of
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
 from iqa_jax.host.progress import say
 from iqa_jax.run.workdir import Workdir
 
 # Training rows that a score map is fitted on, at most: more would fix its few parameters no better.
 MAP_ROWS = 2000
-SCORE_MAPS = "logistic.json"
+FILE = "logistic.json"
 
 
 def fit_score_maps(
-    workdir: Workdir,
-    config: ml_collections.ConfigDict,
-    evaluate_train: Callable[[int], Any],
-    step: int,
-) -> None:
-    """Fits a map of every fusion's scores on training rows, unless it is there.
+    scores: Mapping[str, Float[np.ndarray, " image"]],
+    labels: Float[np.ndarray, " image"],
+    parameters: int,
+) -> dict[str, ScoreMap]:
+    """Fits a map per fusion, and says where a simpler one had to do.
 
     Args:
-      workdir, config: of the run.
-      evaluate_train: evaluates so many rows of the split `train`, at most.
-      step: of the checkpoint.
+      scores: fusion -> of training images, on the labels' scale, higher is better.
+      labels: of these images.
+      parameters: of the logistic wanted: `evaluation.logistic_parameters`.
     """
-    if workdir.fitted(SCORE_MAPS, step):
-        return
-    evaluation = evaluate_train(MAP_ROWS)
-    if not evaluation.is_answered.any():
-        return
-    labels = evaluation.images["label"].to_numpy(np.float64)[evaluation.is_answered]
-    wanted, maps = f"logistic_{config.evaluation.logistic_parameters}", {}
-    for fusion in evaluation.metrics["fusions"]:
-        scores = score_of(evaluation.values(fusion), "numeric")
-        found = maps[fusion] = fit_score_map(scores, labels, wanted)
-        if found.note:
-            say(f"plcc_mapped and rmse_mapped of {fusion}: {found.note}")
-    workdir.write_fitted(
-        SCORE_MAPS,
-        step,
-        {"maps": {fusion: dataclasses.asdict(found) for fusion, found in maps.items()}},
-    )
+    maps = {}
+    for fusion, found in scores.items():
+        maps[fusion] = fit_score_map(found, labels, f"logistic_{parameters}")
+        if maps[fusion].note:
+            say(f"plcc_mapped and rmse_mapped of {fusion}: {maps[fusion].note}")
+    return maps
 
 
-def read_score_maps(workdir: Workdir, step: int) -> dict[str, ScoreMap]:
-    """Reads the maps of a checkpoint by fusion; empty if none were fitted for it."""
-    found = workdir.fitted(SCORE_MAPS, step)
-    maps = found["maps"] if found else {}
+def write_score_maps(
+    workdir: Workdir, config: ml_collections.ConfigDict, step: int, maps: Mapping[str, ScoreMap]
+) -> None:
+    """Keeps the maps of a step in the workdir."""
+    written = {fusion: dataclasses.asdict(found) for fusion, found in maps.items()}
+    workdir.write_fitted(FILE, step, {"maps": written})
+
+
+def read_score_maps(
+    workdir: Workdir, config: ml_collections.ConfigDict, step: int
+) -> dict[str, ScoreMap] | None:
+    """Reads the maps of a step by fusion; None if none were fitted for it."""
+    found = workdir.fitted(FILE, step)
+    if found is None:
+        return None
     return {
         fusion: ScoreMap(**{**about, "parameters": tuple(about["parameters"])})
-        for fusion, about in maps.items()
+        for fusion, about in found["maps"].items()
     }

@@ -8,7 +8,8 @@ import pytest
 from iqa_jax.modes.predict import predict
 from iqa_jax.modes.train import train
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.image_explainer import ImageExplainer
+from iqa_jax.scoring import trained_run
+from iqa_jax.scoring.image_explainer import load_explainer
 
 
 @pytest.mark.parametrize("is_higher_better", [True, False])
@@ -29,22 +30,19 @@ def test_predict_and_explain_stay_on_the_scale(
     run = tmp_path / "run"
     assert train(config, str(run), "") == 0
 
-    from iqa_jax.scoring import image_explainer, quality_scorer
-
     def outlying(factor):
         def restore(workdir, config):
-            variables, step = restore_variables(workdir, config)
+            variables, step = restore_trained(workdir, config)
             head = dict(variables["params"]["head"])
             head["output"] = jax.tree.map(lambda leaf: factor * leaf, head["output"])
             return {**variables, "params": {**variables["params"], "head": head}}, step
 
         return restore
 
-    restore_variables = quality_scorer.restore_variables
+    restore_trained = trained_run.restore_trained
     orders = []
     for factor in (1, 1e5):
-        for module in (quality_scorer, image_explainer):
-            monkeypatch.setattr(module, "restore_variables", outlying(factor))
+        monkeypatch.setattr(trained_run, "restore_trained", outlying(factor))
         output = tmp_path / f"scores{factor}.csv"
         assert predict(Workdir(run), str(manifest), str(output)) == 0
         rows = pd.read_csv(output)
@@ -52,7 +50,7 @@ def test_predict_and_explain_stay_on_the_scale(
         assert score.between(0, 100).all()
         assert (rows["lower"] <= score).all() and (score <= rows["upper"]).all()
         assert rows["lower"].between(0, 100).all() and rows["upper"].between(0, 100).all()
-        (found,) = ImageExplainer(Workdir(run)).explain_all(rows["path"][:1].tolist())
+        (found,) = load_explainer(run).explain_all(rows["path"][:1].tolist())
         assert found.score == pytest.approx(score[0], abs=1e-3)
         assert ((found.maps.tile_scores >= 0) & (found.maps.tile_scores <= 100)).all()
         orders.append(score)

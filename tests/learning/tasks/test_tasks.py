@@ -11,7 +11,7 @@ import pytest
 
 from configs import default
 from input_pipeline.distortions.catalogue import DISTORTIONS
-from iqa_jax.analysis.kinds.kind import SCORE_KINDS, written_score
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
@@ -66,7 +66,7 @@ def test_answers_are_distributions_or_scores_for_any_logits(kind, name):
         logits = size * _RNG.normal(size=(3, 6, task.outputs)).astype(np.float32)
         values = np.asarray(task.predict(jnp.array(logits)))
         assert np.isfinite(values).all()
-        if kind in SCORE_KINDS:
+        if not KINDS[kind].has_classes:
             assert values.shape == (3, 6, 1)
         else:
             assert values.shape == (3, 6, 2 if kind == "binary" else 5)
@@ -234,10 +234,11 @@ def test_the_coral_head_shares_its_weights_and_starts_in_order():
 
 def test_a_score_is_written_in_the_direction_of_its_label():
     values = np.array([[20.0], [70.0]])
-    assert written_score(values, "numeric", 0, 100, False).tolist() == [80, 30]
-    assert written_score(values, "numeric", 0, 100, True).tolist() == [20, 70]
+    numeric = partial(KINDS["numeric"], minimum=0, maximum=100)
+    assert numeric(higher_is_better=False).written_score(values).tolist() == [80, 30]
+    assert numeric().written_score(values).tolist() == [20, 70]
     good = np.array([[0.2, 0.8]])
-    assert written_score(good, "binary", 0, 100, False).tolist() == [0.8]
+    assert KINDS["binary"](higher_is_better=False).written_score(good).tolist() == [0.8]
 
 
 class _Linear:
@@ -387,4 +388,4 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
         assert head["output"]["kernel"].shape == (128, task.outputs)
     width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))
     expected = {"emd": 10} if kind == "numeric" else width
-    assert task.outputs == expected.get(name, 1 if kind in SCORE_KINDS else 3)
+    assert task.outputs == expected.get(name, 3 if KINDS[kind].has_classes else 1)

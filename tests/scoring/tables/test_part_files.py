@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -56,8 +57,8 @@ def test_a_stopped_start_is_gone_on_with(tmp_path, ending):
 
 def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path, start_program):
     script = (
-        "import sys, pathlib, test_parts as t\n"
-        "from iqa_jax import parts\n"
+        "import sys, pathlib, test_part_files as t\n"
+        "from iqa_jax.scoring.tables import part_files as parts\n"
         "parts.ROWS_PER_PART = 3\n"
         "with parts.Parts(pathlib.Path(sys.argv[1])) as some:\n"
         "    some.open(t.ABOUT)\n"
@@ -66,9 +67,9 @@ def test_a_kill_loses_no_finished_part_and_repeats_none(tmp_path, start_program)
         "        print(some.done, flush=True)\n"
     )
     target = tmp_path / "scores.csv"
+    folders = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
     process = start_program(
-        [sys.executable, "-c", script, str(target)],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        [sys.executable, "-c", script, str(target)], env={**os.environ, "PYTHONPATH": folders}
     )
     said = 0
     for line in process.stdout:

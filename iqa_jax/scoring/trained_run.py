@@ -1,0 +1,129 @@
+"""A trained run, opened once: all that its answers hang on, as values."""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import ml_collections
+
+from input_pipeline.tiles.features import COMPUTED, FeatureTable
+from iqa_jax.analysis.calibration_map import CalibrationMap
+from iqa_jax.analysis.detectors import Detector
+from iqa_jax.analysis.kernel_ridge import KernelRidge
+from iqa_jax.analysis.linear_probe import Probe
+from iqa_jax.analysis.logistic import ScoreMap
+from iqa_jax.run.config import kind_from_config
+from iqa_jax.run.variables import restore_trained
+from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.ensemble import load_members
+from iqa_jax.scoring.fitted import read_fitted
+from iqa_jax.scoring.fitted.confidence import Confidence
+from iqa_jax.scoring.fitted.probe import with_probe
+from iqa_jax.scoring.networks import Member
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """One checkpoint of a run and what was fitted for it: predict, explain and evaluate ask this.
+
+    Of what is fitted, None is what was not fitted for this checkpoint, or not with its settings.
+
+    Attributes:
+      name: what sentences call it: its workdir.
+      config: of the run.
+      variables: parameters and statistics that answer; a probe is in them.
+      step: of the checkpoint.
+      features: scaling of the hand-crafted features.
+      members: networks that answer beside its own.
+      calibration: maps of the answers, by fusion.
+      thresholds: low and high score of the three-class answer.
+      score_maps: from scores to labels, by fusion.
+      confidence: what says how far to trust an answer.
+      detector: of anomalous tiles.
+      probe: what is fitted on embeddings.
+    """
+
+    name: str
+    config: ml_collections.ConfigDict
+    variables: Any
+    step: int
+    features: FeatureTable
+    members: Sequence[Member] = ()
+    calibration: Mapping[str, CalibrationMap] | None = None
+    thresholds: tuple[float, float] | None = None
+    score_maps: Mapping[str, ScoreMap] | None = None
+    confidence: Confidence | None = None
+    detector: Detector | None = None
+    probe: Probe | KernelRidge | None = None
+
+    @classmethod
+    def open(cls, workdir: Workdir) -> "TrainedRun":
+        """Opens the best checkpoint of a run, with what was fitted for it.
+
+        Raises:
+          WorkdirError: there is no run, or a file of it is damaged or gone.
+          CheckpointError: it has no checkpoint that can be read.
+        """
+        config = workdir.config()
+        variables, step = restore_trained(workdir, config)
+        fitted = read_fitted(workdir, config, step)
+        return cls(
+            name=str(workdir.folder),
+            config=config,
+            variables=with_probe(variables, fitted["probe"]),
+            step=step,
+            features=workdir.features(),
+            members=load_members(workdir, config),
+            **fitted,
+        )
+
+    def refitted(self, workdir: Workdir) -> "TrainedRun":
+        """Reads again what is fitted, after more of it was."""
+        return dataclasses.replace(self, **read_fitted(workdir, self.config, self.step))
+
+    @property
+    def table_features(self) -> list[str]:
+        """Names of the hand-crafted features that must come with the images."""
+        return [name for name in self.features.names if name not in COMPUTED]
+
+    def check_features(self, given: Iterable[Collection[str]]) -> None:
+        """Makes sure that the features which no picture gives have come.
+
+        Args:
+          given: for each image, or for all of a table, the names of those that came.
+
+        Raises:
+          WorkdirError: one has not.
+        """
+        needed = self.table_features
+        if any(name not in names for names in given for name in needed):
+            raise WorkdirError(
+                f"this run also needs {', '.join(needed)} for every image: give a CSV with the "
+                "columns path and these."
+            )
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        """What the config asks for and was not fitted for this checkpoint -> a sentence on it."""
+        refit, found = f"--mode=evaluate --workdir={self.name}", {}
+        if self.calibration is None:
+            found["calibration"] = (
+                "probabilities and labels are not calibrated: no calibration was fitted for this "
+                f"checkpoint. Run once, to fit it: {refit}"
+            )
+        if self.score_maps is None and kind_from_config(self.config).has_scale:
+            found["score_maps"] = (
+                "no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "
+                f"undefined until {refit} has run"
+            )
+        if self.confidence is None:
+            found["confidence"] = (
+                "lower, upper, ood and abstain stay empty: they are fitted where the run's split "
+                f"{self.config.uncertainty.split} (uncertainty.split) is evaluated"
+            )
+        if self.detector is None and self.config.anomaly.kind != "none":
+            found["detector"] = (
+                f"there is no anomaly.kind {self.config.anomaly.kind} fitted for the checkpoint of "
+                f"step {self.step}: start the command again that trains the run"
+            )
+        return found
