@@ -1,6 +1,7 @@
 # make quickstart   from nothing to a trained, evaluated scorer and its report
 # make test         the test suite
 # make lint         the linter
+# make types        the type checker, on the rooms that pyproject.toml names
 # make resolve      whether requirements.lock can be installed on every version of Python below
 # PYTHON=/opt/python3.12/bin/python3 names the interpreter; else it is the first of those below.
 VERSIONS := 3.13 3.12 3.11
@@ -10,7 +11,7 @@ IS_KNOWN := import ensurepip, sys; \
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: quickstart test lint resolve clean
+.PHONY: quickstart test lint types resolve clean
 
 quickstart: data/sample_photos/manifest.csv
 	$(RUN) main.py --config=configs/quickstart.py --workdir=runs/quickstart
@@ -23,6 +24,9 @@ test: $(VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check
+
+types: $(VENV)/.installed
+	$(RUN) -m basedpyright --pythonpath $(RUN)
 
 # promise, which TFDS needs, has no wheel.
 resolve: $(VENV)/.installed

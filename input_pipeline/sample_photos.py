@@ -92,7 +92,7 @@ class Sample(NamedTuple):
     region: Bool[np.ndarray, "height width"] | None
 
 
-def scenes() -> dict[str, UInt8[np.ndarray, "height width 3"]]:
+def scenes() -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
     """Reads the photographs from the folders of the installed packages.
 
     Returns:
@@ -209,7 +209,7 @@ def draw_region(height: int, width: int, rng: np.random.Generator) -> Bool[np.nd
 
 def main():
     """Writes the data set from the command line and says what it holds."""
-    parser = argparse.ArgumentParser(description=write.__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(write.__doc__).splitlines()[0])
     parser.add_argument(
         "--output",
         default="data/sample_photos",
@@ -230,8 +230,9 @@ def main():
 def _find(scene: Scene) -> Path:
     # The package is located without importing it, which would take seconds.
     spec = importlib.util.find_spec(scene.package)
-    path = Path(*(spec.submodule_search_locations if spec else ["."])) / scene.file
-    if not spec or not path.is_file():
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(*(folders or ["."])) / scene.file
+    if not folders or not path.is_file():
         raise FileNotFoundError(
             f"The Python package {scene.package} should ship {scene.file}, but it does not here; "
             "install the versions that requirements.txt names."

@@ -118,6 +118,18 @@ def test_python_in_that_folder_finds_our_packages_and_weights(run):
     assert said.split() == ["theirs", "32", "52"]
 
 
+def test_type_checkers_find_its_annotations_and_names(run):
+    said = run(
+        "-c",
+        "from importlib.resources import files\n"
+        "from iqa_jax import *\n"
+        "for name in ('iqa_jax', 'input_pipeline'):\n"
+        "    print(files(name).joinpath('py.typed').is_file())\n"
+        "print(load_scorer.__name__, load_explainer.__name__)\n",
+    )
+    assert said.split() == ["True", "True", "load_scorer", "load_explainer"]
+
+
 PROCESSES = """
 import multiprocessing
 import iqa_jax

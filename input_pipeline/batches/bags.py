@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int, Num
 
-from input_pipeline.batches.worker_batches import WorkerBatches
+from input_pipeline.batches.worker_batches import Batches, WorkerBatches
 from input_pipeline.tiles.features import MEASURED, FeatureTable, Measured, measure_tiles
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.tile_index import NO_LIMIT, TileIndex, rows_by_image
@@ -34,7 +34,7 @@ def shuffled_batches(
     process: int = 0,
     processes: int = 1,
     join: Callable[[Sequence[dict]], dict[str, np.ndarray]] | None = None,
-) -> grain.DatasetIterator | WorkerBatches:
+) -> Batches:
     """Makes the endless stream of training batches: shuffle, balance, make, share out, batch.
 
     The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
@@ -90,7 +90,7 @@ def bag_maker(
     index: TileIndex,
     images: pd.DataFrame,
     features: FeatureTable,
-    examples: Sequence[Int[np.ndarray, " row"]],
+    examples: Sequence[Int[np.ndarray, " _"]] | Int[np.ndarray, "example row"],
     read: Reader,
     *,
     tiles_per_bag: int,
@@ -141,7 +141,7 @@ def bag_batches(
     *,
     tiles_per_bag: int = 1,
     **order: Any,
-) -> grain.DatasetIterator:
+) -> Batches:
     """Makes the stream of training batches of bags.
 
     Args:
@@ -214,7 +214,7 @@ def training_batches(
     low: int,
     high: int = NO_LIMIT,
     **order: Any,
-) -> grain.DatasetIterator:
+) -> Batches:
     """Makes the stream of training batches of bags of tiles.
 
     Args:

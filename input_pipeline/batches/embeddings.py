@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import grain
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
 from input_pipeline.batches.bags import bag_batches
 from input_pipeline.batches.whole_bags import Bag
+from input_pipeline.batches.worker_batches import Batches
 from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.features import FeatureTable, feature_width
 from input_pipeline.tiles.sources import TileSource
@@ -84,7 +84,7 @@ def embedding_batches(
     *,
     tiles_per_bag: int,
     **order: Any,
-) -> grain.DatasetIterator:
+) -> Batches:
     """Makes the stream of training batches of bags of cached embeddings, by that name.
 
     Args:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Listing:
     def __len__(self) -> int:
         return self._length
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Listing":
         return self
 
     def __exit__(self, *error) -> None:

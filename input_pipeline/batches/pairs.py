@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-import grain
 import numpy as np
 import pandas as pd
 
 from input_pipeline.batches.bags import BagMaker
 from input_pipeline.batches.rankings import grouped_batches
+from input_pipeline.batches.worker_batches import Batches
 
 
 def pair_batches(
     make_bag: BagMaker, examples: Mapping[int, int], pairs: pd.DataFrame, **order: Any
-) -> grain.DatasetIterator:
+) -> Batches:
     """Makes the endless stream of batches of compared pairs, both images of each side by side.
 
     Args:

@@ -12,11 +12,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import grain
 import numpy as np
 import pandas as pd
 
 from input_pipeline.batches.bags import BagMaker, shuffled_batches
+from input_pipeline.batches.worker_batches import Batches
 from input_pipeline.distortions.catalogue import DISTORTIONS, LEVELS, distort
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.table_files import ManifestError
@@ -32,7 +32,7 @@ def device_kinds(kinds: Sequence[str]) -> list[str]:
 
 def ranked_batches(
     make_bag: BagMaker, photos: int, kinds: Sequence[str], *, batch_size: int, **order: Any
-) -> grain.DatasetIterator:
+) -> Batches:
     """Makes the endless stream of batches of groups.
 
     Of each bag the loader degrades the tiles, or sends them as they are with what the training
@@ -85,7 +85,7 @@ def ranked_batches(
 
 def grouped_batches(
     make_group, groups: int, group_size: int, *, batch_size: int, **order: Any
-) -> grain.DatasetIterator:
+) -> Batches:
     """Makes the endless stream of batches whose examples are compared within groups.
 
     Args:

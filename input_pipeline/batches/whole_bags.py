@@ -1,12 +1,12 @@
 """Whole images for evaluation: all tiles of the grid, or of its views."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from input_pipeline.batches.ahead import map_ahead
 from input_pipeline.files.images import ImageError
@@ -36,7 +36,7 @@ class Bag:
     """
 
     image_id: int
-    tiles: UInt8[np.ndarray, "tile size size 3"]
+    tiles: UInt8[np.ndarray, "cut size size 3"]
     features: Float32[np.ndarray, "tile feature"]
     layout: Layout | None
     error: str = ""
@@ -48,7 +48,7 @@ class Bag:
 
 def whole_bags(
     source: TileSource,
-    image_ids: Sequence[int],
+    image_ids: Iterable[int] | Int[np.ndarray, " image"],
     features: FeatureTable,
     images: pd.DataFrame | None = None,
     *,
@@ -130,6 +130,7 @@ def _piece_bytes(
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:
     """Gives a bag's image again, its tiles moved at random and mirrored alike."""
     tiles, layout = bag.tiles, bag.layout
+    assert layout is not None, bag.error
     if not source.is_cut(bag.image_id):
         sides = (layout.height, layout.width)
         origins = random_origins(*sides, layout.grid.origins, source.tiling, rng)

@@ -80,3 +80,7 @@ def _worker_set_up() -> Callable[[int, int], None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return set_up
+
+
+# What training reads, made in this process or in others.
+Batches = grain.DatasetIterator | WorkerBatches

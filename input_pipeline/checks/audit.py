@@ -108,7 +108,7 @@ def audit(
         progress: called with (files done, files in all), in the caller's thread.
     """
     is_tiled = manifest.tiles is not None
-    files = manifest.tiles if is_tiled else manifest.images.reset_index()
+    files = manifest.images.reset_index() if manifest.tiles is None else manifest.tiles
     files = files[["image_id", "name", "path", "file_row"]]
     files = files.assign(split=files["image_id"].map(manifest.images["split"]))
     largest_side = tiling.size if is_tiled else None
@@ -295,6 +295,7 @@ def _find_thin_splits(manifest: Manifest, needed: Sequence[str]) -> list[str]:
         if split not in needed
         for problem in find_missing_classes(manifest, split)
     ]
+    assert manifest.label is not None
     marginal = manifest.label.marginal
     is_marginal = manifest.images["label_text"] == marginal
     if (

@@ -34,6 +34,7 @@ def check_split_contents(manifest: Manifest, needed: Sequence[str] = ("train", "
 
 def find_missing_classes(manifest: Manifest, split: str) -> list[str]:
     """Lists the classes that one split of a labelled manifest lacks, one sentence each."""
+    assert manifest.label is not None
     labels = manifest.split(split)["label"]
     if manifest.label.is_numeric:
         if labels.nunique() < 2:

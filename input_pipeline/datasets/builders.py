@@ -28,7 +28,11 @@ from input_pipeline.tables.manifest import DEFAULT_FRACTIONS
 from input_pipeline.tables.splits import assign_splits
 
 
-class OpinionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+# TFDS has no annotations, and without them the type checker does not know this argument.
+class OpinionBuilder(  # pyright: ignore[reportGeneralTypeIssues]
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # pyright: ignore[reportCallIssue]
+):
     """Makes a TFDS data set of a published set of opinion scores."""
 
     VERSION = tfds.core.Version("1.0.0")

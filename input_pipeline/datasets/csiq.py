@@ -33,7 +33,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
     on_disk = names_on_disk(folder / "dst_imgs", "**/*.png")
     unplaced = kinds + "/" + names
     paths = [
-        "dst_imgs/" + on_disk.get(name.lower(), place)
+        f"dst_imgs/{on_disk.get(name.lower(), place)}"
         for name, place in zip(names, unplaced, strict=True)
     ]
     return table.rename(columns={"dmos": "mos", "dmos_std": "mos_std"}).assign(
@@ -43,8 +43,9 @@ def read_scores(folder: Path) -> pd.DataFrame:
 
 def _write_whole(cell: object) -> str:
     """Writes a cell as text: Excel takes the picture called 1600 for a number."""
-    is_whole = isinstance(cell, (int, float)) and float(cell).is_integer()
-    return str(int(cell)) if is_whole else str(cell).strip()
+    if isinstance(cell, (int, float)) and float(cell).is_integer():
+        return str(int(cell))
+    return str(cell).strip()
 
 
 SET = OpinionSet(

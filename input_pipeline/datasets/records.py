@@ -299,11 +299,12 @@ def _read_files(plan: Plan, image: dict[str, Any], warn: Warn):
 
 def _cut_file(plan: Plan, image: dict[str, Any], warn: Warn):
     """Yields the tiles of an image as PNG, which loses nothing."""
-    (file,) = image["files"]
-    shrink = plan.tiling.shrink
-    pixels = load(file["path"], max_pixels=plan.max_pixels, shrink=shrink, warn=warn)
-    cells = grid(*pixels.shape[:2], plan.tiling)
-    tiles = cut(pixels, cells.origins, plan.tiling.size)
+    (file,), tiling = image["files"], plan.tiling
+    assert tiling is not None
+    pixels = load(file["path"], max_pixels=plan.max_pixels, shrink=tiling.shrink, warn=warn)
+    height, width = pixels.shape[:2]
+    cells = grid(height, width, tiling)
+    tiles = cut(pixels, cells.origins, tiling.size)
     for tile, (row, column) in zip(tiles, cells.positions.tolist(), strict=True):
         data = io.BytesIO()
         Image.fromarray(tile).save(data, format="png")

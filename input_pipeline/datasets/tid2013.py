@@ -31,7 +31,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
         )
     table = pd.DataFrame(rows, columns=["mos", "name"]).assign(mos_std=stds)
     on_disk = names_on_disk(folder / "distorted_images")
-    paths = ["distorted_images/" + on_disk.get(name.lower(), name) for name in table["name"]]
+    paths = [f"distorted_images/{on_disk.get(name.lower(), name)}" for name in table["name"]]
     groups = [name.lower().partition("_")[0] for name in table["name"]]
     return table.assign(path=paths, group=groups)
 

@@ -8,17 +8,20 @@ not yet rounded to the range. `rng` needs `standard_normal` and `random` of `np.
 from typing import Any
 
 import numpy as np
+from jaxtyping import Real
+
+Scalar = float | Real[Any, ""]
 
 # Luma, Rec. 601.
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def add_white_noise(image: Any, variance: float, rng: Any) -> Any:
+def add_white_noise(image: Any, variance: Scalar, rng: Any) -> Any:
     """Adds normal noise to every value; the variance is that of an image in 0 to 1."""
     return image + 255 * variance**0.5 * rng.standard_normal(image.shape, dtype=np.float32)
 
 
-def add_chroma_noise(image: Any, variance: float, rng: Any) -> Any:
+def add_chroma_noise(image: Any, variance: Scalar, rng: Any) -> Any:
     """Adds normal noise to Cb and Cr of JPEG's YCbCr and leaves the luma alone."""
     xp = image.__array_namespace__()
     noise = rng.standard_normal((*image.shape[:2], 2), dtype=np.float32)
@@ -27,12 +30,12 @@ def add_chroma_noise(image: Any, variance: float, rng: Any) -> Any:
     return image + 255 * variance**0.5 * change
 
 
-def add_multiplicative_noise(image: Any, variance: float, rng: Any) -> Any:
+def add_multiplicative_noise(image: Any, variance: Scalar, rng: Any) -> Any:
     """Multiplies every value by 1 + normal noise: speckle."""
     return image * (1 + variance**0.5 * rng.standard_normal(image.shape, dtype=np.float32))
 
 
-def add_impulse_noise(image: Any, share: float, rng: Any) -> Any:
+def add_impulse_noise(image: Any, share: Scalar, rng: Any) -> Any:
     """Turns a share of the pixels black or white."""
     xp = image.__array_namespace__()
     draw = rng.random((*image.shape[:2], 1), dtype=np.float32)
@@ -40,13 +43,13 @@ def add_impulse_noise(image: Any, share: float, rng: Any) -> Any:
     return xp.where(draw < share / 2, xp.zeros_like(image), salted)
 
 
-def shift_mean(image: Any, amount: float, rng: Any) -> Any:
+def shift_mean(image: Any, amount: Scalar, rng: Any) -> Any:
     """Makes everything brighter or darker by an amount; chance says which."""
     xp = image.__array_namespace__()
     return image + xp.where(rng.random((), dtype=np.float32) < 0.5, -amount, amount)
 
 
-def expose(image: Any, stops: float, rng: Any) -> Any:
+def expose(image: Any, stops: Scalar, rng: Any) -> Any:
     """Multiplies the light by 2^stops; what leaves the range is lost, as in a camera."""
     xp = image.__array_namespace__()
     encoded = image / 255
@@ -55,27 +58,27 @@ def expose(image: Any, stops: float, rng: Any) -> Any:
     return 255 * xp.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-def scale_contrast(image: Any, factor: float, rng: Any) -> Any:
+def scale_contrast(image: Any, factor: Scalar, rng: Any) -> Any:
     """Multiplies the distance of every value from its channel's mean."""
     xp = image.__array_namespace__()
     mean = xp.mean(image, axis=(0, 1), keepdims=True)
     return mean + factor * (image - mean)
 
 
-def scale_saturation(image: Any, factor: float, rng: Any) -> Any:
+def scale_saturation(image: Any, factor: Scalar, rng: Any) -> Any:
     """Multiplies the distance of every value from its pixel's luma; below 0 hues turn over."""
     xp = image.__array_namespace__()
     luma = xp.stack([sum(weight * image[..., k] for k, weight in enumerate(_LUMA))] * 3, axis=-1)
     return luma + factor * (image - luma)
 
 
-def quantise(image: Any, step: float, rng: Any) -> Any:
+def quantise(image: Any, step: Scalar, rng: Any) -> Any:
     """Rounds each channel to multiples of a step: false contours and lost shades."""
     xp = image.__array_namespace__()
     return xp.round(image / step) * step
 
 
-def blur_by_matrices(image: Any, sigma: float, rng: Any) -> Any:
+def blur_by_matrices(image: Any, sigma: Scalar, rng: Any) -> Any:
     """Blurs by one matrix product per side, whose cost does not depend on sigma.
 
     For small images on a device, where a kernel of any width must have one shape. Mirrors at the
@@ -88,7 +91,7 @@ def blur_by_matrices(image: Any, sigma: float, rng: Any) -> Any:
     )
 
 
-def _gaussian_matrix(xp: Any, side: int, sigma: float) -> Any:
+def _gaussian_matrix(xp: Any, side: int, sigma: Scalar) -> Any:
     """Gives the [side, side] weights of a mirrored line of pixels in each blurred one."""
     # The borders are mirrored up to four sides away, farther than any sigma of ours reaches.
     reach = 4 * side

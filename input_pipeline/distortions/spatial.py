@@ -91,7 +91,9 @@ def compress_jpeg(image: Photo, quality: float, rng: np.random.Generator) -> Pho
     """Compresses with libjpeg."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None  # What OpenCV has just written it can read.
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def compress_webp(image: Photo, quality: float, rng: np.random.Generator) -> Photo:

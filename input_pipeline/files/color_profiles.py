@@ -8,7 +8,7 @@ import functools
 import io
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -99,7 +99,7 @@ def make_profile(white: Point, primaries: Sequence[Point], gamma: float) -> byte
     return header.ljust(128, b"\0") + struct.pack(">I", len(bodies)) + table + content
 
 
-def _fixed(values: Sequence[float]) -> list[int]:
+def _fixed(values: Iterable[float]) -> list[int]:
     return [round(float(value) * 65536) for value in values]
 
 
@@ -113,7 +113,8 @@ def _open(profile: bytes) -> ImageCms.ImageCmsProfile:
 @functools.lru_cache(maxsize=64)
 def _space(profile: bytes) -> str:
     """Gives the mode of the pictures that a profile is for."""
-    space = _open(profile).profile.xcolor_space
+    # Pillow says that it holds what was given, and holds what it has read.
+    space = _open(profile).profile.xcolor_space  # pyright: ignore[reportAttributeAccessIssue]
     return _SPACES.get(space, space.strip())
 
 

@@ -7,7 +7,7 @@ HEIC is read by the package pillow-heif, an optional extra. AVIF is read by Pill
 from PIL import ImageFile, features
 
 try:
-    from pillow_heif import HeifImageFile
+    from pillow_heif import HeifImageFile  # pyright: ignore[reportMissingImports] (an extra)
 except ImportError:
     HeifImageFile = None
 try:

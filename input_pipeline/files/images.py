@@ -14,7 +14,7 @@ the work; other formats are decoded whole and averaged.
 import io
 import os
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import TypeGuard, TypeVar
 
 import cv2
 import numpy as np
@@ -73,6 +73,8 @@ _SIGNATURES = (
     (b"MM\x00+", TiffImagePlugin.TiffImageFile),
 )
 _ORIENTATION_TAG = 0x0112
+# Of one picture, or of each of several.
+Side = TypeVar("Side", int, np.ndarray)
 # EXIF orientation -> what turns the stored picture upright.
 _TURNS = {
     2: lambda pixels: cv2.flip(pixels, 1),
@@ -259,7 +261,7 @@ def read_size(
     return (width, height) if is_turned else (height, width)
 
 
-def shrunk_sides(height: int, width: int, shrink: int) -> tuple[int, int]:
+def shrunk_sides(height: Side, width: Side, shrink: int) -> tuple[Side, Side]:
     """Gives the sides of a picture made so many times smaller."""
     return -(-height // shrink), -(-width // shrink)
 
@@ -285,7 +287,9 @@ def shrink_by(
     return cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
-def open_header(file: BinaryIO, *, max_pixels: int, name: str) -> ImageFile.ImageFile:
+def open_header(
+    file: io.BytesIO | io.BufferedReader, *, max_pixels: int, name: str
+) -> ImageFile.ImageFile:
     """Reads the header and refuses what must not or cannot be decoded."""
     start = file.read(64)
     file.seek(0)
@@ -403,7 +407,8 @@ def _jpeg_pixels(
         OSError, ValueError: it cannot be decoded to its end.
     """
     rows, columns = shrunk_sides(image.height, image.width, shrink)
-    options = {"colorspace": "CMYK" if image.mode == "CMYK" else "RGB"}
+    colorspace = "CMYK" if image.mode == "CMYK" else "RGB"
+    options: dict[str, str | int] = {"colorspace": colorspace}
     if shrink > 1:
         options |= {"min_height": rows, "min_width": columns}
     try:
@@ -412,7 +417,7 @@ def _jpeg_pixels(
         remark = str(error)
         if remark.startswith("Premature end of JPEG file"):
             raise
-    shape = rows, columns, len(options["colorspace"])
+    shape = rows, columns, len(colorspace)
     try:
         # A decoder that gives up on the way leaves what it was given: on black as on white.
         black, white = (
@@ -435,7 +440,7 @@ def _jpeg_pixels(
     return pixels
 
 
-def _is_by_plane(image: ImageFile.ImageFile) -> bool:
+def _is_by_plane(image: Image.Image) -> TypeGuard[TiffImagePlugin.TiffImageFile]:
     return isinstance(image, TiffImagePlugin.TiffImageFile) and is_by_plane(image)
 
 

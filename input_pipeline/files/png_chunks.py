@@ -4,10 +4,10 @@ Pillow refuses a PNG with more than a megabyte of text, which image generators w
 limit for the whole process. No pixel depends on texts: they are taken out of the bytes.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from input_pipeline.files.color_profiles import (
     SRGB_GAMMA,
@@ -30,7 +30,7 @@ _PRIMARIES = {
 _TRANSFERS = {4: 2.2, 5: 2.8, 8: 1.0, 13: SRGB_GAMMA}
 
 
-def read_head(file: BinaryIO) -> bytes:
+def read_head(file: io.BytesIO | io.BufferedReader) -> bytes:
     """Reads a PNG up to where its pixels begin."""
     head = [file.read(8)]
     while len(start := file.read(8)) == 8:

@@ -16,7 +16,6 @@ import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 
@@ -88,7 +87,7 @@ def record_paths(folder: Path, table: pd.DataFrame) -> list[str]:
     return paths
 
 
-def open_file(path: str | Path) -> BinaryIO:
+def open_file(path: str | os.PathLike) -> io.BytesIO | io.BufferedReader:
     """Opens an image file on disk, or the record of a prepared data set that holds one.
 
     Args:

@@ -21,7 +21,7 @@ _SHORT, _LONG, _BYTES = 3, 4, 7
 _LONGS = (WIDTH, LENGTH, TILE_WIDTH, TILE_LENGTH, STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_BYTES,
           TILE_OFFSETS, TILE_BYTES)  # fmt: skip
 
-Tags = dict[int, object]
+Tags = dict[int, bytes | int | Sequence[int] | np.ndarray]
 
 
 def copied_tags(image: TiffImagePlugin.TiffImageFile) -> Tags:
@@ -53,7 +53,7 @@ def split_planes(data: bytes, image: TiffImagePlugin.TiffImageFile) -> list[byte
     if len(parts) % count or any(len(part) < size for part, size in zip(parts, sizes, strict=True)):
         raise ValueError("strips or tiles are missing")
     common = copied_tags(image) | {
-        LENGTH: tags[LENGTH], PLANAR: BY_PIXEL, SAMPLES: 1, BITS: np.atleast_1d(tags[BITS])[0],
+        LENGTH: tags[LENGTH], PLANAR: BY_PIXEL, SAMPLES: 1, BITS: int(np.atleast_1d(tags[BITS])[0]),
     }  # fmt: skip
     if count > 1:
         common[PHOTOMETRIC] = GREY

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ImageFile, TiffImagePlugin
+from PIL import TiffImagePlugin
 
 from input_pipeline.files.images import (
     ImageError,
@@ -112,7 +112,8 @@ class BandReader:
     def _parts(self, plane: int, first: int, last: int) -> list[tuple[int, int]]:
         """Gives offset and bytes of all strips or tiles in some rows of them."""
         chosen = plane, slice(first * self._across, last * self._across)
-        return list(zip(self._offsets[chosen], self._sizes[chosen], strict=True))
+        offsets, sizes = self._offsets[chosen].tolist(), self._sizes[chosen].tolist()
+        return list(zip(offsets, sizes, strict=True))
 
     def _plain_parts(
         self, plane: int, first: int, last: int, top: int, bottom: int
@@ -159,6 +160,8 @@ def open_bands(path: str | os.PathLike, more_than: int) -> BandReader | None:
                 return None
             file.seek(0)
             image = open_header(file, max_pixels=MOST_PIXELS, name=str(path))
+            if not isinstance(image, TiffImagePlugin.TiffImageFile):
+                return None
             if image.width * image.height <= more_than or not _can_cut(image):
                 return None
             reader = BandReader(str(path), image)
@@ -169,7 +172,7 @@ def open_bands(path: str | os.PathLike, more_than: int) -> BandReader | None:
     return reader if reader.part_bytes <= _MOST_PART_BYTES else None
 
 
-def _can_cut(image: ImageFile.ImageFile) -> bool:
+def _can_cut(image: TiffImagePlugin.TiffImageFile) -> bool:
     tags = image.tag_v2
     kinds = {tags.tagtype[tag] for tag in copied_tags(image)}
     has_parts = {STRIP_OFFSETS, STRIP_BYTES} <= {*tags} or {TILE_OFFSETS, TILE_BYTES} <= {*tags}

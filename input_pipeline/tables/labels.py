@@ -78,8 +78,8 @@ class LabelSpec:
     def _check_scale(self):
         if self.classes:
             raise ValueError(f"numeric labels have no classes, not {list(self.classes)}")
-        ends = (self.minimum, self.maximum)
-        if not all(end is not None and math.isfinite(end) for end in ends) or ends[0] >= ends[1]:
+        low, high = self.minimum, self.maximum
+        if low is None or high is None or not -math.inf < low < high < math.inf:
             raise ValueError(
                 f"numeric labels need the scale's minimum below its maximum, "
                 f"not {self.minimum} and {self.maximum}"
@@ -116,6 +116,7 @@ def read_labels(
         return np.full(len(table), -1, np.int32)
     text = table[label.column]
     if label.is_numeric:
+        assert label.minimum is not None and label.maximum is not None
         values = read_numbers(text, "label", problems)
         outside = (values < label.minimum) | (values > label.maximum)
         problems += [
@@ -131,7 +132,7 @@ def read_labels(
     for cell, same in unknown.groupby(unknown, sort=False):
         problems.append(
             (
-                same.index[0],
+                int(same.index[0]),
                 f"unknown label {cell!r} in {count_of(len(same), 'row')} "
                 f"({name_rows(same.index)}); "
                 f"the labels are {', '.join(label.names)}{suggest(cell, label.names)}",

@@ -280,7 +280,10 @@ def _find_tile_conflicts(rows: pd.DataFrame, features: Sequence[str]) -> list[tu
             values = ", ".join(str(value) for value in own[name].unique()[:ROWS_SHOWN])
             what = "label" if name == "label_text" else name
             problems.append(
-                (own.index[0], f"the tiles of image {image!r} differ in their {what}: {values}")
+                (
+                    int(own.index[0]),
+                    f"the tiles of image {image!r} differ in their {what}: {values}",
+                )
             )
     placed = rows[(rows["row"] >= 0) & (rows["column"] >= 0)]
     return problems + find_repeats(

@@ -30,7 +30,7 @@ class ManifestError(ValueError):
         problems: one sentence each, in the order of the rows.
     """
 
-    def __init__(self, path: Path, problems: Sequence[str]):
+    def __init__(self, path: str | Path, problems: Sequence[str]):
         self.problems = [one_line(problem) for problem in problems]
         lines = [f"{one_line(path)}: {count_of(len(self.problems), 'problem')}"]
         lines += [f"  {problem}" for problem in self.problems[:_PROBLEMS_SHOWN]]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Num, UInt8
 
 from input_pipeline.tiles import nss
@@ -61,7 +62,7 @@ class FeatureTable:
     scale: tuple[float, ...] = ()
 
     def __call__(
-        self, measured: Measured, count: int, tile_count: int, row: Mapping[str, float]
+        self, measured: Measured, count: int, tile_count: int, row: Mapping[str, float] | pd.Series
     ) -> Float32[np.ndarray, "tile value"]:
         """Gives the scaled features of some tiles of one image.
 
@@ -80,7 +81,7 @@ def raw_features(
     measured: Measured,
     count: int,
     tile_count: int,
-    row: Mapping[str, float],
+    row: Mapping[str, float] | pd.Series,
 ) -> Float64[np.ndarray, "tile value"]:
     """Gives the features of some tiles before scaling; arguments as for a `FeatureTable`."""
     known = {"n_tiles": tile_count, **measured}

@@ -118,12 +118,14 @@ class TileSource:
         """
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
-            shape = tuple(int(side) for side in picture.positions.max(axis=0) + 1)
+            rows, columns = (picture.positions.max(axis=0) + 1).tolist()
             size = self.tiling.size
             origins = (picture.positions * size).astype(np.int32)
-            return Layout(Grid(origins, picture.positions, shape), shape[0] * size, shape[1] * size)
+            laid_out = Grid(origins, picture.positions, (rows, columns))
+            return Layout(laid_out, rows * size, columns * size)
         if isinstance(picture, np.ndarray):
-            height, width = shrunk_sides(*picture.shape[:2], self.tiling.shrink)
+            height, width = picture.shape[:2]
+            height, width = shrunk_sides(height, width, self.tiling.shrink)
         elif isinstance(picture, Version):
             height, width = (min(side, picture.crop) for side in self._size(picture.path))
         elif isinstance(picture, ImageError):
@@ -134,7 +136,7 @@ class TileSource:
             height, width = self._size(picture)
         return Layout(grid(height, width, self.tiling), height, width)
 
-    def pieces(self, index: int, layout: Layout) -> list[Int[np.ndarray, " tile"] | None]:
+    def pieces(self, index: int, layout: Layout) -> Sequence[Int[np.ndarray, " tile"] | None]:
         """Says which tiles to cut at a time: those of a row of the grid, or None for all."""
         if self._bands(index) is None:
             return [None]
@@ -159,7 +161,7 @@ class TileSource:
         if isinstance(picture, CutTiles):
             return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
         origins, size, shrink = layout.grid.origins[chosen], self.tiling.size, self.tiling.shrink
-        if bands := self._bands(index):
+        if isinstance(picture, (str, Path)) and (bands := self._bands(index)):
             top, bottom = needed_rows(layout.height, origins, size)
             warn = self._warn_of(picture)
             rows = bands.read(top * shrink, min(bottom * shrink, bands.height), warn)
@@ -194,13 +196,10 @@ class TileSource:
         """
         picture = self._pictures[index]
         is_cut = isinstance(picture, CutTiles)
-        if isinstance(picture, Version):
-            picture = picture.path
         with self._lock:
             found = [
                 f"{path}: {sentence}" if is_cut else sentence
-                for path in (picture.paths if is_cut else [picture])
-                if isinstance(path, (str, Path))
+                for path in _files_of(picture)
                 for sentence in self._warnings.get(str(path), ())
             ]
         return " ".join(found)
@@ -215,13 +214,11 @@ class TileSource:
         if isinstance(picture, np.ndarray):
             digest.update(repr(picture.shape).encode() + picture.tobytes())
             return digest.hexdigest()
-        is_cut, paths = isinstance(picture, CutTiles), [picture]
-        if is_cut:
-            paths = picture.paths
-        elif isinstance(picture, Version):
+        if isinstance(picture, ImageError):
+            raise picture
+        if isinstance(picture, Version):
             digest.update(repr(picture[1:]).encode())
-            paths = [picture.path]
-        for path in paths:
+        for path in _files_of(picture):
             try:
                 with open_file(path) as file:
                     # In pieces: a file may be larger than memory.
@@ -229,7 +226,7 @@ class TileSource:
                         digest.update(part)
             except OSError as error:
                 raise ImageError(f"{path}: cannot be read: {error.strerror or error}.") from error
-        if is_cut:
+        if isinstance(picture, CutTiles):
             digest.update(picture.positions.tobytes())
         return digest.hexdigest()
 
@@ -265,6 +262,9 @@ class TileSource:
             return shrink_by(picture, self.tiling.shrink)
         if isinstance(picture, Version):
             return _degrade(self._decode(picture.path), picture)
+        if isinstance(picture, ImageError):
+            raise picture
+        assert not isinstance(picture, CutTiles)
         return self._decode(picture)
 
     def _decode(self, path: str | Path) -> np.ndarray:
@@ -282,6 +282,15 @@ class TileSource:
                 while self._cached > self._cache_bytes:
                     self._cached -= self._cache.popitem(last=False)[1].nbytes
         return image
+
+
+def _files_of(picture: Picture) -> Sequence[str | Path]:
+    """Names the files that a picture is read from."""
+    if isinstance(picture, CutTiles):
+        return picture.paths
+    if isinstance(picture, Version):
+        return [picture.path]
+    return [picture] if isinstance(picture, (str, Path)) else []
 
 
 def _degrade(photo: np.ndarray, version: Version) -> np.ndarray:

@@ -57,7 +57,7 @@ class TileIndex:
 
 def index_tiles(
     source: TileSource,
-    image_ids: Sequence[int],
+    image_ids: Collection[int],
     *,
     low: int,
     high: int = NO_LIMIT,
@@ -93,7 +93,7 @@ def index_tiles(
         for done, (image_id, (layout, found)) in enumerate(
             zip(image_ids, pool.map(measure, image_ids), strict=True), start=1
         ):
-            if layout is None:
+            if isinstance(found, str):
                 errors[image_id] = found
             else:
                 layouts[image_id] = layout
@@ -107,8 +107,8 @@ def index_tiles(
     measured = {"edge_sum": table[is_kept, 2]}
     for name in parts[0] if parts else ():
         measured[name] = np.concatenate([part[name] for part in parts])[is_kept]
-    image_ids, numbers = table[is_kept, :2].T
-    return TileIndex(image_ids, numbers, measured, layouts, table[~is_kept], errors)
+    kept_ids, numbers = table[is_kept, :2].T
+    return TileIndex(kept_ids, numbers, measured, layouts, table[~is_kept], errors)
 
 
 def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -> TileIndex:
@@ -134,7 +134,7 @@ def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -
     )
 
 
-def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " row"]]:
+def rows_by_image(index: TileIndex) -> list[Int[np.ndarray, " _"]]:
     """Gives the rows of an index, image by image."""
     _, starts = np.unique(index.image_id, return_index=True)
     return np.split(np.arange(len(index)), starts[1:])
@@ -146,7 +146,7 @@ def fit_index_features(
     """Fits the scaling of hand-crafted features on the tiles of an index."""
     raw = []
     for rows in rows_by_image(index):
-        image_id = index.image_id[rows[0]]
+        image_id = int(index.image_id[rows[0]])
         tile_count = len(index.layouts[image_id].grid.origins)
         measured, row = index.measured_of(rows), images.loc[image_id]
         raw.append(raw_features(names, measured, len(rows), tile_count, row))

@@ -18,7 +18,7 @@ from input_pipeline.tiles.sources import Layout, TileSource
 from input_pipeline.tiles.tiling import Grid, Tiling, cut, grid
 
 # Name -> which axes (height, width) are mirrored in each view; closed under its own mirrorings.
-FLIPS = {
+FLIPS: dict[str, tuple[tuple[bool, bool], ...]] = {
     "none": ((False, False),),
     "horizontal": ((False, False), (False, True)),
     "both": ((False, False), (False, True), (True, False), (True, True)),
@@ -55,7 +55,9 @@ def make_views(flips: str, shifts: int, scales: Sequence[float]) -> tuple[View, 
     looks = [(0.0, 1.0)]
     looks += [(number / (shifts + 1), 1.0) for number in range(1, shifts + 1)]
     looks += [(0.0, float(scale)) for scale in scales]
-    return tuple(View(*flip, *look) for look, flip in itertools.product(looks, FLIPS[flips]))
+    return tuple(
+        View(*flip, shift, scale) for (shift, scale), flip in itertools.product(looks, FLIPS[flips])
+    )
 
 
 def take_view(

@@ -93,6 +93,9 @@ def expected_calibration_error(
     """
     if not len(labels):
         return None
-    filled = [row for row in reliability_table(probabilities, labels) if row.count]
-    gaps = [row.count * abs(row.accuracy - row.confidence) for row in filled]
+    gaps = [
+        row.count * abs(row.accuracy - row.confidence)
+        for row in reliability_table(probabilities, labels)
+        if row.accuracy is not None and row.confidence is not None
+    ]
     return float(sum(gaps) / len(labels))

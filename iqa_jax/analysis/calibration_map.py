@@ -160,7 +160,7 @@ def _logarithms(raw: np.ndarray) -> np.ndarray:
 def _logit_of_score(raw: np.ndarray) -> np.ndarray:
     """Gives the logit of the expected grade on [0, 1]."""
     score = raw @ np.linspace(0, 1, raw.shape[-1])
-    return logit(np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
+    return np.asarray(logit(np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)))
 
 
 def _grades_of_score(logit_of_score: np.ndarray, slope: float, biases: np.ndarray) -> np.ndarray:

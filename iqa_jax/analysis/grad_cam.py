@@ -9,14 +9,14 @@ Source: Selvaraju et al. 2017, Grad-CAM, equations 1 and 2.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from iqa_jax.models.encoders.encoder import pool_last_again
-from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.models.quality_model import Answer, QualityModel
 
 
 def evidence(
@@ -67,8 +67,10 @@ def embedding_gradient(
     """
 
     def total(embeddings: Array) -> Array:
-        answer = model.apply(variables, {**bags, "embeddings": embeddings}, method="answer")
+        bags_with = {**bags, "embeddings": embeddings}
+        answer = cast(Answer, model.apply(variables, bags_with, method="answer"))
         if is_alone:
+            assert answer.tile_logits is not None
             # A masked tile's own evidence is not NaN, but nobody's either.
             each = evidence(predict(answer.tile_logits), shares)
             return jnp.where(bags["tile_mask"], each, 0).sum()

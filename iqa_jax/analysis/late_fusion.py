@@ -125,10 +125,10 @@ def fit_thresholds(
         # The three recalls times n_bad·n_marginal·n_good, split into the part of each cut.
         low_part = n_good * (n_marginal * bad - n_bad * marginal)
         high_part = n_bad * (n_good * marginal + n_marginal * (n_good - good))
-        high = np.argmax(np.maximum.accumulate(low_part) + high_part)
-        low = np.argmax(low_part[: high + 1])
+        high = int(np.argmax(np.maximum.accumulate(low_part) + high_part))
+        low = int(np.argmax(low_part[: high + 1]))
     else:
-        low = high = np.argmax(n_good * bad + n_bad * (n_good - good))
+        low = high = int(np.argmax(n_good * bad + n_bad * (n_good - good)))
     return _threshold(values, low), _threshold(values, high)
 
 

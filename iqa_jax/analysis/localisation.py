@@ -1,6 +1,6 @@
 """Whether a map points at the part of an image that is bad, where that part is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,8 @@ def pointing_game(
 
 
 def summarise_localisation(
-    maps: Sequence[Mapping[str, Float[np.ndarray, "rows columns"]]],
-    regions: Sequence[Bool[np.ndarray, "rows columns"]],
+    maps: Sequence[Mapping[str, Float[np.ndarray, "_ _"]]],
+    regions: Sequence[Bool[np.ndarray, "_ _"]],
 ) -> dict[str, Any] | None:
     """Averages both figures over images.
 
@@ -73,14 +73,16 @@ def summarise_localisation(
     ]
     if not kept:
         return None
+
+    def mean(figure: Callable[..., float | None], name: str) -> float:
+        values = [figure(one[name], region) for one, region in kept]
+        return float(np.mean([value for value in values if value is not None]))
+
     return {
         "images": len(kept),
         "region_share": float(np.mean([region.mean() for _, region in kept])),
         "maps": {
-            name: {
-                figure.__name__: float(np.mean([figure(one[name], region) for one, region in kept]))
-                for figure in (pixel_auc, pointing_game)
-            }
+            name: {figure.__name__: mean(figure, name) for figure in (pixel_auc, pointing_game)}
             for name in kept[0][0]
         },
     }

@@ -82,7 +82,7 @@ def stitch(
     height: int,
     width: int,
     step: int = 1,
-) -> Float32[np.ndarray, "height/step width/step"]:
+) -> Float32[np.ndarray, "{-(-height//step)} {-(-width//step)}"]:
     """Lays maps of tiles over the image.
 
     Each tile's map is enlarged to the tile, linearly between the middles of its cells. Where tiles

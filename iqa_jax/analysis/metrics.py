@@ -5,7 +5,7 @@ None, which JSON writes as null and the report as "undefined": never 0, never Na
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
@@ -150,8 +150,8 @@ def decision_metrics(
 
 
 def score_metrics(
-    predictions: Float[np.ndarray, " n"],
-    targets: Float[np.ndarray, " n"],
+    predictions: Real[np.ndarray, " n"],
+    targets: Real[np.ndarray, " n"],
     std: Float[np.ndarray, " n"] | None = None,
 ) -> Metrics:
     """Measures predicted opinion scores against the given ones.

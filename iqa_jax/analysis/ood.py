@@ -102,7 +102,7 @@ def fit_gaussian(embeddings: Float[np.ndarray, "row dim"]) -> Gaussian:
     variances = (1 - shrinkage) * lengths[is_real] ** 2 / len(centred) + shrinkage * average
     # Without shrinkage a direction never seen has no scale; the smallest seen stands in.
     rest = shrinkage * average if shrinkage > 0 else variances.min()
-    return Gaussian(mean, axes[is_real], variances, np.float64(rest))
+    return Gaussian(mean, axes[is_real], variances, np.asarray(rest, np.float64))
 
 
 def to_units(embeddings: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 from iqa_jax.analysis.weighted_metrics import Measure, weighted_mean
 
 
 def pair_accuracy(
-    scores: Float[np.ndarray, " row"], pairs: Int[np.ndarray, "pair 2"]
+    scores: Real[np.ndarray, " row"], pairs: Int[np.ndarray, "pair 2"]
 ) -> float | None:
     """Gives the share of pairs in the right order; equal scores are half right.
 
@@ -23,7 +23,7 @@ def pair_accuracy(
     return float(_outcomes(scores, pairs).mean()) if len(pairs) else None
 
 
-def pair_measure(scores: Float[np.ndarray, " row"], pairs: Int[np.ndarray, "pair 2"]) -> Measure:
+def pair_measure(scores: Real[np.ndarray, " row"], pairs: Int[np.ndarray, "pair 2"]) -> Measure:
     """Gives the measure of `pair_accuracy`. Both images of a pair are of one bootstrap group."""
     mean = weighted_mean(_outcomes(scores, pairs))
     return lambda weights: mean(weights[pairs[:, 0]])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 from scipy import stats
 
 from iqa_jax.analysis.calibration import bin_of, judge_answers
@@ -244,7 +244,7 @@ def _mean_of_defined(values: Float[np.ndarray, "k draw"]) -> Float[np.ndarray, "
     return _divide(np.where(is_defined, values, 0).sum(axis=0), is_defined.sum(axis=0))
 
 
-def weighted_mean(values: Num[np.ndarray, " row"]) -> Measure:
+def weighted_mean(values: Num[np.ndarray, " row"] | Bool[np.ndarray, " row"]) -> Measure:
     """Gives the measure of the mean of some values."""
     values = np.asarray(values, np.float64)
     return lambda weights: _divide(values @ weights, weights.sum(axis=0, dtype=np.float64))

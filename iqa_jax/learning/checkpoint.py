@@ -108,7 +108,7 @@ class Checkpoints:
         if not steps:
             raise CheckpointError(f"there is no checkpoint in {self.folder}; train first.")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, target)
-        reader = self._reader
+        reader, problems = self._reader, []
         for candidate in reversed(steps):
             try:
                 restored = reader.restore(
@@ -119,13 +119,14 @@ class Checkpoints:
                 )
                 return restored["state"], restored["record"]
             except Exception as error:  # Orbax and TensorStore raise many kinds on damage.
-                problem = error
+                problems.append(error)
                 logging.warning(
                     "checkpoint %s in %s cannot be read: %s",
                     candidate,
                     self.folder,
                     _first_line(error),
                 )
+        problem = problems[-1]
         raise CheckpointError(
             f"no checkpoint in {self.folder} can be read ({_first_line(problem)}). It is damaged, "
             "or it belongs to another model: compare config.json in the workdir."

@@ -58,7 +58,7 @@ def cosine_decay(learning_rate: float, warmup_steps: int, total_steps: int) -> S
     return schedule
 
 
-def _warmup(step: jax.Array, steps: int) -> jax.Array | float:
+def _warmup(step: jax.Array | int, steps: int) -> jax.Array | float:
     return jnp.minimum((step + 1) / steps, 1.0) if steps else 1.0
 
 

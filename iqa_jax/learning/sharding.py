@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "data"
+Devices = Sequence[jax.Device]  # pyright: ignore[reportInvalidTypeForm] (a variable to JAX)
 
 
 class PlacementError(ValueError):
@@ -28,7 +29,7 @@ class Placement:
       axis_name: what the model and the step sum over by hand; None if the compiler does.
       place_state: host or single-device tree -> tree on all devices.
       fetch_state: the reverse, to a tree whose arrays are addressed as one array each.
-      place_batch: this process's share of a batch, NumPy -> device arrays.
+      place_batch: this process's share of a batch, NumPy -> what a compiled step takes.
       split_batch: (batch as a compiled step sees it, number of micro-batches) ->
         [micro-batch, batch, ...], each shared by the devices as the batch was.
       compile_step: `(state, batch) -> (state, metrics)` -> the same, over all devices; the state
@@ -38,12 +39,12 @@ class Placement:
     axis_name: str | None
     place_state: Callable[[Any], Any]
     fetch_state: Callable[[Any], Any]
-    place_batch: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]]
+    place_batch: Callable[[Mapping[str, np.ndarray]], Mapping[str, jax.Array | np.ndarray]]
     split_batch: Callable[[Mapping[str, jax.Array], int], dict[str, jax.Array]]
     compile_step: Callable[[Callable], Callable]
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(devices: Devices | None = None) -> Mesh:
     """Makes the one-axis mesh over the given devices, or over all."""
     devices = jax.devices() if devices is None else devices
     # Explicit axes, the default, are refused by flax's dropout.
@@ -81,7 +82,7 @@ def split_shares(
     return {name: split(values) for name, values in batch.items()}
 
 
-def jit_placement(devices: Sequence[jax.Device]) -> Placement:
+def jit_placement(devices: Devices) -> Placement:
     """Places one global array per value; works over many processes."""
     mesh = make_mesh(devices)
     replicated, sharded = replicated_sharding(mesh), batch_sharding(mesh)
@@ -106,7 +107,7 @@ def jit_placement(devices: Sequence[jax.Device]) -> Placement:
     )
 
 
-def pmap_placement(devices: Sequence[jax.Device]) -> Placement:
+def pmap_placement(devices: Devices) -> Placement:
     """Places one copy of the state and one slice of the batch per device of one process.
 
     Raises:

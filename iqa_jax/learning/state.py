@@ -1,18 +1,21 @@
 """The state of a run: parameters, statistics, optimizer, and which parameters train."""
 
+import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, no_type_check
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 Path = tuple[str, ...]
 
 
-@flax.struct.dataclass
+@no_type_check  # JAX also makes such trees of what is no array.
+@struct.dataclass
 class TrainState:
     """Everything an update changes.
 
@@ -31,12 +34,13 @@ class TrainState:
 
     def advance(self, *, params: Any, batch_stats: Any, opt_state: optax.OptState) -> "TrainState":
         """Gives the state after an update."""
-        return self.replace(
-            step=self.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
+        return dataclasses.replace(
+            self, step=self.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
         )
 
 
-@flax.struct.dataclass
+@no_type_check  # JAX also makes such trees of what is no array.
+@struct.dataclass
 class AveragedState(TrainState):
     """A state that answers with an exponential moving average of what its updates made.
 
@@ -45,21 +49,22 @@ class AveragedState(TrainState):
     """
 
     average: Any  # As `variables`.
-    decay: float = flax.struct.field(pytree_node=False)
+    decay: float = struct.field(pytree_node=False)
 
     @property
     def variables(self) -> dict[str, Any]:
         return self.average
 
-    def advance(self, **changes: Any) -> "AveragedState":
+    def advance(self, **changes: Any) -> TrainState:
         after, log_decay = super().advance(**changes), math.log(self.decay)
         # (1 - d) / (1 - dᵗ), to the last bits for d near 1 too.
         share = math.expm1(log_decay) / jnp.expm1(after.step * log_decay)
         newest = {"params": after.params, "batch_stats": after.batch_stats}
-        return after.replace(average=_mix(self.average, newest, share))
+        return dataclasses.replace(after, average=_mix(self.average, newest, share))
 
 
-@flax.struct.dataclass
+@no_type_check  # JAX also makes such trees of what is no array.
+@struct.dataclass
 class AnchoredState(AveragedState):
     """A state that answers from between its average and the weights it began with.
 
@@ -70,7 +75,7 @@ class AnchoredState(AveragedState):
     """
 
     start: Any  # As `variables`.
-    start_share: float = flax.struct.field(pytree_node=False)
+    start_share: float = struct.field(pytree_node=False)
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -92,14 +97,14 @@ def partition(params: Any, is_trainable: Callable[[Path], bool]) -> tuple[dict, 
 
     Gradients are taken for the first alone, so that frozen layers cost no backward pass.
     """
-    flat = flax.traverse_util.flatten_dict(params)
+    flat = flatten_dict(params)
     trainable = {path: leaf for path, leaf in flat.items() if is_trainable(path)}
     return trainable, {path: leaf for path, leaf in flat.items() if path not in trainable}
 
 
 def merge(trainable: dict, frozen: dict) -> Any:
     """Undoes `partition`."""
-    return flax.traverse_util.unflatten_dict({**frozen, **trainable})
+    return unflatten_dict({**frozen, **trainable})
 
 
 def create_state(

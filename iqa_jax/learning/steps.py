@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from iqa_jax.learning.degrade import Change, degrade
 from iqa_jax.learning.sharding import split_shares
 from iqa_jax.learning.state import Path, TrainState, merge, partition
 from iqa_jax.learning.tasks import Task
-from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.models.quality_model import Answer, QualityModel
 
 Batch = Mapping[str, Array]
 
@@ -73,12 +73,12 @@ def train_step(
     terms = jnp.where(batch["mask"], task.terms(batch["label"]), 0).sum()
     terms = jnp.maximum(over_devices(terms), 1)
 
-    def batch_loss(logits):
+    def share_of(batch_loss, logits):
         """Gives this device's share, so that the sum over devices is the whole."""
         if not axis_name:
-            return task.batch_loss(logits, batch["label"], weight)
+            return batch_loss(logits, batch["label"], weight)
         gather = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
-        whole = task.batch_loss(gather(logits), gather(batch["label"]), gather(weight))
+        whole = batch_loss(gather(logits), gather(batch["label"]), gather(weight))
         return whole / jax.lax.axis_size(axis_name)
 
     def differentiate(batch_stats, batch, dropout_key):
@@ -102,7 +102,7 @@ def train_step(
             losses = jnp.where(batch["mask"], losses, 0)
             loss = (batch["weight"] * losses).sum() / terms
             if task.batch_loss:
-                loss += batch_loss(answer.logits)
+                loss += share_of(task.batch_loss, answer.logits)
             return loss, changed["batch_stats"]
 
         (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
@@ -171,7 +171,8 @@ def encode_step(
     variables: Any, tiles: UInt8[Array, "n height width 3"], *, model: QualityModel
 ) -> Float[Array, "n dim"]:
     """Gives the embeddings of tiles, each on its own."""
-    return model.apply(variables, to_unit(tiles), method="encode").astype(jnp.float32)
+    embeddings = cast(Array, model.apply(variables, to_unit(tiles), method="encode"))
+    return embeddings.astype(jnp.float32)
 
 
 def predict_step(
@@ -184,7 +185,8 @@ def predict_step(
       [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
       `embedding` [batch, dim]: what the run has learnt to embed images by, or the fused one.
     """
-    answer = model.apply(variables, bags, method="answer")
+    answer = cast(Answer, model.apply(variables, bags, method="answer"))
+    assert answer.tile_logits is not None
     dim = task.projection_dim
     return {
         "fused": task.predict(answer.logits),
@@ -227,9 +229,8 @@ def sample_step(
 
     def answer(bag, key):
         bag = {name: value[None] for name, value in bag.items()}
-        answer = model.apply(
-            variables, bag, with_tiles=False, drops=True, method="answer", rngs={"dropout": key}
-        )
+        how = {"with_tiles": False, "drops": True, "method": "answer", "rngs": {"dropout": key}}
+        answer = cast(Answer, model.apply(variables, bag, **how))
         return task.predict(answer.logits)[0]
 
     # One sample after the other: all at once, the hidden layers of many tiles would not fit.

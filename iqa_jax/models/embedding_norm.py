@@ -33,7 +33,7 @@ class EmbeddingNorm(nn.Module):
         maps = embeddings.reshape(-1, 1, 1, dim)
         one, zero = jnp.ones(dim), jnp.zeros(dim)
         if train and not self.is_initializing():
-            maps, batch = normalise_batch(
+            maps, batch = normalise_batch(  # pyright: ignore[reportGeneralTypeIssues] (custom_vjp)
                 maps, one, zero, tile_mask.reshape(-1), mean.value, False, self.axis_name
             )
             mean.value, var.value = move_statistics(mean.value, var.value, batch)

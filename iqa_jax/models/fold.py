@@ -29,7 +29,7 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         The same tree, without `scale` and the statistics of these layers. Everything else, such
         as the statistics of an `EmbeddingNorm`, is as it was.
     """
-    params = flatten_dict(variables["params"])
+    params: dict[tuple[str, ...], Any] = flatten_dict(variables["params"])
     statistics = flatten_dict(variables.get("batch_stats", {}))
     for *layer, last in list(params):
         if last != "scale" or (*layer, "mean") not in statistics:

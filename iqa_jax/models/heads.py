@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 
@@ -23,7 +24,7 @@ class TwoLayerHead(nn.Module):
     hidden_dim: int
     outputs: int
     dropout: float
-    dtype: jnp.dtype
+    dtype: DTypeLike
     begins_at_zero: bool
 
     @nn.compact

@@ -37,7 +37,7 @@ def sincos_2d(
 
 
 def hash_cell(
-    index: Int[Array, "*batch"], length: Int[Array, "*batch"], cells: int
+    index: Int[Array, "*batch"], length: Int[Array, "*#batch"], cells: int
 ) -> Int[Array, "*batch"]:
     """Maps index i of n onto one of G cells, floor(i G / n).
 
@@ -47,7 +47,7 @@ def hash_cell(
 
 
 def resize_at(
-    table: Float[Array, "cells dim"], index: Int[Array, "*batch"], length: Int[Array, "*batch"]
+    table: Float[Array, "cells dim"], index: Int[Array, "*batch"], length: Int[Array, "*#batch"]
 ) -> Float[Array, "*batch dim"]:
     """Reads row `index` of a table resized linearly to `length` rows.
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import grain
 import jax
 import ml_collections
 import numpy as np
@@ -14,6 +13,7 @@ from input_pipeline.batches.bags import bag_maker, tile_reader, training_batches
 from input_pipeline.batches.embeddings import embedding_batches
 from input_pipeline.batches.pairs import pair_batches
 from input_pipeline.batches.rankings import GROUP_SIZE, ranked_batches
+from input_pipeline.batches.worker_batches import Batches
 from input_pipeline.checks.audit import Audit, audit, format_audit
 from input_pipeline.checks.leaks import find_leaks, format_leaks, identify_images
 from input_pipeline.tables.manifest import Manifest
@@ -77,7 +77,7 @@ class TrainingData:
             return 2 * len(training_pairs(self.manifest.pairs, self.index))
         return len(self.index) if config.bags.tiles == 1 else images
 
-    def batches(self, config: ml_collections.ConfigDict) -> grain.DatasetIterator:
+    def batches(self, config: ml_collections.ConfigDict) -> Batches:
         """Opens the endless stream of training batches."""
         order: dict[str, Any] = {
             "batch_size": config.batch_size,

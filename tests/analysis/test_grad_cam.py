@@ -48,7 +48,7 @@ def make_bag(embeddings, tile_mask=None):
 def differentiate(model, variables, bag, is_alone):
     # Compiled whole: op by op takes many times as long.
     step = partial(embedding_gradient, model=model, predict=jax.nn.softmax, is_alone=is_alone)
-    return np.asarray(jax.jit(step)(variables, bag, BAD))[0]
+    return jax.jit(step)(variables, bag, BAD)[0]
 
 
 def initialise(model, bag):
@@ -63,7 +63,7 @@ def linear_variables(kernel):
 def test_a_linear_model_by_hand(is_alone):
     # Two tiles, maps of 1x2 cells and two channels. bad = 3 a, good = a + 4 b: the evidence of bad
     # is 2 a - 4 b, of means over two cells, and for the bag over two tiles as well.
-    maps = np.array([[[[4.0, 0.0], [4.0, 3.0]]], [[[0.0, 1.0], [1.0, 0.0]]]], np.float32)
+    maps = jnp.array([[[[4.0, 0.0], [4.0, 3.0]]], [[[0.0, 1.0], [1.0, 0.0]]]])
     model, variables = make_model("mean_embedding"), linear_variables([[3.0, 1.0], [0.0, 4.0]])
     embeddings = maps.mean(axis=(1, 2))
     gradient = differentiate(model, variables, make_bag(embeddings), is_alone)
@@ -82,10 +82,11 @@ def test_nothing_where_the_gradient_is_nothing():
     kernel[2:] = 0  # The answer does not look at the last two channels.
     model = make_model("mean_embedding")
     gradient = differentiate(model, linear_variables(kernel), make_bag(embeddings), False)
-    found = grad_cam(maps, embeddings, gradient, pooling="mean")
+    relevance = partial(grad_cam, embedding=jnp.array(embeddings), pooling="mean")
+    found = relevance(jnp.array(maps), gradient=gradient)
     maps[..., 2:] = rng.uniform(0, 9, maps[..., 2:].shape)
-    np.testing.assert_allclose(found, grad_cam(maps, embeddings, gradient, pooling="mean"))
-    assert not np.any(grad_cam(maps, embeddings, 0 * gradient, pooling="mean"))
+    np.testing.assert_allclose(found, relevance(jnp.array(maps), gradient=gradient))
+    assert not np.any(relevance(jnp.array(maps), gradient=0 * gradient))
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
@@ -106,8 +107,8 @@ def test_padding_gets_nothing_and_changes_nothing(fusion, is_alone):
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_two_steps_are_one(pooling):
     rng = np.random.default_rng(2)
-    early = rng.uniform(0, 1, (3, 4, 4, 5)).astype(np.float32)
-    last = rng.uniform(0, 1, (3, 2, 2, 6)).astype(np.float32)
+    early = jnp.array(rng.uniform(0, 1, (3, 4, 4, 5)).astype(np.float32))
+    last = jnp.array(rng.uniform(0, 1, (3, 2, 2, 6)).astype(np.float32))
     pool = POOLINGS[pooling]
     embeddings = pool([early, last])
     np.testing.assert_allclose(pool_last_again(embeddings, last, pooling), embeddings, rtol=1e-6)

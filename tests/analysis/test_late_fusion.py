@@ -25,7 +25,7 @@ def test_fusions_by_hand():
     tiles, mask = two_class([0.9, 0.4, 0.2, 0.7]), np.ones(4, bool)
     np.testing.assert_allclose(vote(tiles, mask, PRIOR), [0.5, 0.5])
     np.testing.assert_allclose(mean_score(tiles, mask, PRIOR), [0.45, 0.55])
-    np.testing.assert_allclose(mean_score(np.array([[3.0], [5.0]]), mask[:2], [1.0]), [4.0])
+    np.testing.assert_allclose(mean_score(np.array([[3.0], [5.0]]), mask[:2], np.ones(1)), [4.0])
 
 
 def test_a_torn_tile_votes_good():
@@ -62,7 +62,7 @@ def test_an_image_without_tiles_gets_the_prior(fuse):
 
 def test_a_numeric_scale_cannot_vote():
     with pytest.raises(ValueError, match="mean_score"):
-        vote(np.array([[3.0]]), np.ones(1, bool), [1.0])
+        vote(np.array([[3.0]]), np.ones(1, bool), np.ones(1))
 
 
 def balanced_accuracy(scores, labels, low, high):

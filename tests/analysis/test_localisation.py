@@ -41,7 +41,7 @@ def test_a_flat_map_is_exactly_chance(region):
 
 
 def test_the_area_is_that_of_scikit_learn(region):
-    relevance = np.random.default_rng(1).integers(0, 5, region.shape) + region
+    relevance = np.random.default_rng(1).integers(0, 5, region.shape) + region.astype(float)
     expected = roc_auc_score(region.ravel(), relevance.ravel())
     assert pixel_auc(relevance, region) == pytest.approx(expected, abs=1e-12)
 
@@ -55,10 +55,10 @@ def test_what_was_never_seen_comes_last(region):
 
 
 def test_undefined_is_none(region):
-    nothing = np.zeros_like(region)
-    assert pixel_auc(region, nothing) is None and pixel_auc(region, ~nothing) is None
-    assert pointing_game(region, nothing) is None
-    assert summarise_localisation([{"a": region}], [nothing]) is None
+    nothing, relevance = np.zeros_like(region), region.astype(float)
+    assert pixel_auc(relevance, nothing) is None and pixel_auc(relevance, ~nothing) is None
+    assert pointing_game(relevance, nothing) is None
+    assert summarise_localisation([{"a": relevance}], [nothing]) is None
     assert summarise_localisation([], []) is None
 
 

@@ -109,7 +109,7 @@ def test_a_large_image_has_small_maps():
     height, width = 64, 5 * LONGEST_SIDE + 1
     origins = grid(height, width, Tiling(64, 64)).origins
     maps = make_maps(
-        np.arange(len(origins)), np.ones(len(origins)), np.ones((len(origins), 1, 1)),
+        np.arange(len(origins), dtype=float), np.ones(len(origins)), np.ones((len(origins), 1, 1)),
         origins, 64, height, width,
     )  # fmt: skip
     assert maps.step == 6 and maps.grad_cam.shape == (11, 854)

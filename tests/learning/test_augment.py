@@ -19,7 +19,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 @pytest.fixture(scope="module")
 def tiles():
     # Middle values: colour changes of them are not cut at 0 or 255.
-    return np.random.default_rng(0).integers(90, 165, (16, 3, 8, 8, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    return jnp.array(rng.integers(90, 165, (16, 3, 8, 8, 3), dtype=np.uint8))
 
 
 def changed(tiles, seed=0, **arguments):
@@ -53,7 +54,7 @@ def test_colour_changes_keep_luma(tiles):
 
 
 def test_grey_stays_grey():
-    grey = np.full((4, 1, 8, 8, 3), 120, np.uint8)
+    grey = jnp.full((4, 1, 8, 8, 3), 120, jnp.uint8)
     result = changed(grey, hue_jitter=0.5, saturation_jitter=1.0)
     np.testing.assert_allclose(result, to_unit(grey), atol=2e-4)
 
@@ -75,7 +76,7 @@ def test_no_saturation_is_luma():
 
 
 def test_values_stay_in_the_unit_interval():
-    extreme = np.random.default_rng(0).choice([0, 255], (8, 1, 8, 8, 3)).astype(np.uint8)
+    extreme = jnp.array(np.random.default_rng(0).choice([0, 255], (8, 1, 8, 8, 3)), jnp.uint8)
     result = changed(extreme, hue_jitter=0.5, saturation_jitter=1.0)
     assert 0 <= result.min() and result.max() <= 1
 
@@ -106,7 +107,7 @@ def test_positions_move_with_the_mirrored_photograph():
         """Tells by the pixels which examples were mirrored along an axis of theirs."""
         ramp = np.moveaxis(np.zeros((examples, 1, 4, 4, 3), np.uint8), axis, -1)
         ramp = np.moveaxis(ramp + np.arange(4, dtype=np.uint8), -1, axis)
-        return changed(ramp, flip_horizontal=True, flip_vertical=True)[:, 0, 0, 0, 0] > 0
+        return changed(jnp.array(ramp), flip_horizontal=True, flip_vertical=True)[:, 0, 0, 0, 0] > 0
 
     is_top_bottom, is_left_right = is_mirrored(2), is_mirrored(3)
     assert 0 < is_top_bottom.sum() < examples and 0 < is_left_right.sum() < examples

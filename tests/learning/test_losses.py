@@ -99,7 +99,7 @@ def test_corn_is_its_equation_with_its_own_normalisation():
         z, y = _LOGITS[asked, task], _GRADES[asked] > task
         total -= np.sum(np.log(_sigmoid(z)) * y + (np.log(_sigmoid(z)) - z) * (1 - y))
         rows += asked.sum()
-    losses, terms = corn(jnp.array(_LOGITS), jnp.array(_GRADES)), corn_terms(_GRADES, 5)
+    losses, terms = corn(jnp.array(_LOGITS), jnp.array(_GRADES)), corn_terms(jnp.array(_GRADES), 5)
     assert terms.tolist() == [1, 2, 3, 4, 4, 4, 1]
     assert terms.sum() == rows
     assert losses.sum() / terms.sum() == pytest.approx(total / rows, rel=1e-5)
@@ -155,19 +155,19 @@ def test_errors_of_scores_by_hand():
 
 
 def test_correlation_loss_is_one_minus_pearson_of_the_real_examples():
-    prediction, target = _RNG.normal(size=(2, 20))
+    prediction, target = jnp.array(_RNG.normal(size=(2, 20)))
     expected = 1 - np.corrcoef(prediction[:15], target[:15])[0, 1]
-    weight = np.repeat([1.0, 0.0], [15, 5])
-    padded = np.where(weight > 0, prediction, np.inf)
+    weight = jnp.array(np.repeat([1.0, 0.0], [15, 5]))
+    padded = jnp.where(weight > 0, prediction, np.inf)
     assert correlation_loss(padded, target, weight) == pytest.approx(expected, rel=1e-5)
     assert correlation_loss(-3 * target + 2, target, weight) == pytest.approx(2, rel=1e-5)
 
 
 def test_correlation_loss_weighs_like_repetition():
-    prediction, target = _RNG.normal(size=(2, 6))
-    weight = np.array([1.0, 2, 1, 3, 1, 1])
+    prediction, target = jnp.array(_RNG.normal(size=(2, 6)))
+    weight = jnp.array([1.0, 2, 1, 3, 1, 1])
     repeated = np.repeat(np.arange(6), weight.astype(int))
-    expected = float(correlation_loss(prediction[repeated], target[repeated], np.ones(9)))
+    expected = float(correlation_loss(prediction[repeated], target[repeated], jnp.ones(9)))
     assert correlation_loss(prediction, target, weight) == pytest.approx(expected, rel=1e-5)
 
 
@@ -193,7 +193,7 @@ _BY_GRADE = {
 @pytest.mark.parametrize("name", _BY_GRADE)
 def test_gradients_are_right_and_finite_at_the_extremes(name):
     def loss(z):
-        return _BY_GRADE[name](z).sum()
+        return _BY_GRADE[name](jnp.asarray(z)).sum()
 
     check_grads(loss, (jnp.array(_LOGITS),), order=1, modes="rev", atol=2e-2, rtol=2e-2)
     for signs in (np.ones(4), -np.ones(4), np.array([1, -1, 1, -1])):

@@ -21,7 +21,8 @@ def draw(seed=0, groups=4, levels=5):
 
 def gradient(scores, label, weight=None, cost=hinge):
     weight = np.ones(len(scores), np.float32) if weight is None else weight
-    return np.asarray(jax.grad(pair_loss)(jnp.array(scores), label, weight, cost, MARGIN))
+    given = jnp.array(scores), jnp.array(label), jnp.array(weight)
+    return np.asarray(jax.grad(pair_loss)(*given, cost, MARGIN))
 
 
 def ordered_pairs(label):
@@ -44,7 +45,7 @@ def test_hinge_pulls_each_violated_pair_apart_by_one_over_the_batch():
             loss += lacking / len(scores)
     assert 0 < np.count_nonzero(expected) <= len(scores)
     np.testing.assert_allclose(gradient(scores, label), expected, atol=1e-6)
-    found = pair_loss(jnp.array(scores), label, np.ones(len(scores)), hinge, MARGIN)
+    found = pair_loss(jnp.array(scores), jnp.array(label), jnp.ones(len(scores)), hinge, MARGIN)
     assert float(found) == pytest.approx(loss, rel=1e-5)
 
 
@@ -94,7 +95,7 @@ def test_likelihoods_are_those_of_scipy_with_ties_as_half(cost, log_probability)
         share = tie / 2
         expected -= share * log_probability(difference)
         expected -= (1 - share) * log_probability(-difference)
-    found = pair_loss(jnp.array(scores), np.array(label, np.int32), np.ones(12), cost, MARGIN)
+    found = pair_loss(jnp.array(scores), jnp.array(label), jnp.ones(12), cost, MARGIN)
     assert float(found) == pytest.approx(MARGIN * expected / 12, rel=1e-4)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from iqa_jax.learning.losses import correlation_loss, earth_movers_distance, huber, l1, l2
@@ -15,7 +16,7 @@ _KNEE = 0.05
 
 
 def keep_on_scale(
-    score: Float[Array, "*batch"], minimum: float, maximum: float
+    score: Float[Array | np.ndarray, "*batch"], minimum: float, maximum: float
 ) -> Float[Array, "*batch"]:
     """Brings scores into [minimum, maximum] without a change of their order.
 

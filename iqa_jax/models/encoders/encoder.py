@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 
-def pool_mean(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+def pool_mean(maps: list[Float[Array, "n _ _ _"]]) -> Float[Array, "n dim"]:
     """Gives the mean of the last feature map: what it shows."""
     return jnp.mean(maps[-1], axis=(1, 2))
 
 
-def pool_statistics(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+def pool_statistics(maps: list[Float[Array, "n _ _ _"]]) -> Float[Array, "n dim"]:
     """Gives mean and standard deviation of every map: also how it looks, from grain to layout.
 
     Early maps hold the noise, blur and blocking that the last one was trained to ignore. Their
@@ -24,7 +25,7 @@ def pool_statistics(maps: list[Float[Array, "n rows columns channels"]]) -> Floa
     return jnp.concatenate([*means, *deviations], axis=-1)
 
 
-def pool_last(maps: list[Float[Array, "n rows columns channels"]]) -> Float[Array, "n dim"]:
+def pool_last(maps: list[Float[Array, "n _ _ _"]]) -> Float[Array, "n dim"]:
     """Gives mean and standard deviation of the last feature map."""
     return pool_statistics(maps[-1:])
 
@@ -80,7 +81,7 @@ class Encoder(nn.Module):
             does not depend on the other tiles of its batch.
     """
 
-    dtype: jnp.dtype
+    dtype: DTypeLike
     axis_name: str | None
     pooling: str
     norm_statistics: str

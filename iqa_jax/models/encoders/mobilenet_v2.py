@@ -125,7 +125,7 @@ class MobileNetV2(Encoder):
         mask: Bool[Array, " n"] | None = None,
         train: bool = False,
         drop_progress: float | Float[Array, ""] = 1.0,
-    ) -> list[Float[Array, "n rows columns channels"]]:
+    ) -> list[Float[Array, "n _ _ _"]]:
         """Gives the output of every block and the last feature map.
 
         The poolings `WITHIN_BLOCKS` also get what each block's depthwise convolution gives: there
@@ -136,6 +136,8 @@ class MobileNetV2(Encoder):
         maps = []
         first_trainable = first_trainable_layer(self.trainable_layers)
         layer_number = 0
+        x = jnp.asarray(images, self.dtype)
+        is_real = jnp.ones(len(x), bool) if mask is None else mask
 
         def layer(x, channels, kernel_size=1, stride=1, is_depthwise=False, is_cut=True):
             nonlocal layer_number
@@ -152,10 +154,8 @@ class MobileNetV2(Encoder):
             is_batch = self.norm_statistics == "batch"
             train_layer = train and is_batch and layer_number >= first_trainable
             layer_number += 1
-            return module(x, mask, train_layer)
+            return module(x, is_real, train_layer)
 
-        x = jnp.asarray(images, self.dtype)
-        mask = jnp.ones(len(x), bool) if mask is None else mask
         x = layer(x, round_channels(32 * self.width_multiplier), kernel_size=3, stride=2)
         for stage, (expansion, base_channels, blocks, first_stride) in enumerate(STAGES):
             channels = round_channels(base_channels * self.width_multiplier)

@@ -118,11 +118,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     arguments = parser.parse_args()
 
-    import torch
+    import torch  # pyright: ignore[reportMissingImports] (for this conversion only)
 
     state = torch.load(arguments.source, map_location="cpu", weights_only=True)
     variables = convert({name: tensor.numpy() for name, tensor in state.items()})
-    content = safetensors.numpy.save(flatten_dict(variables, sep="/"))
+    flat = flatten_dict(variables, sep="/")
+    content = safetensors.numpy.save({name: np.asarray(leaf) for name, leaf in flat.items()})
     arguments.output.write_bytes(content)
     print(f"{arguments.output}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
 

@@ -53,7 +53,7 @@ def _blur(luma: Float[Array, "n height width"]) -> Float[Array, "n height width"
             weight * jnp.take(padded, jnp.arange(start, start + length), axis=axis)
             for start, weight in enumerate(kernel)
         ]
-        luma = sum(parts)
+        luma = jnp.asarray(sum(parts))
     return luma
 
 
@@ -67,7 +67,7 @@ class ShallowCNN(Encoder):
         mask: Bool[Array, " n"] | None = None,
         train: bool = False,
         drop_progress: float | Float[Array, ""] = 1.0,
-    ) -> list[Float[Array, "n rows columns channels"]]:
+    ) -> list[Float[Array, "n _ _ _"]]:
         """Gives the outputs of both convolutions, at 1/2 and 1/4 of the image's side.
 
         Args: as `Encoder`; there is no DropBlock.

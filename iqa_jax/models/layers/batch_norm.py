@@ -121,7 +121,9 @@ def _measure(x, mask, shift, axis_name):
 
 
 def _normalise_batch_forward(x, scale, bias, mask, shift, is_cut, axis_name):
-    y, statistics = normalise_batch(x, scale, bias, mask, shift, is_cut, axis_name)
+    y, statistics = normalise_batch(  # pyright: ignore[reportGeneralTypeIssues] (custom_vjp)
+        x, scale, bias, mask, shift, is_cut, axis_name
+    )
     return (y, statistics), (x, scale, bias, mask, statistics)
 
 

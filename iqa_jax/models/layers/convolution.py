@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from iqa_jax.models.layers.batch_norm import move_statistics, normalise, normalise_batch, relu6
@@ -31,7 +32,7 @@ class ConvolutionNorm(nn.Module):
     stride: int = 1
     is_depthwise: bool = False
     is_cut: bool = True
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
@@ -69,7 +70,9 @@ class ConvolutionNorm(nn.Module):
         x = self._convolve(inputs.astype(self.dtype), kernel.astype(self.dtype))
         if not train:
             return normalise(x, scale, bias, mean.value, var.value, self.is_cut)
-        y, batch = normalise_batch(x, scale, bias, mask, mean.value, self.is_cut, self.axis_name)
+        y, batch = normalise_batch(  # pyright: ignore[reportGeneralTypeIssues] (custom_vjp)
+            x, scale, bias, mask, mean.value, self.is_cut, self.axis_name
+        )
         if not self.is_initializing():
             mean.value, var.value = move_statistics(mean.value, var.value, batch)
         return y

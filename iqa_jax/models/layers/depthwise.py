@@ -90,7 +90,7 @@ def _kernel_gradient(x, gradient, stride):
 
     def correlate(inputs, outputs):
         pairs = zip(jnp.split(inputs, parts), jnp.split(outputs, parts), strict=True)
-        products = sum(x_part * gradient_part for x_part, gradient_part in pairs)
+        products = jnp.asarray(sum(x_part * gradient_part for x_part, gradient_part in pairs))
         products = products.reshape(-1, products.shape[-1])
         return jnp.ones((1, len(products)), products.dtype) @ products
 

@@ -44,7 +44,7 @@ def drop_block(
         jax.lax.bitwise_or,
         (1, block_height, block_width, 1),
         (1, 1, 1, 1),
-        ((0, 0), (block_height - 1,) * 2, (block_width - 1,) * 2, (0, 0)),
+        ((0, 0), (block_height - 1, block_height - 1), (block_width - 1, block_width - 1), (0, 0)),
     )
     kept_share = 1.0 - jnp.mean(dropped, axis=(1, 2, 3), keepdims=True, dtype=jnp.float32)
     scale = jnp.where(kept_share > 0, 1.0 / jnp.maximum(kept_share, 1e-6), 0.0)

@@ -178,8 +178,8 @@ def test_the_plcc_term_is_added_to_a_loss_that_keeps_the_scale():
 
 def test_the_distribution_of_ratings_answers_with_its_mean():
     task = _task("numeric", "emd")
-    probabilities = _RNG.dirichlet(np.ones(9), size=4)
-    found = task.predict(jnp.log(jnp.array(probabilities)))[:, 0]
+    probabilities = jnp.array(_RNG.dirichlet(np.ones(9), size=4))
+    found = task.predict(jnp.log(probabilities))[:, 0]
     np.testing.assert_allclose(found, probabilities @ np.linspace(1, 5, 9), rtol=1e-5)
     np.testing.assert_allclose(task.loss(jnp.log(probabilities), probabilities), 0, atol=1e-6)
 

@@ -20,13 +20,13 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @pytest.fixture(scope="module")
 def pretrained():
-    return load_pretrained()
+    return jax.tree.map(jnp.array, load_pretrained())
 
 
 @pytest.fixture(scope="module")
 def photo():
     pixels = skimage.data.chelsea()[:288, :416]
-    return ((pixels / 255 - MEAN) / DEVIATION).astype(np.float32)[None]
+    return jnp.array(((pixels / 255 - MEAN) / DEVIATION).astype(np.float32)[None])
 
 
 def test_features_equal_torchvision_on_a_photo(pretrained, photo):
@@ -37,7 +37,7 @@ def test_features_equal_torchvision_on_a_photo(pretrained, photo):
 
 
 def test_training_pass_equals_torchvision(pretrained, photo):
-    crops = np.concatenate([photo[:, :128, :128], photo[:, 128:256, 256:384]])
+    crops = jnp.concatenate([photo[:, :128, :128], photo[:, 128:256, 256:384]])
     encode = jax.jit(lambda v, x: make_encoder().apply(v, x, train=True, mutable=["batch_stats"]))
     embeddings, moved = encode(pretrained, crops)
     assert np.abs(embeddings - GOLDEN["train_embedding"]).max() <= 1e-3
@@ -98,7 +98,7 @@ def test_embedding_dim(width, dim):
 
 
 def test_frozen_layers_use_and_keep_their_statistics(pretrained, photo):
-    crops = np.concatenate([photo[:, :64, :64], photo[:, 64:128, 64:128]])
+    crops = jnp.concatenate([photo[:, :64, :64], photo[:, 64:128, 64:128]])
 
     @functools.partial(jax.jit, static_argnums=(0, 1))
     def encode(trainable_layers, train):
@@ -118,7 +118,7 @@ def test_frozen_layers_use_and_keep_their_statistics(pretrained, photo):
 
 
 def test_padded_tiles_change_nothing(pretrained, photo):
-    crops = np.concatenate([photo[:, :64, :64], photo[:, 64:128, 64:128], photo[:, 99:163, :64]])
+    crops = jnp.concatenate([photo[:, :64, :64], photo[:, 64:128, 64:128], photo[:, 99:163, :64]])
     padded = np.insert(crops, 1, 1e4, axis=0)
     encode = jax.jit(
         lambda x, mask: make_encoder().apply(
