@@ -7,6 +7,7 @@ import inspect
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ml_collections import ConfigDict
@@ -24,6 +25,7 @@ from iqa_jax.modes import train as train_module
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.config import config_from_json, config_to_json, differing_keys
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.trained_run import TrainedRun
 from recipes import RECIPES, load_recipe
 from tiny import ROOT
 
@@ -95,8 +97,11 @@ def test_the_default_trains_evaluates_scores_and_explains(tiny_manifest, tmp_pat
     explainer = iqa_jax.load_explainer(folder)
     bad, good = (explainer.explain(path, of=name) for name in ("bad", "good"))
     assert bad.score == good.score == pytest.approx(row["score"], abs=1e-5)
-    # The tiles do not overlap and the headline is their mean.
-    assert bad.maps.tile_scores.mean() == pytest.approx(row["score"], abs=1e-5)
+    # The tiles do not overlap and the headline is their mean, calibrated.
+    mean = bad.maps.tile_scores.mean()
+    calibrate = TrainedRun.open(Workdir(folder)).calibration["mean_score"]
+    (answer,) = calibrate(np.array([[1 - mean, mean]]))
+    assert answer[1] == pytest.approx(row["score"], abs=1e-5)
     # A tile of 32 pixels has one cell, so each pixel has one sign.
     assert not (bad.maps.grad_cam * good.maps.grad_cam).any()
     assert (bad.maps.grad_cam + good.maps.grad_cam).max() > 0

@@ -29,6 +29,7 @@ import pathlib, signal, sys, time
 from iqa_jax import program
 from iqa_jax.host.lock import sole_writer
 signal.signal(signal.SIGTERM, program._end)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell may have it ignored.
 with sole_writer(pathlib.Path(sys.argv[1]), "--mode=train"):
     print("holds it", flush=True)
     if sys.argv[2] == "fail":

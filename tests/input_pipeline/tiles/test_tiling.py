@@ -109,28 +109,28 @@ def test_pixel_mask_marks_exactly_the_image(edge):
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize(("height", "width"), [(40, 53), (16, 16), (5, 30), (1, 1)])
 def test_random_tiles_stay_inside_move_less_than_a_stride_and_see_everything(edge, height, width):
-    tiling = Tiling(16, 12, edge)
-    origins = tiling.grid(height, width, tiling).origins
+    way = Tiling(16, 12, edge)
+    origins = tiling.grid(height, width, way).origins
     rng = np.random.default_rng(0)
     seen = np.zeros((height, width), int)
     for _ in range(400):
-        moved = tiling.random_origins(height, width, origins, tiling, rng)
+        moved = tiling.random_origins(height, width, origins, way, rng)
         assert moved.dtype == np.int32 and moved.shape == origins.shape
         assert (moved >= 0).all()
         assert (moved + 16 <= np.maximum([height, width], 16)).all()
         # A padded tile first has to come back into the image.
         inside = np.minimum(origins, np.maximum(np.array([height, width]) - 16, 0))
-        assert (np.abs(moved - inside) < tiling.stride).all()
+        assert (np.abs(moved - inside) < way.stride).all()
         seen += coverage(height, width, moved, 16)
     assert seen.all()
 
 
 def test_random_tiles_follow_their_generator():
-    tiling = Tiling(8, 8)
-    origins = tiling.grid(80, 80, tiling).origins
+    way = Tiling(8, 8)
+    origins = tiling.grid(80, 80, way).origins
 
     def draw(seed):
-        return tiling.random_origins(80, 80, origins, tiling, np.random.default_rng(seed))
+        return tiling.random_origins(80, 80, origins, way, np.random.default_rng(seed))
 
     np.testing.assert_array_equal(draw(1), draw(1))
     assert (draw(1) != draw(2)).any()
@@ -139,10 +139,10 @@ def test_random_tiles_follow_their_generator():
 
 
 def test_border_is_seen_by_random_tiles_about_as_often_as_the_middle():
-    tiling, rng = Tiling(16, 16), np.random.default_rng(0)
-    origins = tiling.grid(64, 64, tiling).origins
+    way, rng = Tiling(16, 16), np.random.default_rng(0)
+    origins = tiling.grid(64, 64, way).origins
     seen = sum(
-        coverage(64, 64, tiling.random_origins(64, 64, origins, tiling, rng), 16)
+        coverage(64, 64, tiling.random_origins(64, 64, origins, way, rng), 16)
         for _ in range(300)
     )
     assert seen[0].mean() > 0.5 * seen[24:40].mean()
