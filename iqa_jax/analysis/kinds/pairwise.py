@@ -23,6 +23,7 @@ class Pairwise(Scores):
         )
 
     def figures(self, values, labels, *, std=None, pairs=None):
+        assert pairs is not None, "images of this kind are judged by pairs alone"
         scores, named = self.score_of(values), self._pairs_by_figure(pairs)
         return {"n": len(scores), "pairs": len(pairs)} | {
             name: pair_accuracy(scores, ends) for name, ends in named.items()
