@@ -1,4 +1,4 @@
-"""Programs that tests start in processes of their own, and what tests ask of them."""
+"""Programs that tests start in processes of their own."""
 
 import os
 import signal

@@ -13,10 +13,6 @@ slope · logit s + bias_j, whose expected grade rises with s, and is mixed with 
 probabilities. The expected grade of both, and of the mix, rises with that of the raw
 probabilities, while the labels may follow either.
 
-Beta calibration, with a slope of its own per class, bought nothing: fitted on one of the two scenes
-of `val` and scored on the other, its log loss was higher in five of six cases (two runs of the
-sample photos, three fusions each).
-
 Source: Platt 1999, "Probabilistic outputs for support vector machines"; Guo et al. 2017, section
 4.2, with one slope (several classes); McCullagh 1980, "Regression models for ordinal data", section
 2 (grades).

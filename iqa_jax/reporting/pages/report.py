@@ -52,7 +52,7 @@ class ReliabilityCurve:
     """How often answers of one confidence are right.
 
     Attributes:
-        name: such as "before temperature".
+        name: such as "before calibration".
         confidence: mean confidence of the answers of each bin that has any, in [0, 1].
         accuracy: share of them that is right.
         count: how many they are.

@@ -225,3 +225,15 @@ def test_threads_convert_alike():
 def test_impossible_primaries_are_a_bad_profile():
     with pytest.raises(BadProfile, match="impossible"):
         make_profile(SRGB_WHITE, ((0.3, 0.0), (0.3, 0.6), (0.15, 0.06)), 2.2)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_pillow_image_is_converted_as_its_file(kind):
+    data = io.BytesIO()
+    Image.fromarray(PHOTO).save(data, kind, icc_profile=P3)
+    found = images.from_pillow(Image.open(data), max_pixels=10**6).astype(int)
+    expected = images.decode(data.getvalue(), max_pixels=10**6).astype(int)
+    # Pillow's own decoder of JPEGs may round otherwise.
+    np.testing.assert_allclose(found, expected, atol=4 if kind == "JPEG" else 0)
+    ignored = np.asarray(Image.open(data).convert("RGB")).astype(int)
+    assert np.abs(ignored - expected).mean() > 1

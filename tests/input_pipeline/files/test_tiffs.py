@@ -1,5 +1,6 @@
 """A TIFF of any kind is read rightly, whole and by bands, or refused; never as something else."""
 
+import io
 import itertools
 import struct
 
@@ -185,3 +186,10 @@ def test_of_several_pages_the_first_is_read(tmp_path):
     first, second = map(Image.fromarray, pages)
     first.save(path, save_all=True, append_images=[second])
     np.testing.assert_array_equal(read(path), pages[0])
+
+
+def test_pillow_is_not_believed_where_it_misreads_planes():
+    samples = np.random.default_rng(0).integers(0, 2**16, (9, 7, 3), np.uint16)
+    image = Image.open(io.BytesIO(write_tiff(samples, 2, planar=SEPARATE)))
+    with pytest.raises(images.ImageError, match="separate planes; give the path"):
+        images.from_pillow(image, max_pixels=10**6)
