@@ -15,7 +15,7 @@ SOME_MISSING = 3
 
 
 def write_manifest(
-    opinion_set: OpinionSet, folder: str | Path, output: str | Path
+    opinion_set: OpinionSet, folder: str | Path, output: str | Path, *, has_splits: bool = True
 ) -> tuple[int, list[str]]:
     """Writes the images of a set as a manifest, those that are there.
 
@@ -23,6 +23,8 @@ def write_manifest(
         opinion_set: the set.
         folder: as its makers give it out.
         output: the `.csv` to write; paths in it are relative to its own folder.
+        has_splits: whether the manifest is to have the splits that the set's makers publish;
+            without them whoever reads it draws some.
 
     Returns:
         How many images it names, and the paths of those whose files are missing.
@@ -42,6 +44,8 @@ def write_manifest(
     table = table[~table["path"].isin(missing)]
     prefix = Path(os.path.relpath(folder.absolute(), output.absolute().parent))
     table = table.assign(path=[(prefix / path).as_posix() for path in table["path"]])
+    if opinion_set.splits and not has_splits:
+        table = table.drop(columns="split")
     part = output.with_name(output.name + ".part")
     table.to_csv(part, index=False)
     part.replace(output)
@@ -55,10 +59,22 @@ def main() -> int:
     path = {"required": True, "type": os.path.expanduser}
     parser.add_argument("--folder", **path, help="its original folder")
     parser.add_argument("--output", **path, help="the manifest to write: a .csv file")
+    parser.add_argument(
+        "--split",
+        choices=("authors", "drawn"),
+        default="authors",
+        help="authors: the column split of a set that comes with one; drawn: no such column, so "
+        "that training draws splits by group",
+    )
     arguments = parser.parse_args()
     opinion_set = DATASETS[arguments.name]
     try:
-        count, missing = write_manifest(opinion_set, arguments.folder, arguments.output)
+        count, missing = write_manifest(
+            opinion_set,
+            arguments.folder,
+            arguments.output,
+            has_splits=arguments.split == "authors",
+        )
     except (LayoutError, OSError) as error:
         parser.exit(1, f"error: {error}\n")
     print(f"{count} images of {opinion_set.title}: {arguments.output}. Train on it:")

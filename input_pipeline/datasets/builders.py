@@ -10,8 +10,9 @@
 
 FOLDER is the set's original folder. `tfds build koniq10k --manual_dir=FOLDER
 --imports=input_pipeline.datasets.builders` does the same where apache-beam and mlcroissant are
-installed, which that command of TFDS imports for every set. Splits are train, val and test, 70, 15
-and 15 % of the images, drawn by group: distortions of one reference image stay together.
+installed, which that command of TFDS imports for every set. Splits are those that the makers of the
+set publish; else train, val and test, 70, 15 and 15 % of the images, drawn by group: distortions of
+one reference image stay together.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,15 @@ import numpy as np
 import pandas as pd
 import tensorflow_datasets as tfds
 
-from input_pipeline.datasets import csiq, kadid10k, koniq10k, live_in_the_wild, spaq, tid2013
+from input_pipeline.datasets import (
+    biq2021,
+    csiq,
+    kadid10k,
+    koniq10k,
+    live_in_the_wild,
+    spaq,
+    tid2013,
+)
 from input_pipeline.datasets.layouts import LayoutError, OpinionSet, missing_images
 from input_pipeline.tables.manifest import DEFAULT_FRACTIONS
 from input_pipeline.tables.splits import assign_splits
@@ -58,6 +67,10 @@ class OpinionBuilder(  # pyright: ignore[reportGeneralTypeIssues]
                         doc="the reference image, which no two splits share, or the image itself"
                     ),
                     **{
+                        name: tfds.features.Text(doc="as the set has it")
+                        for name in opinion_set.text_columns
+                    },
+                    **{
                         name: tfds.features.Scalar(np.float32, doc=doc)
                         for name, doc in numbers.items()
                     },
@@ -83,12 +96,15 @@ class OpinionBuilder(  # pyright: ignore[reportGeneralTypeIssues]
                 f"{folder}: {len(missing)} of the {len(table)} rated images are not there, such as "
                 f"{missing[0]}. {self.OPINION_SET.instructions}"
             )
-        splits = assign_splits(
-            table["mos"].to_numpy(), table["group"].to_numpy(), DEFAULT_FRACTIONS, seed=0
-        )
+        if self.OPINION_SET.splits:
+            splits = table.pop("split").to_numpy()
+        else:
+            splits = assign_splits(
+                table["mos"].to_numpy(), table["group"].to_numpy(), DEFAULT_FRACTIONS, seed=0
+            )
         return {
             name: self._generate_examples(folder, table[splits == name])
-            for name in DEFAULT_FRACTIONS
+            for name in self.OPINION_SET.splits or DEFAULT_FRACTIONS
         }
 
     def _generate_examples(
@@ -138,3 +154,10 @@ class Spaq(OpinionBuilder):
 
     OPINION_SET = spaq.SET
     MANUAL_DOWNLOAD_INSTRUCTIONS = spaq.SET.instructions
+
+
+class Biq2021(OpinionBuilder):
+    """BIQ2021."""
+
+    OPINION_SET = biq2021.SET
+    MANUAL_DOWNLOAD_INSTRUCTIONS = biq2021.SET.instructions

@@ -27,6 +27,8 @@ class OpinionSet:
         columns: numeric columns besides `mos`: `mos_std` (standard deviation of the opinions),
             ratings per score, other scores.
         read_scores: folder -> the table of `table`, in the order of the score file.
+        text_columns: columns of text, such as the part of the set that an image is of.
+        splits: names of the splits that its makers publish with it; empty where there are none.
     """
 
     name: str
@@ -39,6 +41,8 @@ class OpinionSet:
     citation: str
     columns: tuple[str, ...]
     read_scores: Callable[[Path], pd.DataFrame]
+    text_columns: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
 
     @property
     def instructions(self) -> str:
@@ -54,7 +58,8 @@ class OpinionSet:
         Returns:
             One row per rated image: `path` (relative to the folder, whether or not the file is
             there), `mos` (on the declared scale and in its direction), `group` (the reference
-            image whose distortions share it, else the image itself), then `columns`.
+            image whose distortions share it, else the image itself), then `columns`,
+            `text_columns` and, where the set has splits, `split`.
 
         Raises:
             LayoutError: a score file is missing or not as described.
@@ -77,7 +82,8 @@ class OpinionSet:
                     f"is no number{scale}. {self.instructions}"
                 )
             table[name] = values.astype(np.float64)
-        return table[["path", "mos", "group", *self.columns]].reset_index(drop=True)
+        names = ["path", "mos", "group", *self.columns, *self.text_columns]
+        return table[[*names, *(["split"] if self.splits else [])]].reset_index(drop=True)
 
 
 def find_file(folder: Path, pattern: str) -> Path:

@@ -106,6 +106,16 @@ def lay_out_spaq(folder):
     write_images(folder / "TestImage", [row[0] for row in rows])
 
 
+def lay_out_biq2021(folder):
+    # The training table has two empty columns more, and one file another letter case.
+    (folder / "Train (Images and MOS).csv").write_text(
+        "Image Name,MOS,,\nss03 (3753).jpg,0.8471,,\nss02 (1014).jpg,0,,\nss01 (9).jpg,0.2874,,\n"
+    )
+    (folder / "Test (Images and MOS).csv").write_text("Image Name,MOS\nss03 (1).jpg,1\n")
+    names = ["ss03 (3753).jpg", "ss02 (1014).JPG", "ss01 (9).jpg", "ss03 (1).jpg"]
+    write_images(folder / "Images", names)
+
+
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory):
     """Folder of each set, a few images each, laid out as its makers do."""
@@ -143,6 +153,35 @@ def test_scores_are_read_as_written(layouts):
     spaq = tables["spaq"].iloc[1]
     assert spaq["path"] == "TestImage/00002.jpg" and spaq["mos"] == 40
     assert spaq["sharpness"] == 55.5 and spaq["noisiness"] == 54
+    biq = tables["biq2021"]
+    assert biq["path"].tolist() == [
+        "Images/ss03 (3753).jpg", "Images/ss02 (1014).JPG", "Images/ss01 (9).jpg",
+        "Images/ss03 (1).jpg",
+    ]  # fmt: skip
+    assert biq["mos"].tolist() == [0.8471, 0, 0.2874, 1]
+    assert biq["subset"].tolist() == ["ss03", "ss02", "ss01", "ss03"]
+    assert biq["split"].tolist() == ["train", "train", "train", "test"]
+
+
+def test_the_splits_of_a_sets_makers_can_be_left_to_a_draw(layouts, tmp_path):
+    folder, output = layouts["biq2021"], tmp_path / "manifest.csv"
+
+    def written(*flags):
+        run_program(
+            [sys.executable, "-m", "input_pipeline.datasets", "biq2021",
+             f"--folder={folder}", f"--output={output}", *flags]
+        )  # fmt: skip
+        return pd.read_csv(output)
+
+    table = written()
+    assert table.columns.tolist() == ["path", "mos", "group", "subset", "split"]
+    assert table["split"].tolist() == ["train", "train", "train", "test"]
+    drawn = written("--split=drawn")
+    pd.testing.assert_frame_equal(drawn, table.drop(columns="split"))
+    label = LabelSpec("numeric", "mos", minimum=0, maximum=1)
+    fractions = {"train": 0.5, "val": 0.25, "test": 0.25}
+    manifest = read_manifest(output, label, fractions=fractions)
+    assert manifest.splits == ("train", "val", "test")
 
 
 def test_the_milder_distortion_is_the_better_image(layouts, tmp_path):
@@ -250,19 +289,25 @@ def test_a_builder_gives_the_same_images_and_scores(name, layouts, tmp_path):
     info = tfds.builder_from_directory(builder.data_dir).info
     assert info.metadata["minimum"] == opinions.minimum
     assert info.metadata["higher_is_better"] is opinions.higher_is_better
+    assert set(info.splits) == set(opinions.splits or ("train", "val", "test"))
     groups, rows = [], {}
-    for split in ("train", "val", "test"):
+    for split in info.splits:
         source = builder.as_data_source(split)
         examples = [source[index] for index in range(len(source))]
-        groups.append({example["group"] for example in examples})
+        groups += {example["group"] for example in examples}
+        if opinions.splits:
+            names = set(table["path"][table["split"] == split])
+            assert {example["path"].decode() for example in examples} == names
         rows |= {example["path"].decode(): example for example in examples}
-    assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+    assert len(set(groups)) == len(groups)  # No split shares one with another.
     assert len(rows) == len(table)
     for row in table.to_dict("records"):
         example = rows[row["path"]]
         np.testing.assert_array_equal(example["image"], Image.open(folder / row["path"]))
         for column in ("mos", *opinions.columns):
             assert example[column] == np.float32(row[column])
+        for column in opinions.text_columns:
+            assert example[column].decode() == row[column]
 
 
 def test_a_builder_refuses_a_set_that_is_not_whole(layouts, tmp_path):
