@@ -29,6 +29,9 @@ def get_config() -> ml_collections.ConfigDict:
     data.features = ()  # Into the head: "n_tiles", "edge_sum", "nss", numeric manifest columns.
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
+    # Images that look alike (bursts, other encodings, little crops) are one group, as if the
+    # manifest said so: drawn splits keep them together, given ones that part them are refused.
+    data.group_near_duplicates = False
     data.split_rows = ""  # CSV of `name` and `split` to use instead, as --mode=protocol writes.
     # CSV of `image`, `row` and `column`: training tiles to leave out, as --mode=clean writes.
     data.dropped_tiles = ""
@@ -239,5 +242,7 @@ def get_config() -> ml_collections.ConfigDict:
     host.workers = 0  # ... or, for training on a host of many cores, so many processes; 0: threads.
     host.cache_gigabytes = 2.0  # Decoded training images kept in memory, by every worker its own.
     host.tiles_per_chunk = 64  # Tiles per encoder call, except in training.
+    # What pictures look like, for data.group_near_duplicates: 300 bytes each.
+    host.signature_folder = "~/.cache/iqa_jax/signatures"
     host.parallel = "jit"  # jit | pmap; both data-parallel over all devices.
     return config

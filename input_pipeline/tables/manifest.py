@@ -74,6 +74,7 @@ class Manifest:
             the file's format leaves it alone.
         dropped_tiles: (image_id, row, column) of tiles that training leaves out.
         passed_over: files of a folder of images that are none, counted by their endings.
+        is_drawn: whether the splits were drawn, for the file gives none.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class Manifest:
     dropped_tiles: frozenset[tuple[int, int, int]] = frozenset()
     pairs: pd.DataFrame | None = None
     passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    is_drawn: bool = False
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -169,7 +171,7 @@ def read_manifest(
 
     images, tiles = _group_tiles(rows) if is_tiled else (rows, None)
     images = images.reset_index(drop=True).rename_axis("image_id")
-    if label and "split" not in table:
+    if is_drawn := bool(label) and "split" not in table:
         try:
             images["split"] = assign_splits(
                 images["label"].to_numpy(), images["group"].to_numpy(), fractions, seed
@@ -177,7 +179,11 @@ def read_manifest(
         except ValueError as error:
             raise ManifestError(path, [str(error)]) from error
     digest = digest_of(label, images, tiles)
-    return Manifest(path, label, images, tiles, tuple(features), digest, passed_over=passed_over)
+    return Manifest(
+        *(path, label, images, tiles, tuple(features), digest),
+        passed_over=passed_over,
+        is_drawn=is_drawn,
+    )
 
 
 def read_split_rows(path: str | Path) -> dict[str, str]:
@@ -215,7 +221,7 @@ def with_splits(manifest: Manifest, splits: Mapping[str, str]) -> Manifest:
             manifest.path, [f"{name_rows(lost['file_row'])}: the list of splits lacks them"]
         )
     digest = digest_of(manifest.label, images, manifest.tiles, manifest.pairs)
-    return dataclasses.replace(manifest, images=images, digest=digest)
+    return dataclasses.replace(manifest, images=images, digest=digest, is_drawn=False)
 
 
 def _list_folder(path: Path, passed_over: Counter[str]) -> list[str]:

@@ -128,7 +128,8 @@ def read_pairs(path: str | Path, *, fractions: Mapping[str, float], seed: int) -
     )
     label = LabelSpec(kind="pairs")
     digest = digest_of(label, images, None, pairs)
-    return Manifest(path, label, images, None, (), digest, pairs=pairs)
+    is_drawn = "split" not in table
+    return Manifest(path, label, images, None, (), digest, pairs=pairs, is_drawn=is_drawn)
 
 
 def _groups(

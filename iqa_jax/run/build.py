@@ -35,6 +35,7 @@ from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.run.config import kind_from_config, label_meaning
+from iqa_jax.run.look_alikes import group_look_alikes
 
 Config = ml_collections.ConfigDict
 
@@ -76,6 +77,8 @@ def manifest_from_config(
     else:
         label = label_from_config(config) if labelled else None
         manifest = read_manifest(path or data.manifest, label, features=columns, **draw)
+    if data.group_near_duplicates and labelled:
+        manifest = group_look_alikes(config, manifest, draw)
     if is_listed:
         manifest = with_splits(manifest, read_split_rows(data.split_rows))
     return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest

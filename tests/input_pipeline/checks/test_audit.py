@@ -10,13 +10,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from input_pipeline.checks.audit import (
-    NEAR_DUPLICATE_BITS,
-    audit,
-    find_nearest,
-    format_audit,
-    hash_picture,
-)
+from input_pipeline.checks.audit import audit, format_audit
 from input_pipeline.tables.labels import LabelSpec
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tiles.tiling import Tiling
@@ -196,25 +190,6 @@ def test_a_degraded_copy_in_another_split_is_found(tmp_path, degrade):
     assert found.warnings[0].endswith(": row 3 in 'train' and row 6 in 'val'")
 
 
-def test_crops_of_different_scenes_do_not_look_alike():
-    rng = np.random.default_rng(0)
-    hashes = []
-    for image in SCENES.values():
-        own = []
-        for _ in range(100):
-            size = rng.integers(128, min(image.shape[:2]))
-            top, left = (rng.integers(0, side - size) for side in image.shape[:2])
-            value, is_flat = hash_picture(
-                np.ascontiguousarray(image[top : top + size, left : left + size])
-            )
-            if not is_flat:
-                own.append(value)
-        hashes.append(np.array(own))
-    for number, queries in enumerate(hashes[1:], start=1):
-        _, distance = find_nearest(queries, np.concatenate(hashes[:number]))
-        assert distance.min() > NEAR_DUPLICATE_BITS
-
-
 def test_flat_pictures_are_not_said_to_look_alike(tmp_path):
     noise = np.random.default_rng(0).integers(-2, 3, (3, 200, 200, 3))
     flat = [
@@ -229,16 +204,20 @@ def test_flat_pictures_are_not_said_to_look_alike(tmp_path):
     assert found.warnings == []
 
 
-def test_the_nearest_hash_is_that_of_a_plain_search(monkeypatch):
-    monkeypatch.setattr("input_pipeline.checks.audit._PAIRS_PER_BLOCK", 64)
-    rng = np.random.default_rng(0)
-    queries, references = (rng.integers(0, 2**64, n, dtype=np.uint64) for n in (37, 19))
-    references[5] = queries[3]
-    nearest, distance = find_nearest(queries, references)
-    plain = np.array([[(int(q) ^ int(r)).bit_count() for r in references] for q in queries])
-    np.testing.assert_array_equal(nearest, plain.argmin(axis=1))
-    np.testing.assert_array_equal(distance, plain.min(axis=1))
-    assert (nearest[3], distance[3]) == (5, 0)
+def test_the_likest_of_several_is_named(tmp_path):
+    cat = SCENES["chelsea"]
+    trimmed, soft = png(cat[8:-8, 12:-12].copy()), png(cv2.GaussianBlur(cat, (0, 0), 3))
+    rows = [
+        ("trimmed.png,bad,train,t", trimmed),
+        *clean_rows(),
+        ("soft.png,good,val,s", soft),
+        ("trimmed2.png,good,val,t2", trimmed),
+    ]
+    found = audit_rows(tmp_path, rows)
+    alike = [warning for warning in found.warnings if "look alike" in warning]
+    # The content of trimmed2.png has its own finding.
+    assert len(alike) == len(found.errors) == 1
+    assert alike[0].startswith("b.png and soft.png look alike (0 of 64 bits differ)")
 
 
 def test_tiles_already_cut_are_read_one_by_one(tmp_path):
