@@ -32,7 +32,7 @@ def sign_picture(image: UInt8[np.ndarray, "height width 3"], content: bytes) -> 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     thumbnail = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA)
     coefficients = cv2.dct(thumbnail.astype(np.float32))[:8, :8].ravel()
-    signature = np.zeros((), SIGNATURE)
+    signature = np.zeros(1, SIGNATURE)
     signature["perceptual_hash"] = np.packbits(coefficients > np.median(coefficients)).view(
         np.uint64
     )[0]
@@ -40,11 +40,11 @@ def sign_picture(image: UInt8[np.ndarray, "height width 3"], content: bytes) -> 
     signature["thumbnail"] = small.ravel()
     signature["is_flat"] = thumbnail.std() < FLAT_GREY_LEVELS
     signature["content"] = np.frombuffer(content[:8], np.uint64)[0]
-    return signature[()]
+    return signature[0]
 
 
 def unknown_signature() -> np.void:
     """Gives the signature of what cannot be read, which is like no other."""
-    signature = np.zeros((), SIGNATURE)
+    signature = np.zeros(1, SIGNATURE)
     signature["is_flat"] = True
-    return signature[()]
+    return signature[0]

@@ -28,7 +28,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     names = table.pop("Image Name").astype(str).str.strip()
     return table.rename(columns={"MOS": "mos"}).assign(
-        path=["Images/" + on_disk.get(name.lower(), name) for name in names],
+        path="Images/" + names.map(lambda name: on_disk.get(name.lower(), name)),
         group=names,
         subset=names.str.partition(" ")[0],
     )
