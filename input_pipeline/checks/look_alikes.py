@@ -16,7 +16,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 # Two pictures look alike if so few of the 64 bits of their hashes differ, and their thumbnails
-# correlate so much.
+# correlate so much. Of the 3,782 pairs that this gives among the 12,000 photographs of BIQ2021, the
+# 308 that are neither neighbours in a burst nor nearly equal were looked at: 30 show different
+# things, 24 of them at 12 bits, where 800 pairs are; at 10 bits bursts under other light are lost.
+# By correlation alone everything with a horizon is alike, by bits alone many a dark picture.
 MOST_BITS = 12
 LEAST_CORRELATION = 0.8
 
