@@ -38,10 +38,10 @@ from input_pipeline import sample_photos
 from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.detectors import DETECTORS, fit_detector
 from iqa_jax.analysis.kinds import KINDS
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.training.data import TrainingData, prepare_training
 from iqa_jax.training.loop import fit
 
@@ -114,7 +114,7 @@ def train_run(
     workdir.open_for_training(config, data.manifest)
     if stopped_by := fit(config, data, workdir):
         raise SystemExit(128 + stopped_by)
-    return config, restore_variables(workdir, config)[0]
+    return config, variables_from_config(workdir, config)[0]
 
 
 def project(config: ml_collections.ConfigDict, variables: dict, embeddings: np.ndarray):
@@ -147,7 +147,9 @@ def measure_seed(
     good = train.index[train["label"] == 1]
     found = measure_detectors(embed, good, judged, seed)
     own, variables = train_run(config, noisy, folder / "classifier")
-    evaluator = Evaluator(own, noisy.manifest, data.source, data.features, data.embeddings)
+    evaluator = evaluator_from_config(
+        own, noisy.manifest, data.source, data.features, data.embeddings
+    )
     answers = evaluator.answers(variables, list(judged))
     binary = KINDS["binary"]()
     values = {one.image_id: -binary.score_of(one.tile_values) for one in answers}

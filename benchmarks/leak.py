@@ -38,7 +38,7 @@ from input_pipeline.tables.splits import assign_splits
 from iqa_jax.analysis.metrics import score_metrics
 from iqa_jax.run import build
 from iqa_jax.run.variables import initial_variables
-from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
 
 HIDDEN, EPOCHS, CLASSES = 64, 60, 5
 STAGES = ("frozen", "inside", "leaking")
@@ -65,7 +65,7 @@ def embed_photos(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     source = build.source_from_config(config, manifest)
     # Progress goes to stderr: stdout is for the JSON.
     with contextlib.redirect_stdout(sys.stderr):
-        read = cache_embeddings(config, initial_variables(config), source)
+        read = embeddings_from_config(config, initial_variables(config), source)
     means = [read(row)[0].mean(axis=0, dtype=np.float64) for row in range(len(table))]
     np.save(known, np.stack(means))
     return np.stack(means), table

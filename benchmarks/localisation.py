@@ -29,9 +29,9 @@ from input_pipeline.sample_photos import FIRST_REGION_LEVEL, LAST_MARGINAL_LEVEL
 from iqa_jax.evaluation.localise import localise
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.explainer import Explainer
-from iqa_jax.scoring.image_explainer import ImageExplainer
-from iqa_jax.scoring.quality_scorer import QualityScorer
+from iqa_jax.scoring.explainer import explainer_from_config
+from iqa_jax.scoring.image_explainer import ImageExplainer, image_explainer_from_config
+from iqa_jax.scoring.quality_scorer import QualityScorer, quality_scorer_from_config
 from iqa_jax.scoring.trained_run import TrainedRun
 
 STEPS = 10
@@ -97,18 +97,28 @@ def main() -> None:
 
     workdir = Workdir(arguments.workdir)
     run = TrainedRun.open(workdir)
-    config = run.config
+    config = workdir.config()
     if config.data.label_kind != "binary":
         parser.exit(1, "The run must have binary labels.\n")
     manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
     source = build.source_from_config(config, manifest)
-    explainer, scorer = ImageExplainer(run), QualityScorer(run)
+    explainer, scorer = (
+        image_explainer_from_config(config, run),
+        quality_scorer_from_config(config, run),
+    )
     result = {"step": run.step, "fusion": config.evaluation.fusion}
     for split in manifest.splits:
         if split in ("train", "val"):
             continue
         found = localise(
-            config, Explainer(config), run.variables, manifest, source, run.features, split
+            explainer_from_config(config),
+            run.variables,
+            manifest,
+            source,
+            run.features,
+            split,
+            max_pixels=config.data.max_pixels,
+            threads=config.host.threads,
         )
         images = manifest.split(split)
         good = images["path"][images["label"] == 1].to_numpy()

@@ -30,7 +30,7 @@ from configs import noisy_tiles
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.label_noise import FILTERS
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.run import build
 from iqa_jax.studies.label_noise import find_wrong_labels, judge_tiles, list_dropped, plan_folds
 from iqa_jax.studies.study import run_study
@@ -85,7 +85,9 @@ def score_filter(is_dropped: np.ndarray, is_wrong: np.ndarray) -> dict[str, floa
 
 def test_images(config, data, workdir, variables, step):
     """Answers the images of unseen scenes."""
-    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
+    evaluator = evaluator_from_config(
+        config, data.manifest, data.source, data.features, data.embeddings
+    )
     return evaluator(variables, "test")
 
 

@@ -24,8 +24,8 @@ from input_pipeline.tiles.sources import Picture, TileSource, pictures_of
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
-from iqa_jax.scoring.fitted.confidence import read_confidence
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.confidence import confidence_settings_from_config, read_confidence
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.scoring.scorer import scorer_from_config
 
 # Kind -> files of skimage/data.
@@ -59,8 +59,8 @@ def main() -> None:
 
     workdir = Workdir(arguments.workdir)
     config = workdir.config()
-    variables, step = restore_variables(workdir, config)
-    confidence = read_confidence(workdir, config, step)
+    variables, step = variables_from_config(workdir, config)
+    confidence = read_confidence(workdir, step, confidence_settings_from_config(config))
     if confidence is None or confidence.domain is None:
         raise SystemExit(f"{workdir.folder} has no domain fitted: run --mode=evaluate first.")
     features, scorer = workdir.features(), scorer_from_config(config)

@@ -18,11 +18,11 @@ from sklearn.metrics import roc_auc_score
 
 from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.kinds import KINDS
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.embedding_cache import cache_embeddings
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
+from iqa_jax.scoring.fitted.probe import variables_from_config
 
 
 def judge_tiles(
@@ -60,9 +60,9 @@ def main() -> None:
     config = workdir.config()
     manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
     source = build.source_from_config(config, manifest)
-    variables, step = restore_variables(workdir, config)
-    embeddings = cache_embeddings(config, variables, source) if config.bags.cached else None
-    evaluator = Evaluator(config, manifest, source, workdir.features(), embeddings)
+    variables, step = variables_from_config(workdir, config)
+    embeddings = embeddings_from_config(config, variables, source) if config.bags.cached else None
+    evaluator = evaluator_from_config(config, manifest, source, workdir.features(), embeddings)
     paths, result = find_regions(manifest), {"step": step}
     for split in manifest.splits:
         if split == "train":

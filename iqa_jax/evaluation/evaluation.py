@@ -4,14 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.kernel_ridge import KernelRidge
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.linear_probe import Probe
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.answered import Answered
 
 
@@ -20,18 +19,27 @@ class Evaluation:
     """One split, evaluated.
 
     Attributes:
+      kind: what the answers mean.
       answers: one per image of the split, in the manifest's order.
       images: the manifest's rows of them.
       metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
         `fusions`: name -> figures.
       pairs: of the images without error, where pairs are compared: `better`, `worse` (places among
         those images), `kind` and `figure`, as in the manifest; ties are left out.
+      std_column: name of the column with the standard deviation of an image's opinions, if any.
     """
 
+    kind: Kind
     answers: list[Answered]
     images: pd.DataFrame
     metrics: dict[str, Any]
     pairs: pd.DataFrame | None = None
+    std_column: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The fusion whose figures stand for the run."""
+        return self.metrics["fusion"]
 
     @property
     def is_answered(self) -> np.ndarray:
@@ -41,6 +49,11 @@ class Evaluation:
     def labels(self) -> np.ndarray:
         """Labels of the images without error."""
         return self.images["label"].to_numpy()[self.is_answered]
+
+    @property
+    def stds(self) -> np.ndarray | None:
+        """Standard deviations of opinions of the images without error; None without a column."""
+        return _stds(self.images[self.is_answered], self.std_column)
 
     def values(self, fusion: str) -> np.ndarray:
         """Gives one fusion's values of the images without error, [image, values]."""
@@ -52,72 +65,92 @@ def grades_of(evaluation: Evaluation) -> np.ndarray:
     return np.choose(evaluation.labels + 1, (1, 0, 2))
 
 
-def calibrate_evaluation(
-    config: ml_collections.ConfigDict, evaluation: Evaluation, maps: Mapping[str, CalibrationMap]
-) -> Evaluation:
+def _stds(images: pd.DataFrame, column: str) -> np.ndarray | None:
+    return images[column].to_numpy() if column in images else None
+
+
+def calibrate_evaluation(evaluation: Evaluation, maps: Mapping[str, CalibrationMap]) -> Evaluation:
     """Gives the evaluation of the calibrated answers, with their figures.
 
     Args:
-      config: of the run.
       evaluation: of raw answers.
       maps: by fusion.
     """
     if not maps:
         return evaluation
     answers = [
-        answer if answer.error else answer.calibrated(maps, config.evaluation.fusion)
+        answer if answer.error else answer.calibrated(maps, evaluation.headline)
         for answer in evaluation.answers
     ]
-    return measure_answers(config, answers, evaluation.images, evaluation.pairs)
+    return measure_answers(
+        answers,
+        evaluation.images,
+        evaluation.pairs,
+        kind=evaluation.kind,
+        headline=evaluation.headline,
+        std_column=evaluation.std_column,
+    )
 
 
 def measure_answers(
-    config: ml_collections.ConfigDict,
     answers: list[Answered],
     images: pd.DataFrame,
     pairs: pd.DataFrame | None,
+    *,
+    kind: Kind,
+    headline: str,
+    std_column: str = "",
 ) -> Evaluation:
+    """Computes the figures of answers.
+
+    Args:
+      answers: one per image.
+      images: the manifest's rows of them.
+      kind, pairs, std_column: as in `Evaluation`.
+      headline: the fusion whose figures stand for the run.
+    """
     is_answered = np.array([not answer.error for answer in answers])
-    labels, std = images["label"].to_numpy()[is_answered], None
-    if config.data.label_std_column in images:
-        std = images[config.data.label_std_column].to_numpy()[is_answered]
+    answered = images[is_answered]
+    labels, std = answered["label"].to_numpy(), _stds(answered, std_column)
     good = [answer for answer in answers if not answer.error]
     fusions = {}
     for fusion in good[0].values if good else ():
         values = np.array([answer.values[fusion] for answer in good])
-        fusions[fusion] = kind_from_config(config).figures(values, labels, std=std, pairs=pairs)
+        fusions[fusion] = kind.figures(values, labels, std=std, pairs=pairs)
     return Evaluation(
+        kind,
         answers,
         images,
         {
             "rows": len(images),
             "errors": len(images) - len(good),
             "tiles": sum(len(answer.tile_values) for answer in good),
-            "fusion": config.evaluation.fusion,
-            **fusions.get(config.evaluation.fusion, {}),
+            "fusion": headline,
+            **fusions.get(headline, {}),
             "fusions": fusions,
         },
         pairs,
+        std_column,
     )
 
 
 def probe_figures(
-    config: ml_collections.ConfigDict, evaluation: Evaluation, probe: Probe | KernelRidge | None
+    evaluation: Evaluation, fusion: str, probe: Probe | KernelRidge | None
 ) -> dict[str, float | None]:
     """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
 
     Args:
-      config: of the run.
       evaluation: of a split that the probe was not fitted on.
+      fusion: name of the network's own.
       probe: of a run whose network does not answer by itself; others have no such figures.
     """
     if not isinstance(probe, Probe) or not evaluation.is_answered.any():
         return {}
-    kind = kind_from_config(config)
+    kind = evaluation.kind
     embeddings = [answer.embedding for answer in evaluation.answers if not answer.error]
     labels = evaluation.labels
     answers = {
-        "linear_probe": evaluation.values(config.model.fusion),
+        "linear_probe": evaluation.values(fusion),
         "knn": probe.nearest_labels(np.array(embeddings)),
     }
     return {

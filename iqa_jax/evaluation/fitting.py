@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Collection
 
-import ml_collections
 import numpy as np
 
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation, grades_of
 from iqa_jax.evaluation.evaluator import Evaluator
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.calibration import fit_calibration, write_calibration
 from iqa_jax.scoring.fitted.confidence import Confidence, fit_confidence, write_confidence
@@ -35,62 +34,59 @@ def fit_on_splits(
     Returns:
       The run with what was fitted.
     """
-    config, trusted_on = run.config, run.config.uncertainty.split
-    if kind_from_config(config).has_scale and run.score_maps is None:
-        _fit_score_maps(workdir, config, evaluator(run.variables, "train", MAP_ROWS), run.step)
+    settings = run.settings.confidence
+    if run.kind.has_scale and run.score_maps is None:
+        _fit_score_maps(workdir, evaluator(run.variables, "train", MAP_ROWS), run.step)
     # What the other fits and all tables stand on.
     if "val" in splits or "val" not in evaluator.manifest.splits:
-        fit_on_val(workdir, config, evaluate("val") if "val" in splits else None, run.step)
+        fit_on_val(workdir, run.kind, evaluate("val") if "val" in splits else None, run.step)
     run = run.refitted(workdir)
-    if run.confidence is not None or trusted_on not in splits:
+    if run.confidence is not None or settings.split not in splits:
         return run
-    evaluation = calibrate_evaluation(config, evaluate(trusted_on), run.calibration or {})
+    evaluation = calibrate_evaluation(evaluate(settings.split), run.calibration or {})
     confidence = _fit_confidence(run, evaluator, evaluation)
-    write_confidence(workdir, config, run.step, confidence)
+    write_confidence(workdir, run.step, settings, confidence)
     return dataclasses.replace(run, confidence=confidence)
 
 
-def fit_on_val(
-    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Evaluation | None, step: int
-) -> None:
+def fit_on_val(workdir: Workdir, kind: Kind, evaluation: Evaluation | None, step: int) -> None:
     """Fits what the answers need, on `val`: a calibration map per fusion, then thresholds.
 
     Args:
-      workdir, config: of the run.
+      workdir: of the run.
+      kind: what its answers mean.
       evaluation: of the split `val`, with raw answers; None where the run has no such split.
       step: of the checkpoint.
     """
-    kind, headline = kind_from_config(config), config.evaluation.fusion
     if not kind.has_classes:
         return
     values, labels = {}, np.zeros(0, int)
     if evaluation is not None:
         values, labels = _values_by_fusion(evaluation), evaluation.labels
     maps = fit_calibration(kind, values, labels)
-    write_calibration(workdir, config, step, maps)
-    if kind.marginal and maps:
+    write_calibration(workdir, step, maps)
+    if kind.marginal and maps and evaluation is not None:
+        headline = evaluation.headline
         # On the same scale as the answers that they cut.
         scores = kind.score_of(maps[headline](values[headline]))
         if found := fit_three_classes(scores, grades_of(evaluation)):
-            write_thresholds(workdir, config, step, found)
+            write_thresholds(workdir, step, found)
 
 
-def _fit_score_maps(
-    workdir: Workdir, config: ml_collections.ConfigDict, evaluation: Evaluation, step: int
-) -> None:
+def _fit_score_maps(workdir: Workdir, evaluation: Evaluation, step: int) -> None:
     """Fits a map of every fusion's scores on training rows."""
     if not evaluation.is_answered.any():
         return
-    kind, values = kind_from_config(config), _values_by_fusion(evaluation)
-    scores = {fusion: kind.score_of(found) for fusion, found in values.items()}
+    values = _values_by_fusion(evaluation)
+    scores = {fusion: evaluation.kind.score_of(found) for fusion, found in values.items()}
     labels = evaluation.labels.astype(np.float64)
     maps = fit_score_maps(scores, labels)
-    write_score_maps(workdir, config, step, maps)
+    write_score_maps(workdir, step, maps)
 
 
 def _fit_confidence(run: TrainedRun, evaluator: Evaluator, evaluation: Evaluation) -> Confidence:
     return fit_confidence(
-        run.config,
+        run.settings.confidence,
         evaluation.answers,
         evaluation.images,
         evaluator.manifest.split("train").index,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from input_pipeline.batches.whole_bags import whole_bags
@@ -18,20 +17,24 @@ from iqa_jax.scoring.explainer import Explainer
 
 
 def localise(
-    config: ml_collections.ConfigDict,
     explainer: Explainer,
     variables: Any,
     manifest: Manifest,
     source: TileSource,
     features: FeatureTable,
     split: str,
+    *,
+    max_pixels: int,
+    threads: int,
 ) -> dict[str, Any] | None:
     """Judges Grad-CAM, attention and tile scores on the images of a split that have a mask.
 
     Args:
-      config, explainer, variables, features: of the run.
+      explainer, variables, features: of the run.
       manifest, source: of the images; masks are named in its column `region`.
       split: whose images.
+      max_pixels: a larger mask is refused.
+      threads: that decode and cut.
 
     Returns:
       As `summarise_localisation`; None where no image has a mask. An image or a mask that cannot
@@ -41,7 +44,7 @@ def localise(
     image_ids = [image_id for image_id in manifest.split(split).index if image_id in paths]
     if not image_ids:
         return None
-    bags = whole_bags(source, image_ids, features, manifest.images, threads=config.host.threads)
+    bags = whole_bags(source, image_ids, features, manifest.images, threads=threads)
     maps, regions = [], []
     with meter(f"localising {split}", len(image_ids)) as progress:
         for done, explained in enumerate(explainer.explain(variables, bags), start=1):
@@ -54,7 +57,7 @@ def localise(
                     paths[answer.image_id],
                     answer.layout.height,
                     answer.layout.width,
-                    max_pixels=config.data.max_pixels,
+                    max_pixels=max_pixels,
                     shrink=source.tiling.shrink,
                 )
             except ImageError as error:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
@@ -15,9 +14,9 @@ from iqa_jax.analysis.bootstrap import (
     percentile_interval,
     too_dear,
 )
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.host.progress import say
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
@@ -28,14 +27,14 @@ def compare_split(
     split: str,
     workdir: Workdir,
     other: Workdir,
-    configs: tuple[ml_collections.ConfigDict, ml_collections.ConfigDict],
+    kinds: tuple[Kind, Kind],
 ) -> dict[str, Any]:
     """Compares two runs' predictions of one split and prints what it finds.
 
     Args:
       split: its predictions_<split>.csv is in both workdirs.
       workdir, other: of runs A and B.
-      configs: of both.
+      kinds: what the answers of both mean.
 
     Returns:
       `rows`, `groups`, `seen_in_training` (workdir -> images; None where that cannot be
@@ -65,7 +64,6 @@ def compare_split(
         )
     seen = _count_seen((workdir, other), tables[0].index)
     groups = tables[0]["group"].to_numpy()
-    kinds = map(kind_from_config, configs)
     measures = [
         kind.measures(*kind.read_table(table)) for kind, table in zip(kinds, tables, strict=True)
     ]

@@ -1,16 +1,15 @@
 """The table of predictions of a split."""
 
-import ml_collections
 import pandas as pd
 
 from iqa_jax.evaluation.evaluation import Evaluation
-from iqa_jax.scoring.fitted.confidence import Confidence
-from iqa_jax.scoring.tables.rows import answer_row, written_score_of
+from iqa_jax.scoring.fitted.confidence import Confidence, ConfidenceSettings
+from iqa_jax.scoring.tables.rows import answer_row
 
 
 def prediction_table(
-    config: ml_collections.ConfigDict,
     evaluation: Evaluation,
+    settings: ConfidenceSettings,
     thresholds: tuple[float, float] | None,
     confidence: Confidence,
 ) -> pd.DataFrame:
@@ -18,9 +17,9 @@ def prediction_table(
     rows = []
     for answer, (_, image) in zip(evaluation.answers, evaluation.images.iterrows(), strict=True):
         row = {"path": image["name"], "label": image["label_text"], "group": image["group"]}
-        row |= answer_row(config, answer, thresholds, confidence)
+        row |= answer_row(settings, answer, thresholds, confidence)
         row |= {
-            f"score_{fusion}": written_score_of(config, values)
+            f"score_{fusion}": float(evaluation.kind.written_score(values))
             for fusion, values in answer.values.items()
         }
         rows.append(row)

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ml_collections
 import numpy as np
+import pandas as pd
 
 from iqa_jax.analysis.bootstrap import FEW_GROUPS, group_intervals, too_dear
 from iqa_jax.analysis.calibration import judge_answers, reliability_table
@@ -16,7 +16,6 @@ from iqa_jax.analysis.pair_metrics import pair_accuracy
 from iqa_jax.analysis.selective import risk_coverage
 from iqa_jax.analysis.weighted_metrics import decision_measures
 from iqa_jax.evaluation.evaluation import Evaluation, grades_of
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.fitted.confidence import uncertainty_of
 
 _COVERAGE = 0.8
@@ -27,7 +26,6 @@ _TWINS = ("test", "holdout")
 
 
 def describe_split(
-    config: ml_collections.ConfigDict,
     evaluation: Evaluation,
     *,
     thresholds: tuple[float, float] | None = None,
@@ -37,7 +35,6 @@ def describe_split(
     """Gives the metrics of a split, with what needs draws or something fitted elsewhere.
 
     Args:
-      config: of the run.
       evaluation: of the split.
       thresholds, score_maps: fitted on other rows; None where there are none, or where these are
         the rows they were fitted on.
@@ -50,68 +47,49 @@ def describe_split(
       `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map`,
       `three_class` and `pair_accuracy_by_kind`, where they make sense.
     """
-    kind, metrics = kind_from_config(config), dict(evaluation.metrics)
-    images = evaluation.images[evaluation.is_answered]
-    groups, headline = images["group"].to_numpy(), metrics["fusion"]
+    kind, metrics = evaluation.kind, dict(evaluation.metrics)
+    images, score_maps = evaluation.images[evaluation.is_answered], score_maps or {}
+    groups, headline = images["group"].to_numpy(), evaluation.headline
     metrics["groups"] = int(images["group"].nunique())
     metrics["fusions"] = {
-        fusion: _fusion_figures(
-            config, evaluation, fusion, figures, images, (score_maps or {}).get(fusion)
-        )
+        fusion: figures | _more_figures(evaluation, fusion, images, score_maps.get(fusion))
         for fusion, figures in metrics["fusions"].items()
     }
     metrics |= metrics["fusions"].get(headline, {})
     if not len(images):
         return metrics
     values, labels = evaluation.values(headline), images["label"].to_numpy()
-    scores = kind.score_of(values)
     if kind.is_of_pairs:
-        metrics["pair_accuracy_by_kind"] = {
-            name: pair_accuracy(scores, rows[["better", "worse"]].to_numpy())
-            for name, rows in evaluation.pairs.groupby("kind", sort=False)
-            if name
-        }
-        return metrics
+        return metrics | _pair_figures(evaluation, kind.score_of(values))
     if kind.has_scale:
-        found = (score_maps or {}).get(headline)
-        metrics["score_map"] = _describe_map(found, scores) if found else None
-        unsure = [
-            uncertainty_of(config, answer) for answer in evaluation.answers if not answer.error
-        ]
-        if None not in unsure:
-            metrics["selective"] = _selective(
-                np.array(unsure), np.abs(scores - labels), "standard deviation", "absolute error"
-            )
-        return metrics
-    is_labelled = kind.is_labelled(labels)
-    if is_labelled.any():
-        confidence, is_right = judge_answers(values[is_labelled], labels[is_labelled])
-        metrics["selective"] = _selective(
-            1 - confidence, ~is_right, "1 - probability of the answer", "share of wrong answers"
-        )
-        metrics["calibration"] = _calibration(values[is_labelled], labels[is_labelled])
-        if raw is not None:
-            before = _calibration(raw.values(headline)[is_labelled], labels[is_labelled])
-            metrics["calibration"] |= {f"{name}_raw": value for name, value in before.items()}
-            metrics["calibration"]["fitted_on"] = "val"
+        return metrics | _score_figures(evaluation, values, labels, score_maps.get(headline))
+    metrics |= _class_figures(kind.is_labelled(labels), values, labels, raw)
     if thresholds:
-        grades, answers = grades_of(evaluation), three_class(scores, *thresholds)
-        metrics["three_class"] = decision_metrics(answers, grades, 3, is_ordered=True)
-        measures = decision_measures(answers, grades, 3, is_ordered=True)
-        metrics["three_class"]["intervals"] = group_intervals(measures, groups)
+        answers = three_class(kind.score_of(values), *thresholds)
+        metrics |= _three_class_figures(answers, grades_of(evaluation), groups)
     return metrics
 
 
-def _fusion_figures(config, evaluation, fusion, figures, images, score_map) -> dict[str, Any]:
-    kind, values = kind_from_config(config), evaluation.values(fusion)
-    labels, figures, known = images["label"].to_numpy(), dict(figures), {}
+def _more_figures(
+    evaluation: Evaluation, fusion: str, images: pd.DataFrame, score_map: ScoreMap | None
+) -> dict[str, Any]:
+    """Gives the figures of one fusion that need draws or a map.
+
+    Args:
+      evaluation: of the split.
+      fusion: one of its fusions.
+      images: of the split, without error.
+      score_map: of the fusion, fitted on other rows, if there is one.
+    """
+    kind, values = evaluation.kind, evaluation.values(fusion)
+    labels, figures, known = images["label"].to_numpy(), {}, {}
     if kind.has_scale:
         figures |= dict.fromkeys(("plcc_mapped", "rmse_mapped"))
         if score_map:
             known["mapped"] = score_map(kind.score_of(values))
             figures |= mapped_metrics(known["mapped"], labels)
-        if config.data.label_std_column in images:
-            known["std"] = images[config.data.label_std_column].to_numpy()
+        if evaluation.stds is not None:
+            known["std"] = evaluation.stds
     measures = kind.measures(values, labels, pairs=evaluation.pairs, **known)
     figures["intervals"] = group_intervals(measures, images["group"].to_numpy())
     if skipped := too_dear(measures, len(images)):
@@ -119,6 +97,61 @@ def _fusion_figures(config, evaluation, fusion, figures, images, score_map) -> d
             f"{', '.join(skipped)}: drawing it from {len(images)} rows would take minutes"
         )
     return figures
+
+
+def _pair_figures(evaluation: Evaluation, scores: np.ndarray) -> dict[str, Any]:
+    return {
+        "pair_accuracy_by_kind": {
+            name: pair_accuracy(scores, rows[["better", "worse"]].to_numpy())
+            for name, rows in evaluation.pairs.groupby("kind", sort=False)
+            if name
+        }
+    }
+
+
+def _score_figures(
+    evaluation: Evaluation, values: np.ndarray, labels: np.ndarray, score_map: ScoreMap | None
+) -> dict[str, Any]:
+    """Describes the map of opinion scores, and what leaving the unsure ones out gains."""
+    kind = evaluation.kind
+    scores = kind.score_of(values)
+    figures: dict[str, Any] = {"score_map": _describe_map(score_map, scores) if score_map else None}
+    unsure = [
+        uncertainty_of(kind, evaluation.headline, answer)
+        for answer in evaluation.answers
+        if not answer.error
+    ]
+    if None not in unsure:
+        figures["selective"] = _selective(
+            np.array(unsure), np.abs(scores - labels), "standard deviation", "absolute error"
+        )
+    return figures
+
+
+def _class_figures(
+    is_labelled: np.ndarray, values: np.ndarray, labels: np.ndarray, raw: Evaluation | None
+) -> dict[str, Any]:
+    """Describes probabilities of classes: how right the sure ones are, and how well they fit."""
+    if not is_labelled.any():
+        return {}
+    confidence, is_right = judge_answers(values[is_labelled], labels[is_labelled])
+    selective = _selective(
+        1 - confidence, ~is_right, "1 - probability of the answer", "share of wrong answers"
+    )
+    calibration = _calibration(values[is_labelled], labels[is_labelled])
+    if raw is not None:
+        before = _calibration(raw.values(raw.headline)[is_labelled], labels[is_labelled])
+        calibration |= {f"{name}_raw": value for name, value in before.items()}
+        calibration["fitted_on"] = "val"
+    return {"selective": selective, "calibration": calibration}
+
+
+def _three_class_figures(
+    answers: np.ndarray, grades: np.ndarray, groups: np.ndarray
+) -> dict[str, Any]:
+    figures = decision_metrics(answers, grades, 3, is_ordered=True)
+    measures = decision_measures(answers, grades, 3, is_ordered=True)
+    return {"three_class": {**figures, "intervals": group_intervals(measures, groups)}}
 
 
 def _describe_map(score_map: ScoreMap, scores: np.ndarray) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
@@ -16,8 +15,6 @@ from iqa_jax.evaluation.fitting import fit_on_splits
 from iqa_jax.evaluation.prediction_table import prediction_table
 from iqa_jax.evaluation.split_figures import describe_split, note_disagreement
 from iqa_jax.host.progress import note, say
-from iqa_jax.run import build
-from iqa_jax.run.config import headline_metric, kind_from_config
 from iqa_jax.run.seen import flattered
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.confidence import Confidence, confidence_metrics
@@ -86,14 +83,14 @@ def evaluate_splits(
     # What is scored is written at once: a later split may be interrupted.
     for name in splits:
         raw = evaluate_raw(name)
-        evaluation = calibrate_evaluation(run.config, raw, run.calibration or {})
+        evaluation = calibrate_evaluation(raw, run.calibration or {})
         overlap = count_seen(evaluation.images)
         evaluations[name] = evaluation
         metrics[name] = _figures(run, name, raw, evaluation, overlap, is_own)
         if overlap:
             say(f"WARNING: {flattered(overlap, name)}")
         table = prediction_table(
-            run.config, evaluation, run.thresholds, run.confidence or Confidence()
+            evaluation, run.settings.confidence, run.thresholds, run.confidence or Confidence()
         )
         output.write_text(f"predictions_{name}.csv", table.to_csv(index=False))
         add_metrics(output, metrics)
@@ -128,7 +125,7 @@ def _figures(
       overlap: how many of its images were learnt from; None where that cannot be told.
       is_own: whether it is a split of the run's own manifest.
     """
-    config, labels = run.config, evaluation.images["label"].to_numpy()
+    settings, labels = run.settings, evaluation.images["label"].to_numpy()
     fitted_on = {"train", "val"} if overlap else {name} if is_own else set()
     # Calibration and thresholds were fitted on `val`; the network and the score maps on `train`.
     is_calibrated_here, is_learnt_here = "val" in fitted_on, "train" in fitted_on
@@ -136,26 +133,25 @@ def _figures(
     figures = {
         "step": run.step,
         **describe_split(
-            config,
             judged,
             thresholds=None if is_calibrated_here else run.thresholds,
             raw=raw if judged is not raw else None,
             score_maps=None if is_learnt_here else run.score_maps,
         ),
     }
-    if kind_from_config(config).has_classes:
+    if run.kind.has_classes:
         figures["is_calibrated"] = judged is not raw
     if not is_learnt_here:
-        figures |= probe_figures(config, judged, run.probe)
-        figures |= anomaly_figures(config, evaluation.answers, labels)
+        figures |= probe_figures(judged, run.fusion, run.probe)
+        figures |= anomaly_figures(settings.detector, evaluation.answers, labels)
     if overlap != 0:
         figures["seen_in_training"] = overlap
     # Intervals and abstaining were fitted on another split still.
-    if not overlap and not fitted_on & {"train", config.uncertainty.split}:
+    if not overlap and not fitted_on & {"train", settings.confidence.split}:
         confidence = run.confidence or Confidence()
-        figures |= confidence_metrics(config, evaluation.answers, labels, confidence)
-    if name == "val" and len(build.views_from_config(config)) > 1:
-        figures["tta_gain"] = _tta_gain(config, raw)
+        figures |= confidence_metrics(settings.confidence, evaluation.answers, labels, confidence)
+    if name == "val" and len(run.views) > 1:
+        figures["tta_gain"] = _tta_gain(run.metric, raw)
     return figures
 
 
@@ -169,14 +165,13 @@ def add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
     output.write_text("metrics.json", json.dumps(merged, indent=2))
 
 
-def _tta_gain(config: ml_collections.ConfigDict, evaluation: Evaluation) -> dict[str, Any]:
-    """Compares the mean over views with the image as it is, by the headline metric."""
-    kind, name = kind_from_config(config), headline_metric(config)
+def _tta_gain(name: str, evaluation: Evaluation) -> dict[str, Any]:
+    """Compares the mean over views with the image as it is, by the metric of that name."""
     labels = evaluation.labels
     plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
     before = None
     if len(plain):
-        before = kind.figures(plain, labels, pairs=evaluation.pairs)[name]
+        before = evaluation.kind.figures(plain, labels, pairs=evaluation.pairs)[name]
     after = evaluation.metrics.get(name)
     gain = None
     if before is not None and after is not None:

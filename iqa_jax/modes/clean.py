@@ -21,6 +21,7 @@ from iqa_jax.analysis.label_noise import FILTERS
 from iqa_jax.host.progress import say
 from iqa_jax.modes.train import train
 from iqa_jax.reporting.cleaning import write_cleaning
+from iqa_jax.reporting.reported_run import reported_run_from_config
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
 from iqa_jax.run.config import kind_from_config
@@ -86,7 +87,18 @@ def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
         without.data.dropped_tiles = str(table)
         if status := _train(without, cleaned, command):
             return status
-    write_cleaning(config, manifest, tiles, filtered, cleaned, plain, command)
+    write_cleaning(
+        reported_run_from_config(config),
+        manifest,
+        build.source_from_config(config, manifest),
+        tiles,
+        filtered,
+        cleaned,
+        plain,
+        filter_name=config.noise.filter,
+        folds=config.noise.folds,
+        command=command,
+    )
     return 0
 
 

@@ -7,6 +7,7 @@ comparison.csv  comparison.json  comparison.png
 import csv
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from iqa_jax.analysis.comparison import (
 )
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import Evaluation, calibrate_evaluation
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.evaluation.fitting import fit_on_val
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run import build
@@ -67,13 +68,15 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
 
 def _test(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
     """Tests the calibrated answers, for the sake of metrics that look at more than their order."""
-    config, variables = run.config, run.variables
-    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
-    if kind_from_config(config).has_classes:
+    evaluator = evaluator_from_config(
+        workdir.config(), data.manifest, data.source, data.features, data.embeddings
+    )
+    evaluate = partial(evaluator, run.variables)
+    if run.kind.has_classes:
         has_val = "val" in data.manifest.splits
-        fit_on_val(workdir, config, evaluator(variables, "val") if has_val else None, run.step)
+        fit_on_val(workdir, run.kind, evaluate("val") if has_val else None, run.step)
         run = run.refitted(workdir)
-    return calibrate_evaluation(config, evaluator(variables, "test"), run.calibration)
+    return calibrate_evaluation(evaluate("test"), run.calibration)
 
 
 def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections.ConfigDict]]:

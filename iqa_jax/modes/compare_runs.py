@@ -32,6 +32,7 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
     """
     configs = workdir.config(), other.config()
     _check_kinds(workdir, other, configs)
+    kinds = kind_from_config(configs[0]), kind_from_config(configs[1])
     splits = [name for name in _predicted(workdir) if name in _predicted(other)]
     if not splits:
         raise WorkdirError(
@@ -46,7 +47,7 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
         "splits": {},
     }
     for split in splits:
-        record["splits"][split] = compare_split(split, workdir, other, configs)
+        record["splits"][split] = compare_split(split, workdir, other, kinds)
     name = f"compared_with_{other.folder.resolve().name}.json"
     workdir.write_text(name, json.dumps(record, indent=2))
     say(f"{name} is in {workdir.folder}")

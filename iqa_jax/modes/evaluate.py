@@ -9,7 +9,7 @@ import pandas as pd
 from input_pipeline.checks.leaks import identify_images
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import Evaluator, evaluator_from_config
 from iqa_jax.evaluation.localise import localise
 from iqa_jax.evaluation.split_figures import format_splits
 from iqa_jax.evaluation.splits import (
@@ -21,11 +21,12 @@ from iqa_jax.evaluation.splits import (
     format_figures,
 )
 from iqa_jax.host.progress import say
+from iqa_jax.reporting.reported_run import reported_run_from_config
 from iqa_jax.run import build
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.embedding_cache import cache_embeddings
-from iqa_jax.scoring.explainer import Explainer
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
+from iqa_jax.scoring.explainer import Explainer, explainer_from_config
 from iqa_jax.scoring.trained_run import TrainedRun
 
 
@@ -52,13 +53,14 @@ def evaluate_run(
     Raises:
       WorkdirError, ManifestError, CheckpointError: with a sentence.
     """
-    manifest, output = _open_manifest(workdir, workdir.config(), manifest_path)
+    config = workdir.config()
+    manifest, output = _open_manifest(workdir, config, manifest_path)
     if split:
         manifest.split(split)  # Before anything is embedded for a split that is not there.
     with output.sole_writer("--mode=evaluate"):
         run = TrainedRun.open(workdir)
-        source = build.source_from_config(run.config, manifest)
-        evaluator = _make_evaluator(run, manifest, source)
+        source = build.source_from_config(config, manifest)
+        evaluator = _make_evaluator(config, run, manifest, source)
         # Of the images as they are: an evaluator of rankings degrades them.
         count_seen = _seen_counter(workdir, manifest, source) if manifest_path else count_none
         say(f"evaluating the checkpoint of step {run.step}")
@@ -67,25 +69,28 @@ def evaluate_run(
             output=output, is_own=not manifest_path, count_seen=count_seen,
         )  # fmt: skip
         report = output.folder / (f"report_{split}.html" if split else "report.html")
-        _write_maps_and_report(report, found, workdir, output, evaluator, command)
+        run = found.run
+        explainer = explainer_from_config(config, run.detector, run.members, run.calibration or {})
+        _add_localisation(config, explainer, found, output, evaluator)
+        _write_pages(config, report, explainer, found, workdir, evaluator, command)
         if not manifest_path:
-            from iqa_jax.reporting.run_card import write_run_card
-
-            write_run_card(run.config, workdir, evaluator.manifest, run.step)
+            _write_card(config, workdir, evaluator.manifest, run.step)
         _tell(found, output)
         say(f"metrics.json, predictions and {report.name} are in {output.folder}")
     return found.metrics
 
 
-def _make_evaluator(run: TrainedRun, manifest: Manifest, source: TileSource) -> Evaluator:
+def _make_evaluator(
+    config: ml_collections.ConfigDict, run: TrainedRun, manifest: Manifest, source: TileSource
+) -> Evaluator:
     if "detector" in run.lacks:
         say(run.lacks["detector"])
     embeddings = None
     # Other networks need the pixels anyhow.
-    if run.config.bags.cached and not run.members:
-        embeddings = cache_embeddings(run.config, run.variables, source)
-    return Evaluator(
-        run.config, manifest, source, run.features, embeddings,
+    if config.bags.cached and not run.members:
+        embeddings = embeddings_from_config(config, run.variables, source)
+    return evaluator_from_config(
+        config, manifest, source, run.features, embeddings,
         is_thorough=True, detector=run.detector, members=run.members,
     )  # fmt: skip
 
@@ -98,32 +103,44 @@ def _splits_of(manifest: Manifest, split: str) -> list[str]:
     return splits or ["train"]
 
 
-def _write_maps_and_report(
-    report: Path,
+def _add_localisation(
+    config: ml_collections.ConfigDict,
+    explainer: Explainer,
+    found: EvaluatedSplits,
+    output: Workdir,
+    evaluator: Evaluator,
+) -> None:
+    """Adds to the figures how well the maps find what is bad, where that is known."""
+    run, _, metrics = found
+    for name in metrics:
+        localisation = localise(
+            explainer, run.variables, evaluator.manifest, evaluator.source, run.features, name,
+            max_pixels=config.data.max_pixels, threads=config.host.threads,
+        )  # fmt: skip
+        if localisation:
+            metrics[name]["localisation"] = localisation
+            add_metrics(output, metrics)
+
+
+def _write_pages(
+    config: ml_collections.ConfigDict,
+    path: Path,
+    explainer: Explainer,
     found: EvaluatedSplits,
     workdir: Workdir,
-    output: Workdir,
     evaluator: Evaluator,
     command: str,
 ) -> None:
-    """Adds how well the maps find what is bad to the figures, and writes the report of all."""
+    """Writes the report of all splits."""
     # Imports matplotlib: only a report needs it.
     from iqa_jax.reporting.run_maps import grad_cam_overlays, make_planes
     from iqa_jax.reporting.run_report import write_run_report
 
     run, evaluations, metrics = found
-    manifest, source, config = evaluator.manifest, evaluator.source, run.config
-    explainer = Explainer(config, run.detector, run.members, run.calibration or {})
-    for name in metrics:
-        localisation = localise(
-            config, explainer, run.variables, manifest, source, run.features, name
-        )
-        if localisation:
-            metrics[name]["localisation"] = localisation
-            add_metrics(output, metrics)
+    source, images = evaluator.source, evaluator.manifest.images
     write_run_report(
-        report,
-        config,
+        path,
+        reported_run_from_config(config),
         workdir,
         source,
         evaluations,
@@ -131,9 +148,18 @@ def _write_maps_and_report(
         run.thresholds,
         run.step,
         command,
-        make_planes(config, evaluations),
-        grad_cam_overlays(explainer, run.variables, source, run.features, manifest.images),
+        make_planes(evaluations, config.seed),
+        grad_cam_overlays(explainer, run.variables, source, run.features, images),
     )
+
+
+def _write_card(
+    config: ml_collections.ConfigDict, workdir: Workdir, manifest: Manifest, step: int
+) -> None:
+    from iqa_jax.reporting.run_card import facts_from_config, write_run_card
+
+    facts = facts_from_config(config, step)
+    write_run_card(reported_run_from_config(config), facts, workdir, manifest)
 
 
 def _tell(found: EvaluatedSplits, output: Workdir) -> None:

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
@@ -13,10 +12,9 @@ from iqa_jax.host.lock import sole_writer
 from iqa_jax.host.progress import meter, say
 from iqa_jax.modes import SOME_FAILED
 from iqa_jax.reporting.figure_folder import COLUMNS, INDEX, PART, clear_folder, stem_of
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.image_explainer import Explanation, load_explainer
-from iqa_jax.scoring.inputs import open_listing
+from iqa_jax.scoring.inputs import listing_from_config
 from iqa_jax.scoring.tables.writers import TABLE_WRITERS
 
 
@@ -51,7 +49,7 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
 
 def _explain_into(folder: Path, workdir: Workdir, images: str) -> int:
     explainer = load_explainer(workdir.folder)
-    with open_listing(explainer.config, images) as listing:
+    with listing_from_config(workdir.config(), images) as listing:
         inputs = list(listing.read())
     names, pictures = [one.name for one in inputs], [one.picture for one in inputs]
     table = pd.DataFrame([one.features for one in inputs]) if inputs[0].features else None
@@ -72,7 +70,7 @@ def _explain_into(folder: Path, workdir: Workdir, images: str) -> int:
                 row |= {name: getattr(explanation, name) for name in ("score", "label", "anomaly")}
                 # The row first: what a kill leaves behind is then listed.
                 write([row])
-                _write_files(folder / stem, name, explanation, explainer.config)
+                _write_files(folder / stem, name, explanation, explainer.score_range)
             progress.update(place + 1)
     part.replace(folder / INDEX)
     say(f"{len(pictures)} images explained, {errors} with an error instead; see {folder}")
@@ -82,7 +80,7 @@ def _explain_into(folder: Path, workdir: Workdir, images: str) -> int:
 
 
 def _write_files(
-    target: Path, name: str, explanation: Explanation, config: ml_collections.ConfigDict
+    target: Path, name: str, explanation: Explanation, score_range: tuple[float, float]
 ) -> None:
     """Writes the figure and the maps: the target with the endings .png and .npz."""
     # Imports matplotlib: only figures need it.
@@ -98,7 +96,7 @@ def _write_files(
         maps,
         title=f"{one_line(Path(name).name)}   score {explanation.score:.3f}{label}",
         explains=explanation.explains,
-        score_range=kind_from_config(config).score_range,
+        score_range=score_range,
     )
     np.savez_compressed(
         f"{target}.npz",

@@ -13,7 +13,7 @@ from iqa_jax.host.lock import locked
 from iqa_jax.host.progress import meter, say
 from iqa_jax.modes import SOME_FAILED
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.inputs import open_listing
+from iqa_jax.scoring.inputs import listing_from_config
 from iqa_jax.scoring.quality_scorer import load_scorer
 from iqa_jax.scoring.tables.duplicates import SeenContents
 from iqa_jax.scoring.tables.part_files import Parts
@@ -63,7 +63,8 @@ def _predict_into(
     target: Path, workdir: Workdir, images: str, number: int, count: int, deduplicate: bool
 ) -> int:
     scorer = load_scorer(workdir.folder)
-    with open_listing(scorer.config, images, target.parent) as listing, Parts(target) as parts:
+    listing = listing_from_config(workdir.config(), images, target.parent)
+    with listing, Parts(target) as parts:
         start, stop = shard_bounds(len(listing), number, count)
         parts.open(
             {

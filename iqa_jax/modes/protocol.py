@@ -16,7 +16,7 @@ import ml_collections
 from input_pipeline.tables.manifest import Manifest, with_splits
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.evaluation import Evaluation
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.evaluation.splits import evaluate_splits
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
@@ -24,7 +24,7 @@ from iqa_jax.run.checks import ConfigError, check_run
 from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
 from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.baseline_runs import check_baselines, run_baselines
 from iqa_jax.studies.baselines import BASELINES, TRAINED
@@ -52,8 +52,10 @@ class _Tested:
         _test_own(run, data, workdir, ())
         run, embeddings = run.refitted(workdir), None
         if data.embeddings is not None:
-            embeddings = cache_embeddings(run.config, run.variables, self.source)
-        evaluator = Evaluator(run.config, self.manifest, self.source, data.features, embeddings)
+            embeddings = embeddings_from_config(workdir.config(), run.variables, self.source)
+        evaluator = evaluator_from_config(
+            workdir.config(), self.manifest, self.source, data.features, embeddings
+        )
         found = evaluate_splits(run, workdir, evaluator, ["test"], output=workdir, is_own=False)
         return found.evaluations["test"]
 
@@ -177,7 +179,9 @@ def _test_own(
     run: TrainedRun, data: TrainingData, workdir: Workdir, tested: Sequence[str] = ("test",)
 ) -> Evaluation | None:
     """Fits what answers need inside the split, and tests on the split's own rows."""
-    evaluator = Evaluator(run.config, data.manifest, data.source, data.features, data.embeddings)
+    evaluator = evaluator_from_config(
+        workdir.config(), data.manifest, data.source, data.features, data.embeddings
+    )
     names = [name for name in data.manifest.splits if name == "val" or name in tested]
     found = evaluate_splits(run, workdir, evaluator, names, output=workdir)
     return found.evaluations.get("test")

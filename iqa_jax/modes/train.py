@@ -52,7 +52,7 @@ def train(
             picture, band = workdir.folder / "edge_filter.png", build.edge_band_from_config(config)
             draw_edge_filter(picture, data.source, data.index, *band)
             say(f"see {picture}")
-        keep_members(workdir, config)
+        keep_members(workdir, config.model.ensemble)
         if stopped_by := fit(config, data, workdir, is_profiled):
             return 128 + stopped_by
         if is_first():

@@ -1,11 +1,10 @@
 """What `--mode=clean` says at its end: what was dropped, examples of it, and what it gained."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
@@ -16,64 +15,67 @@ from iqa_jax.host.progress import say
 from iqa_jax.reporting.pages.cleaning import write_cleaning_page
 from iqa_jax.reporting.pages.contact_sheet import COLUMNS, write_contact_sheet
 from iqa_jax.reporting.pages.report import Table
-from iqa_jax.run import build
-from iqa_jax.run.config import headline_metric
+from iqa_jax.reporting.reported_run import ReportedRun
 from iqa_jax.run.workdir import Workdir
 
 
 def write_cleaning(
-    config: ml_collections.ConfigDict,
+    run: ReportedRun,
     manifest: Manifest,
+    source: TileSource,
     tiles: pd.DataFrame,
     folder: Path,
     cleaned: Workdir | None,
     plain: Workdir,
+    *,
+    filter_name: str,
+    folds: int,
     command: str,
 ) -> None:
     """Writes cleaning.json, dropped_tiles.png and cleaning.html.
 
     Args:
-      config: of the recipe.
-      manifest: of the images.
+      run: of the recipe.
+      manifest, source: of the images.
       tiles: as `judge_tiles` gives them, and the `reason` of those that are dropped.
       folder: of the filter.
       cleaned: run without the dropped tiles; None if there are none.
       plain: run with them.
+      filter_name: which tiles were dropped.
+      folds: so many runs judged them.
       command: how it was started.
     """
-    classes = list(_count_classes(config, tiles))
+    classes = list(_count_classes(run.kind.classes, tiles))
     record: dict[str, Any] = {
-        "filter": config.noise.filter,
-        "folds": config.noise.folds,
+        "filter": filter_name,
+        "folds": folds,
         "command": command,
         "classes": classes,
         "interval": PAIRED,
         # `a` is the cleaned run, `b` the plain one.
         "splits": {
-            split: compare_split(split, cleaned, plain, (config, config))
+            split: compare_split(split, cleaned, plain, (run.kind, run.kind))
             for split in manifest.splits
             if cleaned and split != "train"
         },
     }
     Workdir(folder).write_text("cleaning.json", json.dumps(record, indent=2))
     sheet = folder / "dropped_tiles.png"
-    source = build.source_from_config(config, manifest)
-    write_contact_sheet(sheet, list(_examples(config, manifest, source, tiles)))
+    examples = list(_examples(run.kind.classes, manifest, source, tiles))
+    write_contact_sheet(sheet, examples)
     write_cleaning_page(
         folder / "cleaning.html",
-        summary=_summarise(config, tiles),
-        tables=[_class_table(classes), *_gain_tables(config, record)],
+        summary=_summarise(filter_name, folds, tiles),
+        tables=[_class_table(classes), *_gain_tables(run, record)],
         sheet=sheet,
         command=command,
     )
     say(f"dropped_tiles.csv, dropped_tiles.png, cleaning.json and cleaning.html are in {folder}")
 
 
-def _count_classes(
-    config: ml_collections.ConfigDict, tiles: pd.DataFrame
-) -> Iterator[dict[str, Any]]:
+def _count_classes(classes: Sequence[str], tiles: pd.DataFrame) -> Iterator[dict[str, Any]]:
     is_dropped = tiles["reason"] != ""
-    for name in config.data.classes:
+    for name in classes:
         own = tiles["label"] == name
         whole = (~is_dropped[own]).groupby(tiles["image"][own]).any()
         yield {
@@ -85,10 +87,10 @@ def _count_classes(
         }
 
 
-def _summarise(config: ml_collections.ConfigDict, tiles: pd.DataFrame) -> str:
+def _summarise(filter_name: str, folds: int, tiles: pd.DataFrame) -> str:
     return (
         f"{(tiles['reason'] != '').sum()} of {len(tiles)} training tiles are dropped by "
-        f"{config.noise.filter}, judged by {config.noise.folds} runs of which each never saw the "
+        f"{filter_name}, judged by {folds} runs of which each never saw the "
         "groups that it judges. No tile of any other split is dropped."
     )
 
@@ -106,8 +108,8 @@ def _class_table(classes: list[dict[str, Any]]) -> Table:
     )  # fmt: skip
 
 
-def _gain_tables(config: ml_collections.ConfigDict, record: dict[str, Any]) -> Iterator[Table]:
-    chosen = " The checkpoints were chosen on them." if config.early_stopping.metric else ""
+def _gain_tables(run: ReportedRun, record: dict[str, Any]) -> Iterator[Table]:
+    chosen = " The checkpoints were chosen on them." if run.chosen_by else ""
     for split, compared in record["splits"].items():
         yield Table(
             f"With and without the dropped tiles, {split}",
@@ -118,13 +120,13 @@ def _gain_tables(config: ml_collections.ConfigDict, record: dict[str, Any]) -> I
                 for name, row in compared["figures"].items()
             ],
             f"{compared['rows']} images in {compared['groups']} groups; the runs are judged by "
-            f"{headline_metric(config)}. Better by: above 0 where the cleaned run is better, with "
+            f"{run.metric}. Better by: above 0 where the cleaned run is better, with "
             f"its {record['interval']}." + (chosen if split == "val" else ""),
         )  # fmt: skip
 
 
 def _examples(
-    config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource, tiles: pd.DataFrame
+    classes: Sequence[str], manifest: Manifest, source: TileSource, tiles: pd.DataFrame
 ) -> Iterator[tuple[str, np.ndarray, list[str]]]:
     """Chooses, of every class, tiles evenly over their confidence."""
     image_ids = {name: image_id for image_id, name in manifest.images["name"].items()}
@@ -134,7 +136,7 @@ def _examples(
         at = (layout.grid.positions == (place.row, place.column)).all(axis=1)
         return source.tiles(image_ids[place.image], layout, np.flatnonzero(at))[0]
 
-    for name in config.data.classes:
+    for name in classes:
         for is_dropped, heading in ((True, "dropped"), (False, "kept")):
             part = tiles[(tiles["label"] == name) & ((tiles["reason"] != "") == is_dropped)]
             if part.empty:

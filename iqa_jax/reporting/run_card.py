@@ -12,6 +12,7 @@ from input_pipeline.tables.manifest import Manifest
 from iqa_jax.reporting.pages.model_card import ModelCard, write_model_card
 from iqa_jax.reporting.pages.report import Report, Table
 from iqa_jax.reporting.pages.text_tables import comparison_tables, heading
+from iqa_jax.reporting.reported_run import ReportedRun
 from iqa_jax.reporting.run_report import (
     INTERVAL_NOTE,
     headlines,
@@ -20,44 +21,47 @@ from iqa_jax.reporting.run_report import (
     three_class,
     warnings,
 )
-from iqa_jax.run.config import config_to_json, kind_from_config
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 
 
 def write_run_card(
-    config: ml_collections.ConfigDict, workdir: Workdir, manifest: Manifest, step: int
+    run: ReportedRun,
+    facts: Mapping[str, str],
+    workdir: Workdir,
+    manifest: Manifest,
 ) -> None:
     """Writes model_card.md of a run, with the figures of all splits in its metrics.json.
 
     Args:
-      config, workdir, manifest: of the run.
-      step: of the checkpoint.
+      run, workdir, manifest: of the run.
+      facts: as `facts_from_config` gives them.
     """
     metrics = workdir.read_json("metrics.json")
-    card = run_model_card(config, workdir, manifest, metrics, step)
+    card = run_model_card(run, facts, workdir, manifest, metrics)
     write_model_card(workdir.folder / "model_card.md", card)
 
 
 def run_model_card(
-    config: ml_collections.ConfigDict,
+    run: ReportedRun,
+    facts: Mapping[str, str],
     workdir: Workdir,
     manifest: Manifest,
     metrics: Mapping[str, Any],
-    step: int,
 ) -> ModelCard:
     """Gathers what the model card of a run says, all of it from the run itself.
 
     Args:
-      config, workdir, manifest: of the run.
+      run, workdir, manifest: of the run.
+      facts: as `facts_from_config` gives them.
       metrics: all that metrics.json holds of the checkpoint.
-      step: of the checkpoint.
     """
     found = intervals(metrics)
     shown = Report(
         title="",
         command="",
         metrics={name: metrics[name]["fusions"] for name in in_order(metrics)},
-        headline_fusion=config.evaluation.fusion,
+        headline_fusion=run.headline,
         intervals=found,
         interval_note=INTERVAL_NOTE if found else "",
         three_class=three_class(metrics),
@@ -66,18 +70,18 @@ def run_model_card(
     folder = shlex.quote(name_text(workdir.folder))
     return ModelCard(
         name=name_text(workdir.folder.resolve().name),
-        purpose=kind_from_config(config).purpose,
+        purpose=run.kind.purpose,
         use=(
             "Photographs like those of the manifest that it was trained on (counted below). For "
             "others no figure is known before one is measured with the command below.",
             "It answers how good a photograph is and nothing of what it shows.",
         ),
-        facts=dict(_facts(config, step)),
-        images=_count_images(config, manifest),
-        headlines=list(headlines(config, metrics)),
+        facts=facts,
+        images=_count_images(run, manifest),
+        headlines=list(headlines(run, metrics)),
         warnings=list(warnings(metrics)),
         figures=comparison_tables(shown),
-        limits=list(_limits(config, manifest, metrics)),
+        limits=list(_limits(run, manifest, metrics)),
         commands={
             "Score images": f"python main.py --mode=predict --workdir={folder} "
             "--images=FOLDER --output=scores.csv",
@@ -87,12 +91,24 @@ def run_model_card(
             f"print(iqa_jax.load_scorer({str(workdir.folder)!r}).score(['photo.jpg']))\"",
         },
         versions=workdir.read_json("versions.json"),
-        config_digest=hashlib.sha256(config_to_json(config).encode()).hexdigest(),
+        config_digest=hashlib.sha256(run.settings.encode()).hexdigest(),
         manifest_digest=manifest.digest,
     )
 
 
-def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, str]]:
+def facts_from_config(config: ml_collections.ConfigDict, step: int) -> dict[str, str]:
+    """Tells people what a run is: heading -> fact.
+
+    Args:
+      config: of the run.
+      step: of its checkpoint.
+    """
+    return dict(_list_facts_from_config(config, step))
+
+
+def _list_facts_from_config(
+    config: ml_collections.ConfigDict, step: int
+) -> Iterator[tuple[str, str]]:
     data, model, tiles = config.data, config.model, config.tiles
     kind = kind_from_config(config)
     yield "Labels", f"{kind.name}, column {kind.column}" if kind.column else kind.name
@@ -121,22 +137,20 @@ def _facts(config: ml_collections.ConfigDict, step: int) -> Iterator[tuple[str, 
     yield "Checkpoint", f"step {step}, {chosen}"
 
 
-def _count_images(config: ml_collections.ConfigDict, manifest: Manifest) -> Table:
+def _count_images(run: ReportedRun, manifest: Manifest) -> Table:
     """Counts images, groups and labels of every split."""
-    kind, rows, counts = kind_from_config(config), [], {}
+    kind, rows, counts = run.kind, [], {}
     for split in manifest.splits:
         images = manifest.split(split)
         counts = kind.count_labels(images["label"].to_numpy(), images["label_text"].to_numpy())
         rows.append([split, len(images), int(images["group"].nunique()), *counts.values()])
     caption = "The weights were trained on train."
-    if config.early_stopping.metric:
+    if run.chosen_by:
         caption += " The checkpoint was chosen on val."
     return Table("", ["Split", "Images", "Groups", *counts], rows, caption)
 
 
-def _limits(
-    config: ml_collections.ConfigDict, manifest: Manifest, metrics: Mapping[str, Any]
-) -> Iterator[str]:
+def _limits(run: ReportedRun, manifest: Manifest, metrics: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "The figures are of the images counted above and of no others; other cameras, scenes and "
         "faults were not measured."
@@ -154,10 +168,10 @@ def _limits(
                 "other: the figures rest on fewer cases than images."
             )
         if any(value is None for value in metrics[split]["fusions"].get(
-            config.evaluation.fusion, {}
+            run.headline, {}
         ).values()):  # fmt: skip
             yield f"On {split} some figures are undefined: its images do not determine them."
-    if "val" in metrics and config.early_stopping.metric:
+    if "val" in metrics and run.chosen_by:
         yield "Figures on val flatter: the checkpoint was chosen on it."
     unseen = [name for name in ("test", "holdout") if name not in metrics]
     if unseen:

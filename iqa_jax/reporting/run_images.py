@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import ml_collections
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
 from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.sources import TileSource
+from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.reporting.pages.pictures import Example, thumbnail
 from iqa_jax.reporting.pages.point_map import MOST_DOTS, PHOTO_SIDE
 from iqa_jax.reporting.pages.report import Gallery, Projection, Suspect, Suspects, Table
 from iqa_jax.reporting.pages.text_tables import write_number
-from iqa_jax.run.config import kind_from_config
 
 _EXAMPLES = 6
 _EXTREMES = 3
@@ -46,10 +44,9 @@ class ImageChoice:
     """The images of one split that were answered, and how to choose among them.
 
     Args:
-      config: of the run.
       source: gives the images.
       split: its name.
-      evaluation: the split's `Evaluation`, with an answer or more.
+      evaluation: of the split, with an answer or more.
       table: of its predictions; a column `uncertainty` is used if there is one.
       thresholds: of the three-class answer.
       overlays: gives heat-maps of images, by image_id.
@@ -57,21 +54,20 @@ class ImageChoice:
 
     def __init__(
         self,
-        config: ml_collections.ConfigDict,
         source: TileSource,
         split: str,
-        evaluation: Any,
+        evaluation: Evaluation,
         table: pd.DataFrame,
         thresholds: tuple[float, float] | None,
         overlays: Overlays | None = None,
     ):
-        self.kind, self.split = kind_from_config(config), split
+        self.kind, self.split = evaluation.kind, split
         self._source, self._thresholds, self._overlays = source, thresholds, overlays
         rows = np.flatnonzero(evaluation.is_answered)
         self._answers = [evaluation.answers[row] for row in rows]
         self._images = evaluation.images.iloc[rows]
         self._table = table.iloc[rows]
-        self._values = evaluation.values(config.evaluation.fusion)
+        self._values = evaluation.values(evaluation.headline)
         self._scores = self.kind.score_of(self._values)
         self._labels = self._images["label"].to_numpy()
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
@@ -13,23 +12,23 @@ from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.analysis.projection import FEWEST, neighbourhood_purity, project
+from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.reporting.pages.overlays import blend_grad_cam
 from iqa_jax.reporting.pages.pictures import thumbnail
 from iqa_jax.reporting.pages.point_map import MOST_DOTS
 from iqa_jax.reporting.pages.report import Table
 from iqa_jax.reporting.run_images import Overlays, Plane
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.explainer import Explainer
 
 _NEIGHBOURS = 10
 
 
-def make_planes(config: ml_collections.ConfigDict, evaluations: Mapping[str, Any]) -> list[Plane]:
+def make_planes(evaluations: Mapping[str, Evaluation], seed: int) -> list[Plane]:
     """Projects the embeddings of all images that were answered, by t-SNE and by PCA.
 
     Args:
-      config: of the run.
-      evaluations: split -> `Evaluation`.
+      evaluations: by split.
+      seed: of t-SNE.
 
     Returns:
       Two planes; none where there are too few images, or more than a page can show.
@@ -44,7 +43,7 @@ def make_planes(config: ml_collections.ConfigDict, evaluations: Mapping[str, Any
     everything = np.concatenate([*embeddings.values()])
     if everything.shape[1] < 2:
         return []
-    found = project(everything, config.seed)
+    found = project(everything, seed)
     ends = np.cumsum([len(part) for part in embeddings.values()])[:-1]
 
     def by_split(points: np.ndarray) -> dict[str, np.ndarray]:
@@ -52,12 +51,13 @@ def make_planes(config: ml_collections.ConfigDict, evaluations: Mapping[str, Any
 
     images = pd.concat([evaluations[split].images[evaluations[split].is_answered]
                         for split in embeddings])  # fmt: skip
+    has_classes = next(iter(evaluations.values())).kind.has_classes
     return [
         Plane(
             "Images by their embedding, t-SNE",
             "Near neighbours are alike to the scorer; distances across the map say little.",
             by_split(found.tsne),
-            _purity(config, everything, images, embeddings),
+            _purity(everything, images, embeddings, has_classes),
         ),
         Plane(
             "Images by their embedding, PCA",
@@ -68,13 +68,13 @@ def make_planes(config: ml_collections.ConfigDict, evaluations: Mapping[str, Any
 
 
 def _purity(
-    config: ml_collections.ConfigDict,
     embeddings: np.ndarray,
     images: pd.DataFrame,
     by_split: Mapping[str, np.ndarray],
+    has_classes: bool,
 ) -> Table:
     labels = {"group": images["group"].to_numpy()}
-    if kind_from_config(config).has_classes:
+    if has_classes:
         labels = {"class": images["label_text"].to_numpy(), **labels}
     labels["split"] = np.repeat([*by_split], [len(part) for part in by_split.values()])
     rows = [

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 import pandas as pd
 
 from input_pipeline.files.file_names import name_text
 from input_pipeline.tiles.sources import TileSource
+from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.reporting.pages.html import write_report
 from iqa_jax.reporting.pages.markdown_report import write_markdown_report
 from iqa_jax.reporting.pages.report import (
@@ -28,6 +28,7 @@ from iqa_jax.reporting.pages.report import (
     Table,
 )
 from iqa_jax.reporting.pages.text_tables import heading
+from iqa_jax.reporting.reported_run import ReportedRun
 from iqa_jax.reporting.run_images import (
     ImageChoice,
     Overlays,
@@ -35,7 +36,6 @@ from iqa_jax.reporting.run_images import (
     find_suspects,
     place_images,
 )
-from iqa_jax.run.config import config_to_json, headline_metric, kind_from_config
 from iqa_jax.run.seen import flattered
 from iqa_jax.run.workdir import Workdir, versions
 
@@ -47,10 +47,10 @@ INTERVAL_NOTE = "Beside a figure: its 95 % bootstrap interval, drawn over groups
 
 def write_run_report(
     path: Path,
-    config: ml_collections.ConfigDict,
+    run: ReportedRun,
     workdir: Workdir,
     source: TileSource,
-    evaluations: Mapping[str, Any],
+    evaluations: Mapping[str, Evaluation],
     metrics: Mapping[str, Any],
     thresholds: tuple[float, float] | None,
     step: int,
@@ -62,8 +62,8 @@ def write_run_report(
 
     Args:
       path: report.html, in the folder that has the tables of predictions.
-      config, workdir, source: of the run, and of the images evaluated.
-      evaluations: split -> `Evaluation`.
+      run, workdir, source: of the run, and of the images evaluated.
+      evaluations: by split.
       metrics: what metrics.json holds of them.
       thresholds: of the three-class answer.
       step: of the checkpoint.
@@ -73,7 +73,7 @@ def write_run_report(
     """
     tables = {name: pd.read_csv(path.parent / f"predictions_{name}.csv") for name in metrics}
     report = run_report(
-        config, workdir, source, evaluations, metrics, tables, thresholds, step, command,
+        run, workdir, source, evaluations, metrics, tables, thresholds, step, command,
         planes, overlays,
     )  # fmt: skip
     write_report(path, report)
@@ -81,10 +81,10 @@ def write_run_report(
 
 
 def run_report(
-    config: ml_collections.ConfigDict,
+    run: ReportedRun,
     workdir: Workdir,
     source: TileSource,
-    evaluations: Mapping[str, Any],
+    evaluations: Mapping[str, Evaluation],
     metrics: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
     thresholds: tuple[float, float] | None,
@@ -97,16 +97,14 @@ def run_report(
 
     Args:
       tables: split -> the table of its predictions.
-      config, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
+      run, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
         as in `write_run_report`.
     """
-    kind = kind_from_config(config)
+    kind = run.kind
     splits = in_order(metrics)
     answered = [name for name in splits if evaluations[name].is_answered.any()]
     choices = {
-        name: ImageChoice(
-            config, source, name, evaluations[name], tables[name], thresholds, overlays
-        )
+        name: ImageChoice(source, name, evaluations[name], tables[name], thresholds, overlays)
         for name in answered
     }
     # The report shows images that no choice was made on, unless there are no others.
@@ -116,26 +114,26 @@ def run_report(
         title=name_text(workdir.folder.resolve().name),
         command=command,
         summary=_summarise(metrics, step),
-        headlines=list(headlines(config, metrics)),
+        headlines=list(headlines(run, metrics)),
         warnings=list(warnings(metrics)),
         metrics={name: metrics[name]["fusions"] for name in splits},
         three_class=three_class(metrics),
         three_class_intervals=intervals(three_class(metrics)),
-        headline_fusion=config.evaluation.fusion,
+        headline_fusion=run.headline,
         intervals=intervals(metrics),
         interval_note=INTERVAL_NOTE if intervals(metrics) else "",
         history=workdir.history(),
         best_step=step,
         reliabilities=list(_reliabilities(metrics)),
         coverages=list(_coverages(metrics)),
-        confusions=list(_confusions(config, metrics)),
+        confusions=list(_confusions(run, metrics)),
         histograms=[
-            ScoreHistogram(f"Scores, {name}", _scores_by_label(config, evaluations[name]), cuts)
+            ScoreHistogram(f"Scores, {name}", _scores_by_label(evaluations[name]), cuts)
             for name in answered
             if kind.has_classes
         ],
         scatters=[
-            _scatter(config, name, evaluations[name], metrics[name].get("score_map") or {})
+            _scatter(name, evaluations[name], metrics[name].get("score_map") or {})
             for name in answered
             if kind.has_scale
         ],
@@ -154,7 +152,7 @@ def run_report(
             for row, answer in enumerate(evaluations[name].answers)
             if answer.error
         ],
-        config=config_to_json(config),
+        config=run.settings,
         versions=versions(),
     )
 
@@ -170,15 +168,15 @@ def in_order(metrics: Mapping[str, Any]) -> list[str]:
     return sorted(metrics, key=place)
 
 
-def headlines(config: ml_collections.ConfigDict, metrics: Mapping[str, Any]) -> Iterator[Headline]:
+def headlines(run: ReportedRun, metrics: Mapping[str, Any]) -> Iterator[Headline]:
     """Gives the figure that the run is judged by, on every split."""
-    name = headline_metric(config)
+    name = run.metric
     for split in in_order(metrics):
         figures = metrics[split]
         note = f"{heading(figures['fusion'])} over {figures.get('n', 0)} images"
         if (groups := figures.get("groups")) is not None:
             note += f" of {groups} groups"
-        if split == "val" and config.early_stopping.metric:
+        if split == "val" and run.chosen_by:
             note += "; the checkpoint was chosen on them"
         if figures.get("is_calibrated") is False:
             note += "; of the answers before calibration"
@@ -234,15 +232,13 @@ def _summarise(metrics: Mapping[str, Any], step: int) -> str:
     return f"Checkpoint of step {step}; {images} images in {tiles} tiles scored."
 
 
-def _confusions(
-    config: ml_collections.ConfigDict, metrics: Mapping[str, Any]
-) -> Iterator[Confusion]:
-    classes, fusion = tuple(config.data.classes), config.evaluation.fusion
+def _confusions(run: ReportedRun, metrics: Mapping[str, Any]) -> Iterator[Confusion]:
+    classes, fusion = run.kind.classes, run.headline
     for split in in_order(metrics):
         if counts := metrics[split]["fusions"].get(fusion, {}).get("confusion"):
             yield Confusion(f"{split}, {heading(fusion).lower()}", classes, counts)
     for split, figures in three_class(metrics).items():
-        names = (classes[0], config.data.marginal, classes[-1])
+        names = (classes[0], run.kind.marginal, classes[-1])
         yield Confusion(f"{split}, three classes", names, figures["confusion"])
 
 
@@ -279,13 +275,11 @@ def _coverages(metrics: Mapping[str, Any]) -> Iterator[RiskCoverage]:
             )
 
 
-def _scatter(
-    config: ml_collections.ConfigDict, split: str, evaluation: Any, score_map: Mapping[str, Any]
-) -> ScoreScatter:
+def _scatter(split: str, evaluation: Evaluation, score_map: Mapping[str, Any]) -> ScoreScatter:
     curve = score_map.get("curve")
     return ScoreScatter(
         f"Predicted and given, {split}",
-        kind_from_config(config).score_of(evaluation.values(config.evaluation.fusion)),
+        evaluation.kind.score_of(evaluation.values(evaluation.headline)),
         evaluation.images["label"].to_numpy()[evaluation.is_answered],
         mapping=np.array(curve) if curve else None,
         mapping_name=f"{heading(score_map.get('kind', ''))} map, fitted on train",
@@ -318,8 +312,8 @@ def _localisation(metrics: Mapping[str, Any]) -> Iterator[Table]:
         )
 
 
-def _scores_by_label(config: ml_collections.ConfigDict, evaluation) -> dict[str, np.ndarray]:
-    kind = kind_from_config(config)
-    scores = kind.score_of(evaluation.values(config.evaluation.fusion))
+def _scores_by_label(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    kind = evaluation.kind
+    scores = kind.score_of(evaluation.values(evaluation.headline))
     labels = evaluation.images["label_text"].to_numpy()[evaluation.is_answered]
     return {name: scores[labels == name] for name in kind.label_names if (labels == name).any()}

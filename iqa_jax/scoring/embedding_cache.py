@@ -17,9 +17,10 @@ from input_pipeline.files.images import DECODING, ImageError
 from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.host.progress import meter, say
+from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.run.build import model_from_config
 from iqa_jax.run.variables import hash_tree
-from iqa_jax.scoring.scorer import scorer_from_config
+from iqa_jax.scoring.scorer import Scorer, scorer_from_config
 
 
 class CachedEmbeddings:
@@ -52,10 +53,10 @@ class CachedEmbeddings:
         return self._cache.warning(self._content.get(image_id, ""))
 
 
-def cache_embeddings(
+def embeddings_from_config(
     config: ml_collections.ConfigDict, variables: Mapping[str, Any], source: TileSource
 ) -> CachedEmbeddings:
-    """Makes sure that the embeddings of all readable images are on disk.
+    """Embeds the images of a run where its config says.
 
     Args:
       config: of the run.
@@ -79,6 +80,40 @@ def cache_embeddings(
             "decoding": DECODING,
         },
     )
+    return cache_embeddings(
+        cache,
+        scorer_from_config(config),
+        variables,
+        source,
+        model=model_from_config(config),
+        copies=copies,
+        threads=config.host.threads,
+    )
+
+
+def cache_embeddings(
+    cache: EmbeddingCache,
+    scorer: Scorer,
+    variables: Mapping[str, Any],
+    source: TileSource,
+    *,
+    model: QualityModel,
+    copies: int,
+    threads: int,
+) -> CachedEmbeddings:
+    """Makes sure that the embeddings of all readable images are on disk.
+
+    Args:
+      cache: where they belong, by all that they hang on besides the pictures.
+      scorer, model: of the network.
+      variables: of the network; only the encoder's count.
+      source: of the tiles.
+      copies: embeddings per image: the grid's, and of tiles moved and mirrored.
+      threads: that decode and cut.
+
+    Raises:
+      OSError: the disk has no room for them.
+    """
     content, errors = {}, {}
     for image_id in range(len(source)):
         try:
@@ -92,11 +127,10 @@ def cache_embeddings(
         first.setdefault(content[image_id], image_id)
     missing = list(first.values())
     if missing:
-        _check_room(config, variables, source, missing, cache.folder)
-    scorer = scorer_from_config(config)
+        _check_room(model, variables, source, missing, copies, cache.folder)
 
     def bags() -> Iterator[Bag]:
-        for bag in whole_bags(source, missing, FeatureTable(), threads=config.host.threads):
+        for bag in whole_bags(source, missing, FeatureTable(), threads=threads):
             if bag.error:
                 errors[bag.image_id] = bag.error
                 continue
@@ -123,10 +157,11 @@ def cache_embeddings(
 
 
 def _check_room(
-    config: ml_collections.ConfigDict,
+    model: QualityModel,
     variables: Mapping[str, Any],
     source: TileSource,
     missing: Sequence[int],
+    copies: int,
     folder: Path,
 ) -> None:
     """Says before hours of work that their result will not fit on the disk."""
@@ -137,14 +172,14 @@ def _check_room(
         except ImageError:
             # It has no embeddings; embedding it says why.
             continue
-    side, model = source.tiling.size, model_from_config(config)
+    side = source.tiling.size
     tile = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
     one = jax.eval_shape(lambda tile: model.apply(variables, tile, method="encode"), tile)
-    needed = tiles * config.bags.copies * one.size * one.dtype.itemsize
+    needed = tiles * copies * one.size * one.dtype.itemsize
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
-            f"the embeddings of {len(missing)} images, {tiles} tiles in {config.bags.copies} "
+            f"the embeddings of {len(missing)} images, {tiles} tiles in {copies} "
             f"copies, take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free. Make "
             "them fewer (config.tiles.shrink, config.tiles.stride, config.bags.copies) or shorter "
             '(config.model.pooling="stages" or "mean"), or name another disk: '

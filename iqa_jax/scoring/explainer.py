@@ -17,14 +17,17 @@ from input_pipeline.batches.whole_bags import Bag
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.detectors import Detector
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS, most_probable
 from iqa_jax.analysis.maps import Maps, make_maps
 from iqa_jax.learning.augment import to_unit
+from iqa_jax.learning.tasks import Task
+from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.run import build
 from iqa_jax.run.config import kind_from_config
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.networks import Member
-from iqa_jax.scoring.scorer import scorer_from_config
+from iqa_jax.scoring.scorer import Scorer, scorer_from_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,26 +56,32 @@ class Explainer:
     it is the network's own fusion, the maps of all tiles explain its answer together.
 
     Args:
-      config: of the run.
-      detector: of anomalous tiles, if any.
-      members: networks that answer beside the run's own.
-      calibration: maps of the answers, by fusion; Grad-CAM and the scores of tiles are of the
-        network's own answers.
+      model, task: of the run.
+      scorer: of the run; gives the answers, from embeddings too if the run has no members.
+      kind: what the answers mean.
+      headline: the fusion that is explained.
+      pooling: of the encoder's feature maps.
+      tile_size: pixels.
+      tiles_per_chunk: tiles per encoder call.
+      has_members: whether networks answer beside the run's own.
     """
 
     def __init__(
         self,
-        config: ml_collections.ConfigDict,
-        detector: Detector | None = None,
-        members: Sequence[Member] = (),
-        calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
+        model: QualityModel,
+        task: Task,
+        scorer: Scorer,
+        *,
+        kind: Kind,
+        headline: str,
+        pooling: str,
+        tile_size: int,
+        tiles_per_chunk: int,
+        has_members: bool = False,
     ):
-        self._config, self._members = config, members
-        self._kind = kind_from_config(config)
-        self._scorer = scorer_from_config(
-            config, detector=detector, members=members, calibration=calibration
-        )
-        model, task = build.model_from_config(config), build.task_from_config(config)
+        self._scorer, self._has_members = scorer, has_members
+        self._kind, self._headline = kind, headline
+        self._tile_size, self._chunk = tile_size, tiles_per_chunk
         self._encode = jax.jit(
             lambda variables, tiles: model.apply(
                 variables, to_unit(tiles), method="encode_with_map"
@@ -83,11 +92,10 @@ class Explainer:
                 embedding_gradient,
                 model=model,
                 predict=task.predict,
-                is_alone=config.evaluation.fusion in LATE_FUSIONS,
+                is_alone=headline in LATE_FUSIONS,
             )
         )
-        self._grad_cam = jax.jit(partial(grad_cam, pooling=config.model.pooling))
-        self._chunk = config.host.tiles_per_chunk
+        self._grad_cam = jax.jit(partial(grad_cam, pooling=pooling))
 
     def explain(self, variables: Any, bags: Iterable[Bag], of: str = "") -> Iterator[Explained]:
         """Explains bags in their order; a bag with an error gives an answer with that error.
@@ -124,7 +132,7 @@ class Explainer:
             for bag, part in zip(group, np.split(embeddings, ends), strict=True)
         ]
         # The other networks of an ensemble have not encoded these tiles.
-        answers = list(self._scorer.score(variables, group if self._members else bare))
+        answers = list(self._scorer.score(variables, group if self._has_members else bare))
         shares = [self._shares(answer, of) for answer in answers]
         gradients = [
             self._gradient(variables, bag, share) for bag, share in zip(bare, shares, strict=True)
@@ -178,11 +186,8 @@ class Explainer:
         elif self._kind.has_order:
             return np.linspace(1, 0, len(classes), dtype=np.float32)
         else:
-            chosen = 0 if answer.error else most_probable(self._headline(answer))
+            chosen = 0 if answer.error else most_probable(answer.values[self._headline])
         return np.eye(len(classes), dtype=np.float32)[int(chosen)]
-
-    def _headline(self, answer: Answered) -> np.ndarray:
-        return answer.values[self._config.evaluation.fusion]
 
     def _describe(self, shares: np.ndarray | None, of: str) -> str:
         classes = self._kind.classes
@@ -197,8 +202,36 @@ class Explainer:
             answer.attention,
             cam,
             layout.grid.origins,
-            self._config.tiles.size,
+            self._tile_size,
             layout.height,
             layout.width,
             anomaly=answer.anomaly,
         )
+
+
+def explainer_from_config(
+    config: ml_collections.ConfigDict,
+    detector: Detector | None = None,
+    members: Sequence[Member] = (),
+    calibration: Mapping[str, CalibrationMap] = MappingProxyType({}),
+) -> Explainer:
+    """Makes the explainer of a run.
+
+    Args:
+      config: of the run.
+      detector: of anomalous tiles, if any.
+      members: networks that answer beside the run's own.
+      calibration: maps of the answers, by fusion; Grad-CAM and the scores of tiles are of the
+        network's own answers.
+    """
+    return Explainer(
+        build.model_from_config(config),
+        build.task_from_config(config),
+        scorer_from_config(config, detector=detector, members=members, calibration=calibration),
+        kind=kind_from_config(config),
+        headline=config.evaluation.fusion,
+        pooling=config.model.pooling,
+        tile_size=config.tiles.size,
+        tiles_per_chunk=config.host.tiles_per_chunk,
+        has_members=bool(members),
+    )

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import ml_collections
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
@@ -12,12 +13,12 @@ from input_pipeline.batches.given_pictures import GivenPicture, read_given
 from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.sources import Picture, TileSource
+from input_pipeline.tiles.tiling import Tiling
 from iqa_jax.analysis.maps import Maps
 from iqa_jax.host.progress import note, say
 from iqa_jax.run import build
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.explainer import Explainer
+from iqa_jax.scoring.explainer import Explainer, explainer_from_config
 from iqa_jax.scoring.fitted.detector import image_anomaly
 from iqa_jax.scoring.trained_run import TrainedRun
 
@@ -53,15 +54,32 @@ class ImageExplainer:
 
     Args:
       run: whose answers are explained.
+      explainer: of the run.
+      tiling: how pictures are cut.
+      max_pixels: larger pictures are refused.
+      threads: that decode and cut.
     """
 
-    def __init__(self, run: TrainedRun):
-        self._run, self.config = run, run.config
+    def __init__(
+        self,
+        run: TrainedRun,
+        explainer: Explainer,
+        *,
+        tiling: Tiling,
+        max_pixels: int,
+        threads: int,
+    ):
+        self._run, self._explainer = run, explainer
+        self._tiling, self._max_pixels, self._threads = tiling, max_pixels, threads
         if "detector" in run.lacks:
             say(run.lacks["detector"])
         if "calibration" in run.lacks:
             note(run.lacks["calibration"])
-        self._explainer = Explainer(run.config, run.detector, run.members, run.calibration or {})
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """The ends of a colour bar of scores."""
+        return self._run.kind.score_range
 
     def explain(self, picture: GivenPicture, of: str = "") -> Explanation:
         """Explains one picture.
@@ -73,7 +91,7 @@ class ImageExplainer:
         Raises:
           TypeError, ValueError: this is no picture, or there is no such class.
         """
-        given = read_given(picture, 0, self.config.data.max_pixels)
+        given = read_given(picture, 0, self._max_pixels)
         (explanation,) = self.explain_all([given], of=of)
         return explanation
 
@@ -86,14 +104,10 @@ class ImageExplainer:
           WorkdirError: the run needs features that are not there.
           ValueError: there is no such class.
         """
-        run, config = self._run, self.config
+        run = self._run
         run.check_features([() if images is None else images.columns])
-        source = TileSource(
-            pictures, build.tiling_from_config(config), max_pixels=config.data.max_pixels
-        )
-        bags = whole_bags(
-            source, range(len(source)), run.features, images, threads=config.host.threads
-        )
+        source = TileSource(pictures, self._tiling, max_pixels=self._max_pixels)
+        bags = whole_bags(source, range(len(source)), run.features, images, threads=self._threads)
         for place, explained in enumerate(self._explainer.explain(run.variables, bags, of)):
             answer, image = explained.answer, None
             if not answer.error:
@@ -104,14 +118,14 @@ class ImageExplainer:
             if answer.error:
                 yield Explanation(None, None, 0, None, explained.explains, None, None, answer.error)
                 continue
-            values, kind = answer.values[config.evaluation.fusion], kind_from_config(config)
+            values, kind = answer.values[run.headline], run.kind
             yield Explanation(
                 score=float(kind.written_score(values)),
                 label=kind.label_of(values, run.thresholds),
                 tiles=len(answer.tile_values),
                 maps=explained.maps,
                 explains=explained.explains,
-                anomaly=image_anomaly(config, answer),
+                anomaly=image_anomaly(run.settings.detector, answer),
                 image=image,
                 warning=answer.warning,
             )
@@ -131,4 +145,17 @@ def load_explainer(workdir: str | Path) -> ImageExplainer:
       WorkdirError: there is no run.
       CheckpointError: it has no checkpoint that can be read.
     """
-    return ImageExplainer(TrainedRun.open(Workdir(workdir)))
+    folder = Workdir(workdir)
+    return image_explainer_from_config(folder.config(), TrainedRun.open(folder))
+
+
+def image_explainer_from_config(
+    config: ml_collections.ConfigDict, run: TrainedRun
+) -> ImageExplainer:
+    return ImageExplainer(
+        run,
+        explainer_from_config(config, run.detector, run.members, run.calibration or {}),
+        tiling=build.tiling_from_config(config),
+        max_pixels=config.data.max_pixels,
+        threads=config.host.threads,
+    )

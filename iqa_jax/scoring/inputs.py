@@ -16,7 +16,7 @@ from iqa_jax.run import build
 TABLES = (".csv", ".parquet")
 
 
-def open_listing(
+def listing_from_config(
     config: ml_collections.ConfigDict, images: str, folder: Path | None = None
 ) -> Listing:
     """Finds what `--images` stands for.

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ml_collections
 import numpy as np
 import pandas as pd
 
@@ -18,14 +19,14 @@ from input_pipeline.files.file_names import one_line
 from input_pipeline.files.images import DECODING, ImageError
 from input_pipeline.tiles.features import feature_width
 from input_pipeline.tiles.sources import TileSource
+from input_pipeline.tiles.tiling import Tiling
 from iqa_jax.host.progress import note
 from iqa_jax.run import build
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.variables import hash_tree
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence
-from iqa_jax.scoring.scorer import scorer_from_config
+from iqa_jax.scoring.scorer import Scorer, scorer_from_config
 from iqa_jax.scoring.tables.duplicates import SeenContents
 from iqa_jax.scoring.tables.rows import answer_row
 from iqa_jax.scoring.trained_run import TrainedRun
@@ -43,20 +44,28 @@ class QualityScorer:
 
     Args:
       run: whose answers are asked for.
+      scorer: of the run.
+      tiling: how pictures are cut.
+      max_pixels: larger pictures are refused, unless they can be read by bands.
+      threads: that decode and cut.
+      about: what the run is, as JSON; a part of the fingerprint.
     """
 
-    def __init__(self, run: TrainedRun):
-        self._run, self.config = run, run.config
+    def __init__(
+        self,
+        run: TrainedRun,
+        scorer: Scorer,
+        *,
+        tiling: Tiling,
+        max_pixels: int,
+        threads: int,
+        about: str,
+    ):
+        self._run, self._scorer, self._about = run, scorer, about
+        self._tiling, self._max_pixels, self._threads = tiling, max_pixels, threads
         if "calibration" in run.lacks:
             note(run.lacks["calibration"])
         self._confidence = run.confidence or Confidence()
-        self._views = build.views_from_config(run.config)
-        self._scorer = scorer_from_config(
-            run.config,
-            run.config.uncertainty.mc_samples,
-            members=run.members,
-            calibration=run.calibration or {},
-        )
 
     @property
     def columns(self) -> dict[str, type]:
@@ -65,7 +74,7 @@ class QualityScorer:
             "path": str,
             "score": float,
             "label": str,
-            **{f"p_{name}": float for name in kind_from_config(self.config).classes},
+            **{f"p_{name}": float for name in self._run.kind.classes},
             **COLUMNS,
             "tiles": int,
             "error": str,
@@ -104,12 +113,14 @@ class QualityScorer:
           WorkdirError: the run needs features that are not there.
           TypeError, ValueError: an element is no picture.
         """
-        inputs = make_inputs(pictures, self.config.data.max_pixels)
+        inputs = make_inputs(pictures, self._max_pixels)
         pending: dict[int, _Pending] = {}
         for answer in self._scorer.score(self._run.variables, self._bags(inputs, pending, seen)):
             one, content, is_new = pending.pop(answer.image_id)
             if is_new:
-                row = answer_row(self.config, answer, self._run.thresholds, self._confidence)
+                row = answer_row(
+                    self._run.settings.confidence, answer, self._run.thresholds, self._confidence
+                )
                 row |= {"path": one.name, "label": row["predicted"]}
                 row = {name: row.get(name) for name in self.columns}
                 if seen is not None and content:
@@ -126,14 +137,14 @@ class QualityScorer:
         self, inputs: Iterable[Input], pending: dict[int, "_Pending"], seen: SeenContents | None
     ) -> Iterator[Bag]:
         """Gives the bags of inputs in their order, numbered from 0, and notes what they are of."""
-        size, threads, first = self.config.tiles.size, self.config.host.threads, 0
+        size, threads, first = self._tiling.size, self._threads, 0
         nothing = np.zeros((0, size, size, 3), np.uint8)
         no_features = np.zeros((0, feature_width(self._run.features.names)), np.float32)
         for block in _blocks(inputs):
             source = TileSource(
                 [one.picture for one in block],
-                build.tiling_from_config(self.config),
-                max_pixels=self.config.data.max_pixels,
+                self._tiling,
+                max_pixels=self._max_pixels,
                 whole_pixels=_WHOLE_PIXELS,
             )
             contents, is_new = [""] * len(block), [True] * len(block)
@@ -149,7 +160,7 @@ class QualityScorer:
                 self._run.features,
                 self._table_of(block),
                 threads=threads,
-                views=self._views,
+                views=self._run.views,
             )
             place = 0
             for bag in bags:
@@ -169,7 +180,7 @@ class QualityScorer:
 
     def fingerprint(self) -> dict[str, str]:
         """Tells apart what the answers depend on, besides the pictures."""
-        run, settings = self._run, json.dumps(run_part(self.config), sort_keys=True)
+        run = self._run
         fitted = [
             dataclasses.asdict(run.features),
             run.thresholds,
@@ -180,7 +191,7 @@ class QualityScorer:
         networks = [run.variables, *(member.variables for member in run.members)]
         return {
             "the checkpoint": hash_tree(networks),
-            "the settings of the run": hash_tree([settings, *fitted]),
+            "the settings of the run": hash_tree([self._about, *fitted]),
         }
 
 
@@ -227,4 +238,28 @@ def load_scorer(workdir: str | Path) -> QualityScorer:
       WorkdirError: there is no run.
       CheckpointError: it has no checkpoint that can be read.
     """
-    return QualityScorer(TrainedRun.open(Workdir(workdir)))
+    folder = Workdir(workdir)
+    return quality_scorer_from_config(folder.config(), TrainedRun.open(folder))
+
+
+def quality_scorer_from_config(config: ml_collections.ConfigDict, run: TrainedRun) -> QualityScorer:
+    """Makes what scores pictures with a run.
+
+    Args:
+      config: of the run.
+      run: opened.
+    """
+    scorer = scorer_from_config(
+        config,
+        config.uncertainty.mc_samples,
+        members=run.members,
+        calibration=run.calibration or {},
+    )
+    return QualityScorer(
+        run,
+        scorer,
+        tiling=build.tiling_from_config(config),
+        max_pixels=config.data.max_pixels,
+        threads=config.host.threads,
+        about=json.dumps(run_part(config), sort_keys=True),
+    )

@@ -185,6 +185,20 @@ class Scorer:
     def _fuse(
         self, networks: Sequence[tuple[Network, Any]], group: list[tuple[Bag, np.ndarray]]
     ) -> Iterator[tuple[int, Answered]]:
+        batch = self._batch_of(group)
+        answers: dict[str, np.ndarray] = {}
+        samples = None
+        if batch["embeddings"].shape[-1]:
+            answers, samples = self._ask(networks, batch)
+        for row, (bag, embeddings) in enumerate(group):
+            if bag.error:
+                nothing = np.zeros((0, len(self._prior)), np.float32)
+                yield 0, Answered(bag.image_id, {}, nothing, nothing[:, 0], None, bag.error)
+            else:
+                yield bag.view, self._answer_of(row, bag, embeddings, answers, samples)
+
+    def _batch_of(self, group: list[tuple[Bag, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Lays bags out as a batch of embeddings, of one of few shapes."""
         longest = max(len(embeddings) for _, embeddings in group)
         dim = max(embeddings.shape[1] for _, embeddings in group)
         # Powers of two: few shapes to compile, whatever the images.
@@ -209,34 +223,42 @@ class Scorer:
             batch["tile_mask"][row, :count] = True
             batch["tile_position"][row, :count] = bag.layout.grid.positions
             batch["grid_shape"][row] = bag.layout.grid.shape
-        if dim:
-            answers, samples = self._ask(networks, batch)
-        for row, (bag, embeddings) in enumerate(group):
-            count = len(embeddings)
-            if bag.error:
-                nothing = np.zeros((0, len(self._prior)), np.float32)
-                yield 0, Answered(bag.image_id, {}, nothing, nothing[:, 0], None, bag.error)
-                continue
-            tile_values = answers["tiles"][row, :count]
-            values = {name: self._fuse_late(name, tile_values) for name in self._late}
-            values[self._fusion] = answers["fused"][row]
-            drawn = None if samples is None else samples[:, row]
-            if drawn is not None and self._headline in LATE_FUSIONS:
-                drawn = self._fuse_late(self._headline, drawn[:, :count])
-            yield (
-                bag.view,
-                Answered(
-                    bag.image_id,
-                    values,
-                    tile_values,
-                    answers["attention"][row, :count],
-                    bag.layout,
-                    embedding=answers["embedding"][row],
-                    samples=drawn,
-                    anomaly=self._detector(self._split(embeddings)[0]) if self._detector else None,
-                    warning=bag.warning,
-                ),
-            )
+        return batch
+
+    def _answer_of(
+        self,
+        row: int,
+        bag: Bag,
+        embeddings: np.ndarray,
+        answers: dict[str, np.ndarray],
+        samples: np.ndarray | None,
+    ) -> Answered:
+        """Reads the answer to a bag off those of its batch.
+
+        Args:
+          row: of the bag in the batch.
+          bag: without error.
+          embeddings: of its tiles.
+          answers, samples: as `_ask` gives them.
+        """
+        count = len(embeddings)
+        tile_values = answers["tiles"][row, :count]
+        values = {name: self._fuse_late(name, tile_values) for name in self._late}
+        values[self._fusion] = answers["fused"][row]
+        drawn = None if samples is None else samples[:, row]
+        if drawn is not None and self._headline in LATE_FUSIONS:
+            drawn = self._fuse_late(self._headline, drawn[:, :count])
+        return Answered(
+            bag.image_id,
+            values,
+            tile_values,
+            answers["attention"][row, :count],
+            bag.layout,
+            embedding=answers["embedding"][row],
+            samples=drawn,
+            anomaly=self._detector(self._split(embeddings)[0]) if self._detector else None,
+            warning=bag.warning,
+        )
 
     def _ask(
         self, networks: Sequence[tuple[Network, Any]], batch: dict[str, np.ndarray]

@@ -7,16 +7,19 @@ from typing import Any
 import ml_collections
 
 from input_pipeline.tiles.features import COMPUTED, FeatureTable
+from input_pipeline.tiles.views import View
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.detectors import Detector
 from iqa_jax.analysis.kernel_ridge import KernelRidge
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.linear_probe import Probe
 from iqa_jax.analysis.logistic import ScoreMap
-from iqa_jax.run.config import kind_from_config
+from iqa_jax.run import build
+from iqa_jax.run.config import headline_metric
 from iqa_jax.run.variables import restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.ensemble import load_members
-from iqa_jax.scoring.fitted import read_fitted
+from iqa_jax.scoring.fitted import FittedSettings, fitted_settings_from_config, read_fitted
 from iqa_jax.scoring.fitted.confidence import Confidence
 from iqa_jax.scoring.fitted.probe import with_probe
 from iqa_jax.scoring.networks import Member
@@ -30,7 +33,10 @@ class TrainedRun:
 
     Attributes:
       name: what sentences call it: its workdir.
-      config: of the run.
+      settings: what is fitted hangs on these.
+      fusion: name of the network's own fusion.
+      metric: figure that the run is judged by.
+      views: looks at an image whose answers are averaged.
       variables: parameters and statistics that answer; a probe is in them.
       step: of the checkpoint.
       features: scaling of the hand-crafted features.
@@ -44,7 +50,10 @@ class TrainedRun:
     """
 
     name: str
-    config: ml_collections.ConfigDict
+    settings: FittedSettings
+    fusion: str
+    metric: str
+    views: tuple[View, ...]
     variables: Any
     step: int
     features: FeatureTable
@@ -64,22 +73,21 @@ class TrainedRun:
           WorkdirError: there is no run, or a file of it is damaged or gone.
           CheckpointError: it has no checkpoint that can be read.
         """
-        config = workdir.config()
-        variables, step = restore_trained(workdir, config)
-        fitted = read_fitted(workdir, config, step)
-        return cls(
-            name=str(workdir.folder),
-            config=config,
-            variables=with_probe(variables, fitted["probe"]),
-            step=step,
-            features=workdir.features(),
-            members=load_members(workdir, config),
-            **fitted,
-        )
+        return run_from_config(workdir, workdir.config())
+
+    @property
+    def kind(self) -> Kind:
+        """What the answers mean."""
+        return self.settings.confidence.kind
+
+    @property
+    def headline(self) -> str:
+        """The fusion that the run is judged by."""
+        return self.settings.confidence.headline
 
     def refitted(self, workdir: Workdir) -> "TrainedRun":
         """Reads again what is fitted, after more of it was."""
-        return dataclasses.replace(self, **read_fitted(workdir, self.config, self.step))
+        return dataclasses.replace(self, **read_fitted(workdir, self.step, self.settings))
 
     @property
     def table_features(self) -> list[str]:
@@ -111,7 +119,7 @@ class TrainedRun:
                 "probabilities and labels are not calibrated: no calibration was fitted for this "
                 f"checkpoint. Run once, to fit it: {refit}"
             )
-        if self.score_maps is None and kind_from_config(self.config).has_scale:
+        if self.score_maps is None and self.kind.has_scale:
             found["score_maps"] = (
                 "no score map was fitted for this checkpoint: plcc_mapped and rmse_mapped stay "
                 f"undefined until {refit} has run"
@@ -119,11 +127,30 @@ class TrainedRun:
         if self.confidence is None:
             found["confidence"] = (
                 "lower, upper, ood and abstain stay empty: they are fitted where the run's split "
-                f"{self.config.uncertainty.split} (uncertainty.split) is evaluated"
+                f"{self.settings.confidence.split} (uncertainty.split) is evaluated"
             )
-        if self.detector is None and self.config.anomaly.kind != "none":
+        if self.detector is None and (wanted := self.settings.detector):
             found["detector"] = (
-                f"there is no anomaly.kind {self.config.anomaly.kind} fitted for the checkpoint of "
+                f"there is no anomaly.kind {wanted.kind} fitted for the checkpoint of "
                 f"step {self.step}: start the command again that trains the run"
             )
         return found
+
+
+def run_from_config(workdir: Workdir, config: ml_collections.ConfigDict) -> TrainedRun:
+    """Opens the best checkpoint of a run, as `TrainedRun.open`, by the config of its workdir."""
+    variables, step = restore_trained(workdir, config)
+    settings = fitted_settings_from_config(config)
+    fitted = read_fitted(workdir, step, settings)
+    return TrainedRun(
+        name=str(workdir.folder),
+        settings=settings,
+        fusion=config.model.fusion,
+        metric=headline_metric(config),
+        views=build.views_from_config(config),
+        variables=with_probe(variables, fitted["probe"]),
+        step=step,
+        features=workdir.features(),
+        members=load_members(workdir, config.model.ensemble),
+        **fitted,
+    )

@@ -12,7 +12,7 @@ from input_pipeline.tables.manifest import Manifest, with_splits
 from input_pipeline.tables.splits import assign_splits
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
 from iqa_jax.evaluation.evaluation import Evaluation
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.splits import refuse_leaks
@@ -126,8 +126,10 @@ def find_wrong_labels(config: ml_collections.ConfigDict, tiles: pd.DataFrame) ->
 
 def _judge(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
     """Writes what a fold says of the tiles that it judges."""
-    config = run.config
-    evaluator = Evaluator(config, data.manifest, data.source, data.features, data.embeddings)
+    config = workdir.config()
+    evaluator = evaluator_from_config(
+        config, data.manifest, data.source, data.features, data.embeddings
+    )
     evaluation = evaluator(run.variables, "test")
     # Marginal images belong to a group, but train nothing.
     images = evaluation.images[evaluation.images["label"] >= 0]

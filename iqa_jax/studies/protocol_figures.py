@@ -40,7 +40,7 @@ def _measures(
     """Gives (fusion, figure) -> measure of the test rows of one split."""
     kind, labels = kind_from_config(config), np.array(run["labels"])
     step = workdir.read_json("metrics.json")["test"]["step"]
-    maps, measures = read_score_maps(workdir, config, step) or {}, {}
+    maps, measures = read_score_maps(workdir, step) or {}, {}
     for fusion, rows in run["values"].items():
         values, known = np.array(rows), {}
         if fusion in maps:
@@ -49,7 +49,7 @@ def _measures(
             known["std"] = np.array(run["stds"])
         for name, measure in kind.measures(values, labels, **known).items():
             measures[fusion, name] = measure
-    if thresholds := read_thresholds(workdir, config, step):
+    if thresholds := read_thresholds(workdir, step):
         headline = config.evaluation.fusion
         scores = kind.score_of(np.array(run["values"][headline]))
         grades = np.choose(labels + 1, (1, 0, 2))

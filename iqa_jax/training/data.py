@@ -33,7 +33,7 @@ from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.seen import FITTED_SPLITS, runs_before, seen_before
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.embedding_cache import CachedEmbeddings, cache_embeddings
+from iqa_jax.scoring.embedding_cache import CachedEmbeddings, embeddings_from_config
 from iqa_jax.training.targets import targets_from_config
 
 
@@ -153,7 +153,7 @@ def prepare_training(
     features = fit_index_features(config.data.features, index, manifest.images)
     embeddings = None
     if config.bags.cached:
-        embeddings = cache_embeddings(config, initial_variables(config), source)
+        embeddings = embeddings_from_config(config, initial_variables(config), source)
     text = format_audit(found)
     return TrainingData(manifest, source, index, features, targets, text, embeddings, known)
 

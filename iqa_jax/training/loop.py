@@ -18,7 +18,7 @@ from clu import parameter_overview
 
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import probe_figures
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import Evaluator, evaluator_from_config
 from iqa_jax.host.compiling import announce
 from iqa_jax.host.processes import is_first, largest, wait_for_all
 from iqa_jax.host.profiling import Clock, Profiler
@@ -30,8 +30,17 @@ from iqa_jax.run import build
 from iqa_jax.run.seen import write_seen
 from iqa_jax.run.variables import initial_variables, restore_trained
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.detector import fit_training_detector, write_detector
-from iqa_jax.scoring.fitted.probe import fit_training_probe, probe_kind, with_probe, write_probe
+from iqa_jax.scoring.fitted.detector import (
+    detector_settings_from_config,
+    fit_training_detector,
+    write_detector,
+)
+from iqa_jax.scoring.fitted.probe import (
+    fit_training_probe,
+    probe_settings_from_config,
+    with_probe,
+    write_probe,
+)
 from iqa_jax.training.data import TrainingData, TrainingError
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
@@ -83,15 +92,21 @@ def _fit_on_train(
     config: ml_collections.ConfigDict, evaluator: Evaluator, workdir: Workdir
 ) -> None:
     """Fits the probe and the detector that the run has, if any, for the checkpoint that answers."""
-    if probe_kind(config) is None and config.anomaly.kind == "none":
+    of_probe, of_detector = (
+        probe_settings_from_config(config),
+        detector_settings_from_config(config),
+    )
+    if of_probe is None and of_detector is None:
         return
     variables, step = restore_trained(workdir, config)
     images = evaluator.manifest.split("train")
     score = partial(evaluator.answers, variables, is_plain=True)
-    if probe := fit_training_probe(config, images, score):
-        write_probe(workdir, config, step, probe)
-    if detector := fit_training_detector(config, images, partial(evaluator.embed, variables)):
-        write_detector(workdir, config, step, detector)
+    if of_probe is not None:
+        write_probe(workdir, step, fit_training_probe(of_probe, images, score))
+    if of_detector is not None:
+        embed = partial(evaluator.embed, variables)
+        if detector := fit_training_detector(of_detector, images, embed):
+            write_detector(workdir, step, of_detector, detector)
 
 
 def compile_update(
@@ -128,7 +143,7 @@ class _Loop:
         self.steps_per_epoch = max(1, data.examples(config) // config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.best = Best()
-        self.evaluator = Evaluator(
+        self.evaluator = evaluator_from_config(
             config, data.manifest, data.source, data.features, data.embeddings, is_shared=True
         )
         self.data = data.batches(config)
@@ -264,10 +279,12 @@ class _Loop:
         # On the host: what all processes hold together, none can use by itself.
         variables = jax.device_get(self.placement.fetch_state(self.state).variables)
         score = partial(self.evaluator.answers, variables, is_plain=True)
-        probe = fit_training_probe(config, self.evaluator.manifest.split("train"), score)
+        probe = None
+        if (settings := probe_settings_from_config(config)) is not None:
+            probe = fit_training_probe(settings, self.evaluator.manifest.split("train"), score)
         evaluation = self.evaluator(with_probe(variables, probe), "val")
         figures = evaluation.metrics["fusions"][config.evaluation.fusion]
-        figures = figures | probe_figures(config, evaluation, probe)
+        figures = figures | probe_figures(evaluation, config.model.fusion, probe)
         name = config.early_stopping.metric
         value = figures[name]
         sign = -1 if name in LOWER_IS_BETTER else 1

@@ -9,14 +9,19 @@ import pytest
 
 import iqa_jax
 from iqa_jax.evaluation.evaluation import calibrate_evaluation
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.run import build
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.calibration import read_calibration
-from iqa_jax.scoring.fitted.confidence import read_confidence, uncertainty_of
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.confidence import (
+    confidence_settings_from_config,
+    read_confidence,
+    uncertainty_of,
+)
+from iqa_jax.scoring.fitted.probe import variables_from_config
 
 CLASSES = ["p_bad", "p_good"]
 
@@ -26,11 +31,11 @@ def run(tiny_run):
     """The run, its maps, and the raw evaluation of a split."""
     workdir = Workdir(tiny_run)
     config = workdir.config()
-    variables, step = restore_variables(workdir, config)
+    variables, step = variables_from_config(workdir, config)
     manifest = build.manifest_from_config(config)
     source = build.source_from_config(config, manifest)
-    evaluator = Evaluator(config, manifest, source, workdir.features())
-    maps = read_calibration(workdir, config, step)
+    evaluator = evaluator_from_config(config, manifest, source, workdir.features())
+    maps = read_calibration(workdir, step)
     return config, maps, {name: evaluator(variables, name) for name in ("val", "test")}
 
 
@@ -38,7 +43,7 @@ def test_every_fusion_has_a_map_and_no_order_changes(run):
     config, maps, raw = run
     assert maps.keys() == raw["test"].metrics["fusions"].keys()
     for evaluation in raw.values():
-        answers = calibrate_evaluation(config, evaluation, maps)
+        answers = calibrate_evaluation(evaluation, maps)
         for fusion in maps:
             before, after = (part.values(fusion)[:, 1] for part in (evaluation, answers))
             np.testing.assert_array_equal(np.argsort(before, kind="stable"),
@@ -75,7 +80,7 @@ def test_the_rows_that_it_was_fitted_on_are_judged_by_raw_answers(run, tiny_run)
     for name in ("ece", "log_loss", "accuracy"):
         assert val[name] == pytest.approx(raw["val"].metrics[name], abs=1e-5)
     assert not {"ece_raw", "fitted_on"} & val["calibration"].keys()
-    calibrated = calibrate_evaluation(config, raw["test"], maps)
+    calibrated = calibrate_evaluation(raw["test"], maps)
     assert test["log_loss"] == pytest.approx(calibrated.metrics["log_loss"], abs=1e-5)
     assert test["calibration"]["log_loss_raw"] == pytest.approx(
         raw["test"].metrics["log_loss"], abs=1e-5
@@ -110,7 +115,10 @@ def test_a_run_from_before_answers_raw_and_says_what_to_do(run, tiny_run, tmp_pa
     workdir = Workdir(old)
     evaluate_run(workdir)
     assert "not calibrated" not in capsys.readouterr().err
-    found, expected = (read_confidence(one, config, step) for one in (workdir, Workdir(tiny_run)))
+    found, expected = (
+        read_confidence(one, step, confidence_settings_from_config(config))
+        for one in (workdir, Workdir(tiny_run))
+    )
     assert found.quantile == pytest.approx(expected.quantile, abs=1e-5)
     assert iqa_jax.load_scorer(old).score(paths)["p_good"].to_numpy() == pytest.approx(
         now.score(paths)["p_good"].to_numpy(), abs=1e-5
@@ -130,6 +138,8 @@ def test_samples_and_views_go_through_the_map_one_by_one(run):
     # Without samples, the entropy is that of the probabilities in the same row.
     alone = answer.calibrated(maps, "mean_score").values["mean_score"]
     plain = Answered(0, {"mean_score": alone}, raw, np.ones(3), None, views=found.views)
-    assert uncertainty_of(config, plain) == pytest.approx(-(alone * np.log(alone)).sum())
+    assert uncertainty_of(kind_from_config(config), "mean_score", plain) == pytest.approx(
+        -(alone * np.log(alone)).sum()
+    )
     bad = Answered(0, {}, raw[:0], np.zeros(0), None, "text.jpg: not an image")
     assert bad.calibrated(maps, "mean_score").error == bad.error

@@ -14,7 +14,7 @@ from iqa_jax.learning.state import AnchoredState, AveragedState, TrainState, cre
 from iqa_jax.run import build
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.training.data import TrainingData, prepare_training
 from iqa_jax.training.loop import fit
 
@@ -130,7 +130,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_answers_with_the_average(
     jax.tree.map(np.testing.assert_array_equal, parts, whole)
     assert its_record == record
 
-    variables, step = restore_variables(Workdir(tmp_path / "parts"), config)
+    variables, step = variables_from_config(Workdir(tmp_path / "parts"), config)
     assert step == 4
     if share:
         start = initial_variables(config)

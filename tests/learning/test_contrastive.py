@@ -29,7 +29,13 @@ from iqa_jax.run.config import headline_metric
 from iqa_jax.run.variables import initial_variables, restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.answered import Answered
-from iqa_jax.scoring.fitted.probe import fit_training_probe, read_probe, with_probe, write_probe
+from iqa_jax.scoring.fitted.probe import (
+    fit_training_probe,
+    probe_settings_from_config,
+    read_probe,
+    with_probe,
+    write_probe,
+)
 from iqa_jax.scoring.image_explainer import load_explainer
 from iqa_jax.scoring.quality_scorer import load_scorer
 
@@ -324,7 +330,7 @@ def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_
     # Training never moves the probe; without what is fitted nothing answers.
     trained, _ = restore_trained(workdir, config)
     np.testing.assert_array_equal(trained["params"]["head"]["probe_kernel"], 0)
-    probe = read_probe(workdir, config, step)
+    probe = read_probe(workdir, step, probe_settings_from_config(config))
     assert np.abs(probe.kernel).max() > 0.1
     (folder / "probe.npz").unlink()
     with pytest.raises(WorkdirError, match="has no probe.npz for its checkpoint of step"):
@@ -332,7 +338,9 @@ def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_
     # The same command fits it again, and another run can start from its encoder.
     monkeypatch.setattr("iqa_jax.modes.train.evaluate_run", lambda *_, **__: None)
     assert train(config, str(folder), "") == 0
-    np.testing.assert_array_equal(read_probe(workdir, config, step).kernel, probe.kernel)
+    np.testing.assert_array_equal(
+        read_probe(workdir, step, probe_settings_from_config(config)).kernel, probe.kernel
+    )
     config.model.weights, config.seed = str(folder), 1
     start = initial_variables(config)["params"]
     jax.tree.map(np.testing.assert_array_equal, start["encoder"], trained["params"]["encoder"])
@@ -351,7 +359,8 @@ def _fit_on(config, embeddings, labels, split):
             error = "broken" if embedding is None else ""
             yield Answered(image_id, {}, None, None, None, error, embedding=embedding)
 
-    return fit_training_probe(config, images[images["split"] == "train"], score)
+    settings = probe_settings_from_config(config)
+    return fit_training_probe(settings, images[images["split"] == "train"], score)
 
 
 def test_the_probe_is_fitted_on_labelled_training_images_alone(tiny_config, monkeypatch):
@@ -380,21 +389,21 @@ def test_the_probe_is_fitted_on_labelled_training_images_alone(tiny_config, monk
     with pytest.raises(WorkdirError, match="class 0 has none"):
         _fit_on(tiny_config, embeddings, labels, split)
     tiny_config.loss.name = "cross_entropy"
-    assert fit_training_probe(tiny_config, None, None) is None
+    assert probe_settings_from_config(tiny_config) is None
 
 
 def test_a_probe_is_kept_and_put_into_the_head(tiny_config, tmp_path):
     tiny_config.loss.name = "triplet"
     workdir, probe = Workdir(tmp_path), fit_probe(*make_blobs(40, 2), 2, is_balanced=True)
-    write_probe(workdir, tiny_config, 3, probe)
-    back = read_probe(workdir, tiny_config, 3)
+    write_probe(workdir, 3, probe)
+    back = read_probe(workdir, 3, probe_settings_from_config(tiny_config))
     for field in dataclasses.fields(probe):
         np.testing.assert_allclose(
             getattr(back, field.name), getattr(probe, field.name), rtol=1e-6, atol=1e-7
         )
     assert back.labels.dtype.kind == "i"
     with pytest.raises(WorkdirError, match="start the command again that trains it"):
-        read_probe(workdir, tiny_config, 4)
+        read_probe(workdir, 4, probe_settings_from_config(tiny_config))
     head = make_head(DIM + 2)
     embedding = jnp.array(np.random.default_rng(0).normal(size=(5, 7)))
     before = head.init(jax.random.key(0), embedding)

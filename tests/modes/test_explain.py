@@ -15,9 +15,9 @@ from iqa_jax.modes import SOME_FAILED
 from iqa_jax.modes.explain import explain
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.explainer import Explainer
+from iqa_jax.scoring.explainer import explainer_from_config
 from iqa_jax.scoring.fitted.calibration import read_calibration
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.probe import variables_from_config
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_a_folder_is_explained(tiny_run, tiny_manifest, tmp_path):
     assert list(good["label"]) == list(known["label"])
     workdir = Workdir(tiny_run)
     config = workdir.config()
-    _, step = restore_variables(workdir, config)
-    calibrate = read_calibration(workdir, config, step)["mean_score"]
+    _, step = variables_from_config(workdir, config)
+    calibrate = read_calibration(workdir, step)["mean_score"]
     files = sorted(path.name for path in output.iterdir())
     assert files == sorted(["index.csv", *good["figure"], *good["maps"]]) and len(files) == 5
     assert all(name.isascii() and " " not in name and "$" not in name for name in files)
@@ -120,12 +120,13 @@ def test_localisation_of_a_split(tiny_run, tiny_manifest, tmp_path):
     source = TileSource(
         list(manifest.images["path"]), build.tiling_from_config(config), max_pixels=10**6
     )
-    variables, _ = restore_variables(workdir, config)
-    arguments = (config, Explainer(config), variables, manifest, source, workdir.features())
-    found = localise(*arguments, "test")
+    variables, _ = variables_from_config(workdir, config)
+    arguments = (explainer_from_config(config), variables, manifest, source, workdir.features())
+    limits = {"max_pixels": 10**6, "threads": 2}
+    found = localise(*arguments, "test", **limits)
     # Masks that do not fit or cannot be read are left out; so are images without one.
     assert found["images"] == 3 and found["region_share"] == 0.5
     assert set(found["maps"]) == {"grad_cam", "attention", "tile_scores"}
     # The fusion is a mean: all tiles count the same, which is chance.
     assert found["maps"]["attention"] == {"pixel_auc": 0.5, "pointing_game": 0.5}
-    assert localise(*arguments, "val") is None
+    assert localise(*arguments, "val", **limits) is None

@@ -16,7 +16,7 @@ from iqa_jax.modes import predict as predict_module
 from iqa_jax.modes.predict import predict
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring import quality_scorer
-from iqa_jax.scoring.quality_scorer import load_scorer
+from iqa_jax.scoring.quality_scorer import load_scorer, quality_scorer_from_config
 from iqa_jax.scoring.tables import part_files as parts_module
 from tiny import ROOT
 
@@ -172,12 +172,13 @@ def test_a_changed_list_or_checkpoint_is_refused(tiny_run, photos, monkeypatch, 
         patch.setattr(scorer, "_run", dataclasses.replace(scorer._run, variables=variables))
         with pytest.raises(WorkdirError, match="change in: the checkpoint\\."):
             predict(Workdir(tiny_run), str(photos), str(target))
+    config = Workdir(tiny_run).config()
+    config.host.threads += 1
+    assert quality_scorer_from_config(config, scorer._run).fingerprint() == known
+    config.uncertainty.coverage = 0.5
+    other = quality_scorer_from_config(config, scorer._run)
     with monkeypatch.context() as patch:
-        config = scorer.config.copy_and_resolve_references()
-        patch.setattr(scorer, "config", config)
-        config.host.threads += 1
-        assert scorer.fingerprint() == known
-        config.uncertainty.coverage = 0.5
+        patch.setattr(predict_module, "load_scorer", lambda folder: other)
         with pytest.raises(WorkdirError, match="change in: the settings of the run\\."):
             predict(Workdir(tiny_run), str(photos), str(target))
     text = photos.read_text()
@@ -215,7 +216,7 @@ def test_an_image_read_by_bands_has_the_same_answer(tiny_run, tmp_path, monkeypa
     paths = [tmp_path / "0.tif", tmp_path / "1.tif"]
     whole = scorer.score(paths)
     monkeypatch.setattr(quality_scorer, "_WHOLE_PIXELS", 1000)
-    monkeypatch.setitem(scorer.config.data, "max_pixels", 1000)
+    monkeypatch.setattr(scorer, "_max_pixels", 1000)
     read_bands = scorer.score(paths)
     assert list(read_bands["tiles"]) == list(whole["tiles"]) == [35, 35]
     assert (read_bands["error"] == "").all()

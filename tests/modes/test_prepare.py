@@ -22,7 +22,7 @@ from iqa_jax.modes import prepare as prepare_module
 from iqa_jax.modes.prepare import prepare
 from iqa_jax.run import build
 from iqa_jax.run.workdir import WorkdirError
-from iqa_jax.scoring.inputs import open_listing
+from iqa_jax.scoring.inputs import listing_from_config
 from programs import run_program
 from tiny import make_tiny_config
 
@@ -161,7 +161,7 @@ def test_any_reader_of_tfds_finds_it(prepared, tiny_manifest):
 def test_predict_lists_its_records_with_their_content(prepared, tiny_config, tiny_manifest):
     names = pd.read_csv(tiny_manifest)["path"]
     tiny_config.data.features = ("exposure",)
-    with open_listing(tiny_config, str(prepared["images"])) as listing:
+    with listing_from_config(tiny_config, str(prepared["images"])) as listing:
         inputs = list(listing.read())
     assert sorted(one.name for one in inputs) == sorted(names)
     assert {one.name: one.features["exposure"] for one in inputs}["scene2_3.png"] == 23.0

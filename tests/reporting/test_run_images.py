@@ -14,16 +14,24 @@ from input_pipeline.tiles.sources import Layout
 from input_pipeline.tiles.tiling import Tiling, grid
 from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.reporting.pages.report import Table
-from iqa_jax.reporting.run_card import run_model_card
+from iqa_jax.reporting.reported_run import reported_run_from_config
+from iqa_jax.reporting.run_card import facts_from_config, run_model_card
 from iqa_jax.reporting.run_images import Plane
 from iqa_jax.reporting.run_report import run_report
 from iqa_jax.run.build import label_from_config
+from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
 
 TILING = Tiling(size=16, stride=16, edge="shift")
 GRID = grid(16, 32, TILING)
 GONE = 3
+
+
+def kind_of(name):
+    config = default.get_config()
+    config.data.label_kind = name
+    return kind_from_config(config)
 
 
 class Source:
@@ -40,7 +48,10 @@ class Source:
 class Evaluation:
     """One split: P(good) or scores, labels, and an image without an answer at the end."""
 
-    def __init__(self, values, labels, texts, first=0):
+    headline = "mean_score"
+
+    def __init__(self, values, labels, texts, first=0, kind="binary"):
+        self.kind = kind_of(kind)
         values = np.asarray(values, np.float32)
         tiles = np.repeat(values[:, None], 2, axis=1)
         self.answers = [
@@ -103,8 +114,9 @@ def fill(workdir):
             config.early_stopping.metric = "srcc"
         tables = tables or {name: part.table() for name, part in evaluations.items()}
         return run_report(
-            config, workdir, Source(), evaluations, metrics, tables, thresholds, 7, "cmd", **more
-        )
+            reported_run_from_config(config), workdir, Source(), evaluations, metrics, tables,
+            thresholds, 7, "cmd", **more,
+        )  # fmt: skip
 
     return fill
 
@@ -151,7 +163,8 @@ def test_labels_to_check_are_those_the_scorer_thinks_improbable(fill):
 def test_opinion_scores_far_from_all_others_are_suspicious(fill):
     labels = np.array([10.0, 20, 30, 40, 50, 60, 70], np.float32)
     errors = np.array([2.0, -1, 1, 0, -2, 1, 40], np.float32)
-    evaluation = Evaluation((labels + errors)[:, None], labels, [str(label) for label in labels])
+    texts = [str(label) for label in labels]
+    evaluation = Evaluation((labels + errors)[:, None], labels, texts, kind="numeric")
     report = fill({"test": evaluation}, {"test": figures_of(evaluation, "numeric")}, kind="numeric")
     (suspect,) = report.suspects.rows
     # The median error is 1, that of distances to it is 1: a robust deviation of 1.4826.
@@ -233,7 +246,8 @@ def test_every_part_is_filled_from_metrics_that_have_it(fill):
 
 def test_the_fitted_curve_is_drawn_where_it_is_given(fill):
     labels = np.linspace(0, 90, 7, dtype=np.float32)
-    evaluation = Evaluation(labels[:, None], labels, [str(label) for label in labels])
+    texts = [str(label) for label in labels]
+    evaluation = Evaluation(labels[:, None], labels, texts, kind="numeric")
     score_map = {"kind": "logistic_4", "curve": [[0.0, 10.0], [90.0, 80.0]]}
     metrics = {"test": figures_of(evaluation, "numeric", score_map=score_map)}
     (scatter,) = fill({"test": evaluation}, metrics, kind="numeric").scatters
@@ -289,7 +303,8 @@ def card(workdir):
         path = workdir.folder / "manifest.csv"
         path.write_text("path,label,group,split\n" + "\n".join(lines))
         manifest = read_manifest(path, label_from_config(config))
-        return run_model_card(config, workdir, manifest, metrics, 7)
+        run, facts = reported_run_from_config(config), facts_from_config(config, 7)
+        return run_model_card(run, facts, workdir, manifest, metrics)
 
     return card
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs import default
+from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.reporting.pages.overlays import blend_grad_cam
 from iqa_jax.reporting.pages.point_map import MOST_DOTS
 from iqa_jax.reporting.run_maps import make_planes
@@ -28,12 +28,13 @@ def evaluation(count: int, first: int = 0, broken: int | None = None):
         }
     )
     is_answered = np.array([not answer.error for answer in answers], bool)
-    return SimpleNamespace(answers=answers, images=images, is_answered=is_answered)
+    kind = KINDS["binary"]()
+    return SimpleNamespace(kind=kind, answers=answers, images=images, is_answered=is_answered)
 
 
 def test_every_answered_image_has_a_place_in_its_split():
     evaluations = {"test": evaluation(20, broken=3), "val": evaluation(8, first=1)}
-    tsne, pca = make_planes(default.get_config(), evaluations)
+    tsne, pca = make_planes(evaluations, seed=0)
     for plane in (tsne, pca):
         assert {name: points.shape for name, points in plane.points.items()} == {
             "test": (19, 2),
@@ -47,9 +48,8 @@ def test_every_answered_image_has_a_place_in_its_split():
 
 
 def test_too_few_and_too_many_images_have_no_plane():
-    config = default.get_config()
-    assert make_planes(config, {"test": evaluation(3)}) == []
-    assert make_planes(config, {"test": evaluation(MOST_DOTS + 1)}) == []
+    assert make_planes({"test": evaluation(3)}, seed=0) == []
+    assert make_planes({"test": evaluation(MOST_DOTS + 1)}, seed=0) == []
 
 
 def test_a_photograph_is_covered_where_the_map_is_relevant_and_seen_elsewhere():

@@ -12,7 +12,7 @@ from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.config import config_from_json, config_to_json
 from iqa_jax.run.renamed import flatten, new_names, rename_keys
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.confidence import read_confidence
+from iqa_jax.scoring.fitted.confidence import confidence_settings_from_config, read_confidence
 from tiny import ROOT
 
 OLD = json.loads((ROOT / "tests" / "golden" / "config_of_old_names.json").read_text())
@@ -95,7 +95,7 @@ def under_old_names(config: ConfigDict) -> dict:
 def test_what_was_fitted_under_old_names_still_counts(tiny_run, tmp_path):
     run = Workdir(shutil.copytree(tiny_run, tmp_path / "run"))
     config, step = run.config(), run.best.steps[-1]
-    fitted = read_confidence(run, config, step)
+    fitted = read_confidence(run, step, confidence_settings_from_config(config))
     assert fitted is not None
     old = under_old_names(config)
     assert "passes" in old["uncertainty"] and "threads" in old["data"]
@@ -103,7 +103,7 @@ def test_what_was_fitted_under_old_names_still_counts(tiny_run, tmp_path):
     about, arrays = run.read_arrays("confidence.npz", {})
     about["settings"] = json.dumps([old["tta"], old["uncertainty"]], sort_keys=True)
     run.write_arrays("confidence.npz", about, arrays)
-    again = read_confidence(run, run.config(), step)
+    again = read_confidence(run, step, confidence_settings_from_config(run.config()))
     assert again is not None and again.quantile == fitted.quantile
     config.uncertainty.mc_samples = 5
-    assert read_confidence(run, config, step) is None
+    assert read_confidence(run, step, confidence_settings_from_config(config)) is None

@@ -9,7 +9,7 @@ from iqa_jax.modes.train import train
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.training.data import TrainingError
 
 
@@ -21,7 +21,7 @@ def test_the_encoder_of_another_run_and_nothing_else_of_it(tiny_config, tiny_run
     check_config(tiny_config)
     ours = initial_variables(tiny_config)
     workdir = Workdir(tiny_run)
-    theirs, step = restore_variables(workdir, workdir.config())
+    theirs, step = variables_from_config(workdir, workdir.config())
     assert step == workdir.best.steps[-1]
     for kind in ("params", "batch_stats"):
         jax.tree.map(np.testing.assert_array_equal, ours[kind]["encoder"], theirs[kind]["encoder"])
@@ -41,7 +41,7 @@ def test_a_whole_network_goes_on_where_another_run_ended(tiny_config, tiny_run):
     tiny_config.model.weights, tiny_config.model.weights_of = str(tiny_run), "all"
     check_config(tiny_config)
     workdir = Workdir(tiny_run)
-    theirs, _ = restore_variables(workdir, workdir.config())
+    theirs, _ = variables_from_config(workdir, workdir.config())
     ours = initial_variables(tiny_config)
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
     tiny_config.model.hidden_dim = 16

@@ -11,10 +11,10 @@ import pytest
 
 from input_pipeline.files.images import ImageError
 from input_pipeline.tiles.features import FeatureTable
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.run import build
 from iqa_jax.run.variables import initial_variables
-from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -33,7 +33,7 @@ def embed(tiny_config, tmp_path):
         manifest = build.manifest_from_config(config)
         source = build.source_from_config(config, manifest)
         scaled = jax.tree.map(lambda weights: scale * weights, variables)
-        cached = cache_embeddings(config, scaled, source)
+        cached = embeddings_from_config(config, scaled, source)
         return {path: np.array(cached(i)) for i, path in enumerate(manifest.images["path"])}
 
     return run
@@ -124,7 +124,7 @@ def test_a_picture_in_several_rows_is_embedded_once(tiny_config, tiny_manifest, 
     source = build.source_from_config(tiny_config, manifest)
     seen, tiles = [], source.tiles
     source.tiles = lambda image_id, layout: seen.append(image_id) or tiles(image_id, layout)
-    cached = cache_embeddings(tiny_config, initial_variables(tiny_config), source)
+    cached = embeddings_from_config(tiny_config, initial_variables(tiny_config), source)
     image_ids = {Path(path).name: image_id for image_id, path in manifest.images["path"].items()}
     assert len(files_in(tmp_path / "embeddings")) == 1 + len(rest)
     assert not {image_ids["again.png"], image_ids["cut_again.png"]} & set(seen)
@@ -158,10 +158,10 @@ def test_views_are_looked_at_though_the_plain_image_is_kept(tiny_config, tmp_pat
     config.tta.flips, config.tta.shifts = "horizontal", 1
     manifest, variables = build.manifest_from_config(config), initial_variables(config)
     source, table = build.source_from_config(config, manifest), FeatureTable()
-    kept = cache_embeddings(config, variables, source)
+    kept = embeddings_from_config(config, variables, source)
 
     def answers(embeddings, is_thorough):
-        evaluator = Evaluator(config, manifest, source, table, embeddings, is_thorough)
+        evaluator = evaluator_from_config(config, manifest, source, table, embeddings, is_thorough)
         return np.array([a.views for a in evaluator.answers(variables, manifest.images.index)])
 
     seen, plain = answers(kept, is_thorough=True), answers(kept, is_thorough=False)

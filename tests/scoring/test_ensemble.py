@@ -15,7 +15,7 @@ from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.tiling import Tiling
 from input_pipeline.tiles.views import make_views
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.modes.clean import clean
 from iqa_jax.modes.compare import compare
 from iqa_jax.modes.evaluate import evaluate_run
@@ -25,10 +25,10 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.embedding_cache import cache_embeddings
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
 from iqa_jax.scoring.ensemble import keep_members, load_members
 from iqa_jax.scoring.fitted.calibration import read_calibration
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.scoring.networks import Member
 from iqa_jax.scoring.scorer import Scorer
 from iqa_jax.training.data import TrainingError
@@ -140,8 +140,8 @@ def test_a_run_of_an_ensemble_answers_for_all_of_it(runs, uncalibrated, tiny_man
     # The mean is calibrated, by the map of the ensemble's own run.
     workdir = Workdir(runs[1])
     config = workdir.config()
-    _, step = restore_variables(workdir, config)
-    calibrate = read_calibration(workdir, config, step)[config.evaluation.fusion]
+    _, step = variables_from_config(workdir, config)
+    calibrate = read_calibration(workdir, step)[config.evaluation.fusion]
     expected = calibrate(np.stack([both, 1 - both], axis=1))[:, 0]
     assert abs(expected - both).max() > 1e-3
     scored = iqa_jax.load_scorer(runs[1]).score(test)["p_bad"]
@@ -156,18 +156,18 @@ def test_members_see_the_pixels_though_embeddings_are_kept(runs, tmp_path):
     workdir = Workdir(runs[1])
     config = workdir.config()
     config.bags.cache_folder = str(tmp_path / "embeddings")
-    variables, _ = restore_variables(workdir, config)
+    variables, _ = variables_from_config(workdir, config)
     manifest = build.manifest_from_config(config)
     source = build.source_from_config(config, manifest)
-    kept = cache_embeddings(config, variables, source)
+    kept = embeddings_from_config(config, variables, source)
 
     def values(embeddings, members):
-        evaluator = Evaluator(
+        evaluator = evaluator_from_config(
             config, manifest, source, workdir.features(), embeddings, members=members
         )
         return evaluator(variables, "test").values(FUSION)
 
-    members = load_members(workdir, config)
+    members = load_members(workdir, config.model.ensemble)
     np.testing.assert_array_equal(values(kept, members), values(None, members))
     assert abs(values(kept, members) - values(kept, [])).max() > 1e-3
 
@@ -204,7 +204,7 @@ def test_a_workdir_alone_answers_for_the_ensemble(runs, tiny_manifest, tmp_path)
         # A run that goes on keeps what it began with, and asks for the other no more.
         copy = Workdir(tmp_path / "second")
         kept = (copy.folder / "ensemble_0.npz").read_bytes()
-        keep_members(copy, copy.config())
+        keep_members(copy, copy.config().model.ensemble)
         assert (copy.folder / "ensemble_0.npz").read_bytes() == kept
         # So is what the other has learnt from.
         learnt = seen_by(copy).learnt

@@ -9,12 +9,13 @@ import pytest
 
 from input_pipeline.tiles.features import FeatureTable
 from iqa_jax.analysis.calibration_map import CalibrationMap
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.evaluation.splits import evaluate_splits
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.image_explainer import ImageExplainer
-from iqa_jax.scoring.quality_scorer import QualityScorer
+from iqa_jax.scoring.fitted import fitted_settings_from_config
+from iqa_jax.scoring.image_explainer import image_explainer_from_config
+from iqa_jax.scoring.quality_scorer import quality_scorer_from_config
 from iqa_jax.scoring.trained_run import TrainedRun
 
 
@@ -23,23 +24,29 @@ def run(tiny_run):
     return TrainedRun.open(Workdir(tiny_run))
 
 
-def with_config(run, **changes):
-    config = run.config.copy_and_resolve_references()
+@pytest.fixture
+def config(tiny_run):
+    return Workdir(tiny_run).config()
+
+
+def with_changes(run, config, **changes):
+    """The run with other settings; gives them too."""
+    config = config.copy_and_resolve_references()
     config.update_from_flattened_dict(changes)
-    return dataclasses.replace(run, config=config)
+    return dataclasses.replace(run, settings=fitted_settings_from_config(config)), config
 
 
-def test_all_who_ask_a_run_answer_by_its_values(run, tiny_run, tiny_manifest, tmp_path):
+def test_all_who_ask_a_run_answer_by_its_values(run, config, tiny_run, tiny_manifest, tmp_path):
     # Not those of its folder: any image is rather bad, and what is neither is marginal.
     towards_bad = CalibrationMap(1.0, (2.0, -2.0), 0.5, False, 9)
     calibration = dict.fromkeys(run.calibration, towards_bad)
     moved = dataclasses.replace(run, calibration=calibration, thresholds=(0.05, 0.95))
     path = str(tiny_manifest.parent / "scene5_2.png")
-    row = QualityScorer(moved).score([path]).iloc[0]
-    explanation = ImageExplainer(moved).explain(path)
-    manifest = build.manifest_from_config(run.config)
-    source = build.source_from_config(run.config, manifest)
-    evaluator = Evaluator(run.config, manifest, source, run.features, is_thorough=True)
+    row = quality_scorer_from_config(config, moved).score([path]).iloc[0]
+    explanation = image_explainer_from_config(config, moved).explain(path)
+    manifest = build.manifest_from_config(config)
+    source = build.source_from_config(config, manifest)
+    evaluator = evaluator_from_config(config, manifest, source, run.features, is_thorough=True)
     found = evaluate_splits(
         moved, Workdir(tiny_run), evaluator, ["test"], output=Workdir(tmp_path), is_own=False
     )
@@ -50,13 +57,17 @@ def test_all_who_ask_a_run_answer_by_its_values(run, tiny_run, tiny_manifest, tm
         assert one == pytest.approx(evaluated["score"], abs=1e-5)
     assert row["label"] == explanation.label == evaluated["predicted"] == "marginal"
     assert row["uncertainty"] == pytest.approx(evaluated["uncertainty"], abs=1e-5)
-    plain = QualityScorer(dataclasses.replace(run, calibration=None)).score([path]).iloc[0]
+    plain = (
+        quality_scorer_from_config(config, dataclasses.replace(run, calibration=None))
+        .score([path])
+        .iloc[0]
+    )
     raw = plain[["p_bad", "p_good"]].to_numpy(float)
     assert row["score"] == pytest.approx(towards_bad(raw)[1], abs=1e-5)
     assert row["score"] < 0.9 * plain["score"]
 
 
-def test_what_a_run_lacks(run, tiny_run, tmp_path, capsys):
+def test_what_a_run_lacks(run, config, tiny_run, tmp_path, capsys):
     assert run.lacks == {}
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     for name in ("calibration.json", "confidence.npz", "thresholds.json"):
@@ -67,13 +78,14 @@ def test_what_a_run_lacks(run, tiny_run, tmp_path, capsys):
     assert bare.lacks["calibration"].endswith(f"--mode=evaluate --workdir={folder}")
     # Nothing is said of it before it is asked for an answer.
     assert capsys.readouterr().err == ""
-    QualityScorer(bare)
+    quality_scorer_from_config(config, bare)
     assert capsys.readouterr().err.startswith("probabilities and labels are not calibrated")
-    anomalies = with_config(run, **{"anomaly.kind": "coreset"})
+    anomalies, changed = with_changes(run, config, **{"anomaly.kind": "coreset"})
     assert anomalies.lacks.keys() == {"detector"}
-    ImageExplainer(anomalies)
+    image_explainer_from_config(changed, anomalies)
     assert "start the command again that trains the run" in capsys.readouterr().out
-    assert with_config(run, **{"data.label_kind": "numeric"}).lacks.keys() == {"score_maps"}
+    scores, _ = with_changes(run, config, **{"data.label_kind": "numeric"})
+    assert scores.lacks.keys() == {"score_maps"}
 
 
 def test_what_is_fitted_for_another_step_is_not_read(run, tiny_run, tmp_path):
@@ -85,28 +97,31 @@ def test_what_is_fitted_for_another_step_is_not_read(run, tiny_run, tmp_path):
     assert again.calibration == run.calibration and again.thresholds == run.thresholds
 
 
-def test_features_that_no_picture_gives_must_come(run, tiny_manifest):
+def test_features_that_no_picture_gives_must_come(run, config, tiny_manifest):
     features = FeatureTable(("n_tiles", "exposure", "iso"), (0.0,) * 3, (1.0,) * 3)
     needy, path = dataclasses.replace(run, features=features), tiny_manifest.parent / "scene0_0.png"
     assert needy.table_features == ["exposure", "iso"] and run.table_features == []
     sentence = "this run also needs exposure, iso for every image: give a CSV"
-    explainer = ImageExplainer(needy)
+    explainer = image_explainer_from_config(config, needy)
     # No table, and one that lacks a column.
     for images in (None, pd.DataFrame({"exposure": [1.0]})):
         with pytest.raises(WorkdirError, match=sentence):
             list(explainer.explain_all([path], images))
     with pytest.raises(WorkdirError, match=sentence):
-        QualityScorer(needy).score([path])
+        quality_scorer_from_config(config, needy).score([path])
     needy.check_features([{"exposure": 1.0, "iso": 100.0}, ["iso", "exposure", "more"]])
     with pytest.raises(WorkdirError, match=sentence):
         needy.check_features([{"exposure": 1.0, "iso": 100.0}, {"iso": 100.0}])
     run.check_features([(), {}])
 
 
-def test_a_run_is_asked_wherever_its_folder_is_gone_to(tiny_run, tiny_manifest, tmp_path):
+def test_a_run_is_asked_wherever_its_folder_is_gone_to(config, tiny_run, tiny_manifest, tmp_path):
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     run, path = TrainedRun.open(Workdir(folder)), str(tiny_manifest.parent / "scene5_1.png")
     shutil.rmtree(folder)
-    found, explanation = QualityScorer(run).score([path]), ImageExplainer(run).explain(path)
+    found, explanation = (
+        quality_scorer_from_config(config, run).score([path]),
+        image_explainer_from_config(config, run).explain(path),
+    )
     assert found["error"][0] == explanation.error == ""
     np.testing.assert_allclose(found["score"][0], explanation.score, atol=1e-5)

@@ -13,7 +13,7 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.training.data import TrainingError, images_seen_before, prepare_training
 from tiny import TINY
 
@@ -92,7 +92,7 @@ def test_the_encoder_goes_on_to_opinion_scores(run, photos, tiny_config):
     check_config(config)
     ours = initial_variables(config)["params"]["encoder"]
     workdir = Workdir(run)
-    theirs = restore_variables(workdir, workdir.config())[0]["params"]["encoder"]
+    theirs = variables_from_config(workdir, workdir.config())[0]["params"]["encoder"]
     first = initial_variables(workdir.config())["params"]["encoder"]
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
     changed = jax.tree.map(lambda one, other: bool((one != other).any()), theirs, first)

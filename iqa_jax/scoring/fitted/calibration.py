@@ -3,14 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 
-import ml_collections
 import numpy as np
 from jaxtyping import Float, Int
 
 from iqa_jax.analysis.calibration_map import CalibrationMap, fit_calibration_map
 from iqa_jax.analysis.kinds import Kind
 from iqa_jax.host.progress import say
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 
 FILE = "calibration.json"
@@ -39,26 +37,14 @@ def fit_calibration(
     return maps
 
 
-def write_calibration(
-    workdir: Workdir,
-    config: ml_collections.ConfigDict,
-    step: int,
-    maps: Mapping[str, CalibrationMap],
-) -> None:
+def write_calibration(workdir: Workdir, step: int, maps: Mapping[str, CalibrationMap]) -> None:
     """Keeps the maps of a step in the workdir."""
     written = {fusion: dataclasses.asdict(found) for fusion, found in maps.items()}
     workdir.write_fitted(FILE, step, {"maps": written})
 
 
-def read_calibration(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int
-) -> dict[str, CalibrationMap] | None:
-    """Reads the maps of a step by fusion; None if none were fitted for it.
-
-    Scores have none, and that is nothing that a run lacks: their maps are an empty dict.
-    """
-    if not kind_from_config(config).has_classes:
-        return {}
+def read_calibration(workdir: Workdir, step: int) -> dict[str, CalibrationMap] | None:
+    """Reads the maps of a step by fusion; None if none were fitted for it."""
     found = workdir.fitted(FILE, step)
     if found is None:
         return None

@@ -29,35 +29,58 @@ _IMAGES = 2000
 FILE = "probe.npz"
 
 
-def probe_kind(config: ml_collections.ConfigDict) -> type[Probe] | type[KernelRidge] | None:
+@dataclasses.dataclass(frozen=True)
+class ProbeSettings:
+    """What the probe of a run is, and hangs on.
+
+    Attributes:
+      made: `Probe`, or `KernelRidge`.
+      target: of opinion scores, the outputs that a label is trained to be.
+      classes: how many there are.
+      is_balanced: every class counts as much as the others.
+      seed: of the choice of images.
+    """
+
+    made: type[Probe] | type[KernelRidge]
+    target: Callable[[Any], Any] | None
+    classes: int
+    is_balanced: bool
+    seed: int
+
+
+def probe_settings_from_config(config: ml_collections.ConfigDict) -> ProbeSettings | None:
     """Says what a run answers by beside its network; None where that answers by itself."""
-    if build.task_from_config(config).projection_dim:
-        return Probe
-    return KernelRidge if config.model.kernel_ridge else None
+    task = build.task_from_config(config)
+    if not task.projection_dim and not config.model.kernel_ridge:
+        return None
+    return ProbeSettings(
+        made=Probe if task.projection_dim else KernelRidge,
+        target=task.target,
+        classes=len(config.data.classes),
+        is_balanced=config.balanced_sampling,
+        seed=config.seed,
+    )
 
 
 def fit_training_probe(
-    config: ml_collections.ConfigDict,
+    settings: ProbeSettings,
     images: pd.DataFrame,
     score: Callable[[Sequence[int]], Iterator[Answered]],
-) -> Probe | KernelRidge | None:
-    """Fits the probe on images of `train`; None for a run whose network answers by itself.
+) -> Probe | KernelRidge:
+    """Fits the probe on images of `train`.
 
     Args:
-      config: of the run.
+      settings: of the run.
       images: the manifest's rows of the split `train`.
       score: answers images by its network, by image_id.
 
     Raises:
       WorkdirError: no image of a class can be read any more.
     """
-    kind, task = probe_kind(config), build.task_from_config(config)
-    if kind is None:
-        return None
-    if kind is KernelRidge:
-        chosen = np.sort(images.sample(frac=1, random_state=config.seed).index[:_IMAGES])
+    if settings.made is KernelRidge:
+        chosen = np.sort(images.sample(frac=1, random_state=settings.seed).index[:_IMAGES])
     else:
-        images = images[images["label"] >= 0].sample(frac=1, random_state=config.seed)
+        images = images[images["label"] >= 0].sample(frac=1, random_state=settings.seed)
         turn = images.groupby("label").cumcount().sort_values(kind="stable")
         chosen = np.sort(turn.index[:_IMAGES])
     embeddings, image_ids = [], []
@@ -69,11 +92,9 @@ def fit_training_probe(
             progress.update(done)
     embeddings, labels = np.array(embeddings), images["label"].loc[image_ids].to_numpy()
     try:
-        if kind is KernelRidge:
-            return fit_kernel_ridge(embeddings, task.target(labels))
-        return fit_probe(
-            embeddings, labels, len(config.data.classes), is_balanced=config.balanced_sampling
-        )
+        if settings.made is KernelRidge:
+            return fit_kernel_ridge(embeddings, settings.target(labels))
+        return fit_probe(embeddings, labels, settings.classes, is_balanced=settings.is_balanced)
     except ValueError as error:
         raise WorkdirError(f"the embeddings of train cannot be probed: {error}") from error
 
@@ -93,23 +114,20 @@ def with_probe(variables: Any, probe: Probe | KernelRidge | None) -> Any:
     return {**variables, "params": {**params, "head": {**params["head"], **fitted}}}
 
 
-def write_probe(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int, probe: Probe | KernelRidge
-) -> None:
+def write_probe(workdir: Workdir, step: int, probe: Probe | KernelRidge) -> None:
     """Keeps the probe of a step in the workdir."""
     workdir.write_arrays(FILE, {"step": step}, dataclasses.asdict(probe))
 
 
 def read_probe(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int
+    workdir: Workdir, step: int, settings: ProbeSettings | None
 ) -> Probe | KernelRidge | None:
     """Reads the probe of a step; None for a run that needs none.
 
     Raises:
       WorkdirError: it needs one, and there is none.
     """
-    kind = probe_kind(config)
-    if kind is None:
+    if settings is None:
         return None
     found = workdir.read_arrays(FILE, {"step": step})
     if found is None:
@@ -117,15 +135,19 @@ def read_probe(
             f"{workdir.folder} has no {FILE} for its checkpoint of step {step}, so it "
             "does not answer yet: start the command again that trains it, which fits the probe."
         )
-    return kind(**found[1])
+    return settings.made(**found[1])
 
 
-def restore_variables(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
+def variables_from_config(workdir: Workdir, config: ml_collections.ConfigDict) -> tuple[Any, int]:
     """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
+
+    Args:
+      workdir, config: of the run.
 
     Raises:
       CheckpointError: there is none that can be read.
       WorkdirError: the run needs a probe, and none is fitted.
     """
     variables, step = restore_trained(workdir, config)
-    return with_probe(variables, read_probe(workdir, config, step)), step
+    probe = read_probe(workdir, step, probe_settings_from_config(config))
+    return with_probe(variables, probe), step

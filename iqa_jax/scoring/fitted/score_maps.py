@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 
-import ml_collections
 import numpy as np
 from jaxtyping import Float
 
@@ -34,17 +33,13 @@ def fit_score_maps(
     return maps
 
 
-def write_score_maps(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int, maps: Mapping[str, ScoreMap]
-) -> None:
+def write_score_maps(workdir: Workdir, step: int, maps: Mapping[str, ScoreMap]) -> None:
     """Keeps the maps of a step in the workdir."""
     written = {fusion: dataclasses.asdict(found) for fusion, found in maps.items()}
     workdir.write_fitted(FILE, step, {"maps": written})
 
 
-def read_score_maps(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int
-) -> dict[str, ScoreMap] | None:
+def read_score_maps(workdir: Workdir, step: int) -> dict[str, ScoreMap] | None:
     """Reads the maps of a step by fusion; None if none were fitted for it."""
     found = workdir.fitted(FILE, step)
     if found is None:

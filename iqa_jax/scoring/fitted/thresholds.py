@@ -1,6 +1,5 @@
 """The two thresholds between which a binary run answers `data.marginal`: thresholds.json."""
 
-import ml_collections
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -22,17 +21,13 @@ def fit_three_classes(
     return fit_thresholds(scores, grades) if (grades == 1).any() else None
 
 
-def write_thresholds(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int, found: tuple[float, float]
-) -> None:
+def write_thresholds(workdir: Workdir, step: int, found: tuple[float, float]) -> None:
     """Keeps the thresholds of a step in the workdir."""
     low, high = found
     workdir.write_fitted(FILE, step, {"low": low, "high": high})
 
 
-def read_thresholds(
-    workdir: Workdir, config: ml_collections.ConfigDict, step: int
-) -> tuple[float, float] | None:
+def read_thresholds(workdir: Workdir, step: int) -> tuple[float, float] | None:
     """Reads the thresholds of a step; None if none were fitted for it."""
     found = workdir.fitted(FILE, step)
     return (found["low"], found["high"]) if found else None

@@ -26,8 +26,8 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import check_config
 from iqa_jax.run.config import default_config
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.scoring.embedding_cache import cache_embeddings
-from iqa_jax.scoring.fitted.probe import restore_variables
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
+from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.studies.baselines.regression import SVR_LINEAR, choose
 from iqa_jax.studies.baselines.rows import Answers, Predict, Rows
 from iqa_jax.studies.study import Stopped
@@ -61,12 +61,12 @@ def fit_deep_biq(config: ml_collections.ConfigDict, train: Rows, folder: Path) -
     workdir.open_for_training(run, manifest)
     if stopped_by := fit(run, prepare_training(run, manifest, workdir), workdir):
         raise Stopped(stopped_by)
-    variables, _ = restore_variables(workdir, run)
+    variables, _ = variables_from_config(workdir, run)
 
     def embed(rows: Rows) -> tuple[list[np.ndarray], list[str]]:
         """Gives [crop, dim] and why there is none, for each image."""
         source = build.source_from_config(run, rows.manifest)
-        read, found, errors = cache_embeddings(run, variables, source), [], []
+        read, found, errors = embeddings_from_config(run, variables, source), [], []
         for image_id in rows.image_ids.tolist():
             try:
                 found.append(np.asarray(read(image_id)[0], np.float64))

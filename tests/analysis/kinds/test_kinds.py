@@ -14,9 +14,9 @@ from iqa_jax.analysis.late_fusion import LATE_FUSIONS
 from iqa_jax.analysis.metric_table import FIGURES, LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import measure_answers
 from iqa_jax.learning.tasks import TASKS
-from iqa_jax.run.config import headline_metric
+from iqa_jax.run.config import headline_metric, kind_from_config
 from iqa_jax.scoring.answered import Answered
-from iqa_jax.scoring.fitted.confidence import Confidence
+from iqa_jax.scoring.fitted.confidence import Confidence, confidence_settings_from_config
 from iqa_jax.scoring.tables.rows import answer_row
 
 PAIRS = pd.DataFrame(
@@ -88,10 +88,14 @@ def test_a_new_kind_answers_without_a_change_elsewhere(tiny_config, monkeypatch)
         Answered(number, {"mean_score": np.array([score])}, np.zeros((1, 1)), np.ones(1), None)
         for number, score in enumerate((2.2, 4.9))
     ]
-    row = answer_row(tiny_config, answers[1], None, Confidence(quantile=0.5))
+    settings = confidence_settings_from_config(tiny_config)
+    row = answer_row(settings, answers[1], None, Confidence(quantile=0.5))
     assert row["predicted"] == "*****" and row["lower"] == pytest.approx(4.4)
     images = pd.DataFrame({"label": [2.0, 4.5]})
-    assert measure_answers(tiny_config, answers, images, None).metrics["mae"] == pytest.approx(0.3)
+    found = measure_answers(
+        answers, images, None, kind=kind_from_config(tiny_config), headline="mean_score"
+    )
+    assert found.metrics["mae"] == pytest.approx(0.3)
 
 
 def test_no_file_compares_a_kind_with_its_name():

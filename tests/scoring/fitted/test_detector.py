@@ -16,6 +16,7 @@ from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.detector import (
     anomaly_figures,
+    detector_settings_from_config,
     fit_training_detector,
     image_anomaly,
     read_detector,
@@ -127,37 +128,41 @@ def embedder(seeds):
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_only_tiles_of_good_images_count(config, images, kind):
     config.anomaly.kind = kind
-    new = draw(40, 2, 99)
-    before = fit_training_detector(config, images, embedder({}))(new)
-    others = fit_training_detector(config, images, embedder({3: 70, 6: 71}))(new)
+    settings, new = detector_settings_from_config(config), draw(40, 2, 99)
+    before = fit_training_detector(settings, images, embedder({}))(new)
+    others = fit_training_detector(settings, images, embedder({3: 70, 6: 71}))(new)
     np.testing.assert_array_equal(before, others)
-    assert not np.array_equal(fit_training_detector(config, images, embedder({5: 72}))(new), before)
+    assert not np.array_equal(
+        fit_training_detector(settings, images, embedder({5: 72}))(new), before
+    )
 
 
 def test_so_many_tiles_are_fitted_on(config, images, capsys):
     config.anomaly.tiles = 25
-    fit_training_detector(config, images, embedder({}))
+    settings = detector_settings_from_config(config)
+    fit_training_detector(settings, images, embedder({}))
     assert "on 25 tiles of 4 good images" in capsys.readouterr().out
-    assert fit_training_detector(config, images.loc[[9]], embedder({})) is None
+    assert fit_training_detector(settings, images.loc[[9]], embedder({})) is None
     assert "anomaly: undefined. A detector needs" in capsys.readouterr().out
     config.anomaly.kind = "none"
-    assert fit_training_detector(config, images, None) is None
+    assert detector_settings_from_config(config) is None
 
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_a_detector_is_read_back_for_its_step_and_settings_only(config, images, kind, tmp_path):
     config.anomaly.kind = kind
-    workdir, detector = Workdir(tmp_path), fit_training_detector(config, images, embedder({}))
-    write_detector(workdir, config, 7, detector)
+    settings = detector_settings_from_config(config)
+    workdir, detector = Workdir(tmp_path), fit_training_detector(settings, images, embedder({}))
+    write_detector(workdir, 7, settings, detector)
     new = draw(40, 2, 99)
     np.testing.assert_allclose(
-        read_detector(workdir, config, 7)(new), detector(new), rtol=1e-3, atol=1e-4
+        read_detector(workdir, 7, settings)(new), detector(new), rtol=1e-3, atol=1e-4
     )
-    assert read_detector(workdir, config, 8) is None
+    assert read_detector(workdir, 8, settings) is None
     config.anomaly.memory = 29
-    assert read_detector(workdir, config, 7) is None
+    assert read_detector(workdir, 7, detector_settings_from_config(config)) is None
     config.anomaly.kind = "none"
-    assert read_detector(workdir, config, 7) is None
+    assert read_detector(workdir, 7, detector_settings_from_config(config)) is None
 
 
 def make_answer(anomaly, error=""):
@@ -165,26 +170,27 @@ def make_answer(anomaly, error=""):
 
 
 def test_an_image_is_as_anomalous_as_its_worst_tiles(config):
-    answer = make_answer(np.array([0.0, 1.0, 5.0]))
-    assert image_anomaly(config, answer) == 5
+    answer, worst = make_answer(np.array([0.0, 1.0, 5.0])), detector_settings_from_config(config)
+    assert image_anomaly(worst, answer) == 5
     config.anomaly.quantile = 0.5
-    assert image_anomaly(config, answer) == 1
-    assert image_anomaly(config, make_answer(None)) is None
+    middle = detector_settings_from_config(config)
+    assert image_anomaly(middle, answer) == 1
+    assert image_anomaly(middle, make_answer(None)) is image_anomaly(None, answer) is None
 
 
 def test_figures_are_of_labelled_images(config):
-    rng = np.random.default_rng(0)
+    rng, settings = np.random.default_rng(0), detector_settings_from_config(config)
     labels = rng.integers(-1, 2, 60)
     answers = [make_answer(rng.normal(size=4) - label) for label in labels]
     scores = np.array([answer.anomaly.max() for answer in answers])
     expected = roc_auc_score(labels[labels >= 0] == 0, scores[labels >= 0])
     answers, labels = [*answers, make_answer(None, "broken")], np.append(labels, 0)
-    found = anomaly_figures(config, answers, labels)["anomaly"]
+    found = anomaly_figures(settings, answers, labels)["anomaly"]
     assert found == {"kind": "coreset", "images": (labels[:60] >= 0).sum(), "auroc": expected}
     assert 0.6 < expected < 1
     only = [answer for answer, label in zip(answers, labels, strict=True) if label == 1]
-    assert anomaly_figures(config, only, np.ones(len(only)))["anomaly"]["auroc"] is None
-    assert anomaly_figures(config, [make_answer(None)], np.zeros(1)) == {}
+    assert anomaly_figures(settings, only, np.ones(len(only)))["anomaly"]["auroc"] is None
+    assert anomaly_figures(settings, [make_answer(None)], np.zeros(1)) == {}
 
 
 def test_the_map_shows_each_tile_at_its_place():

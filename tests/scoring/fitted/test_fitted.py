@@ -11,9 +11,17 @@ from iqa_jax.analysis.linear_probe import fit_probe
 from iqa_jax.analysis.logistic import ScoreMap
 from iqa_jax.analysis.ood import fit_domain
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.fitted import FITTED, read_fitted
-from iqa_jax.scoring.fitted.calibration import write_calibration
-from iqa_jax.scoring.fitted.confidence import Confidence, read_confidence
+from iqa_jax.scoring.fitted import (
+    calibration,
+    confidence,
+    detector,
+    fitted_settings_from_config,
+    probe,
+    read_fitted,
+    score_maps,
+    thresholds,
+)
+from iqa_jax.scoring.fitted.confidence import Confidence
 
 POINTS = np.random.default_rng(0).normal(size=(40, 3))
 THINGS = {
@@ -24,6 +32,41 @@ THINGS = {
     "detector": fit_detector("coreset", POINTS, memory=10, seed=0),
     "probe": fit_probe(POINTS, np.arange(40) % 2, 2, is_balanced=True),
 }
+
+
+FILES = {
+    "calibration": calibration.FILE,
+    "thresholds": thresholds.FILE,
+    "score_maps": score_maps.FILE,
+    "confidence": confidence.FILE,
+    "detector": detector.FILE,
+    "probe": probe.FILE,
+}
+
+
+def write(workdir, config, step, name):
+    """Keeps one of the things, with the settings that it hangs on."""
+    settings, thing = fitted_settings_from_config(config), THINGS[name]
+    if name == "confidence":
+        confidence.write_confidence(workdir, step, settings.confidence, thing)
+    elif name == "detector":
+        detector.write_detector(workdir, step, settings.detector, thing)
+    else:
+        {
+            "calibration": calibration.write_calibration,
+            "thresholds": thresholds.write_thresholds,
+            "score_maps": score_maps.write_score_maps,
+            "probe": probe.write_probe,
+        }[name](workdir, step, thing)
+
+
+def read(workdir, config, step, name):
+    """Reads one of the things, where the others may be gone."""
+    settings = fitted_settings_from_config(config)
+    if name != "probe":
+        # Without its probe a run does not answer; without the others it does.
+        settings = dataclasses.replace(settings, probe=None)
+    return read_fitted(workdir, step, settings)[name]
 
 
 @pytest.fixture
@@ -48,31 +91,37 @@ def assert_close(one, other):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", THINGS)
 def test_what_is_kept_is_read_back_for_its_step_alone(config, tmp_path, name):
-    workdir, one = Workdir(tmp_path), FITTED[name]
+    workdir = Workdir(tmp_path)
 
-    def read(step):
-        try:
-            return one.read(workdir, config, step)
-        except WorkdirError as error:
-            # Without its probe a run does not answer; without the others it does.
-            assert name == "probe" and "start the command again that trains it" in str(error)
+    def is_lacking(step):
+        if name != "probe":
+            return read(workdir, config, step, name) is None
+        with pytest.raises(WorkdirError, match="start the command again that trains it"):
+            read(workdir, config, step, name)
+        return True
 
-    assert read(7) is None
-    one.write(workdir, config, 7, THINGS[name])
-    assert [path.name for path in tmp_path.iterdir()] == [one.file]
-    assert_close(read(7), THINGS[name])
-    assert read(8) is None
+    assert is_lacking(7)
+    write(workdir, config, 7, name)
+    assert [path.name for path in tmp_path.iterdir()] == [FILES[name]]
+    assert_close(read(workdir, config, 7, name), THINGS[name])
+    assert is_lacking(8)
 
 
 def test_all_is_read_at_once(config, tmp_path):
     workdir = Workdir(tmp_path)
-    for name, one in FITTED.items():
-        one.write(workdir, config, 7, THINGS[name])
-    found = read_fitted(workdir, config, 7)
+    for name in THINGS:
+        write(workdir, config, 7, name)
+    found = read_fitted(workdir, 7, fitted_settings_from_config(config))
     assert found.keys() == THINGS.keys()
     assert all(thing is not None for thing in found.values())
+
+
+def test_scores_lack_no_calibration(config, tmp_path):
+    config.data.label_kind, config.loss.name, config.anomaly.kind = "numeric", "", "none"
+    assert read(Workdir(tmp_path), config, 7, "calibration") == {}
+    assert read(Workdir(tmp_path), config, 7, "detector") is None
 
 
 @pytest.mark.parametrize(
@@ -85,21 +134,21 @@ def test_all_is_read_at_once(config, tmp_path):
     ],
 )
 def test_what_is_fitted_for_other_settings_is_not_read(config, tmp_path, name, changes):
-    workdir, one = Workdir(tmp_path), FITTED[name]
-    one.write(workdir, config, 7, THINGS[name])
-    assert one.read(workdir, config, 7) is not None
+    workdir = Workdir(tmp_path)
+    write(workdir, config, 7, name)
+    assert read(workdir, config, 7, name) is not None
     config.update_from_flattened_dict(changes)
-    assert one.read(workdir, config, 7) is None
+    assert read(workdir, config, 7, name) is None
 
 
 def test_confidence_is_of_one_calibration(config, tmp_path):
     workdir, maps = Workdir(tmp_path), THINGS["calibration"]
-    write_calibration(workdir, config, 7, maps)
-    FITTED["confidence"].write(workdir, config, 7, THINGS["confidence"])
-    assert read_confidence(workdir, config, 7) is not None
+    calibration.write_calibration(workdir, 7, maps)
+    write(workdir, config, 7, "confidence")
+    assert read(workdir, config, 7, "confidence") is not None
     other = dataclasses.replace(maps["mean_score"], slope=2.0)
-    write_calibration(workdir, config, 7, {"mean_score": other})
-    assert read_confidence(workdir, config, 7) is None
+    calibration.write_calibration(workdir, 7, {"mean_score": other})
+    assert read(workdir, config, 7, "confidence") is None
 
 
 def test_files_of_older_workdirs_are_read(config, tmp_path):
@@ -110,10 +159,10 @@ def test_files_of_older_workdirs_are_read(config, tmp_path):
         "logistic.json": '{"step": 7, "maps": {"mean_score": {"kind": "linear", "parameters": '
         '[2.0, 1.0], "note": "few rows", "rows": 3}}}',
     }.items():
-        (thing,) = (key for key, one in FITTED.items() if one.file == name)
+        (thing,) = (key for key, file in FILES.items() if file == name)
         (tmp_path / name).write_text(text)
-        assert FITTED[thing].read(Workdir(tmp_path), config, 7) == THINGS[thing]
+        assert read(Workdir(tmp_path), config, 7, thing) == THINGS[thing]
         (tmp_path / name).unlink()
         # And what is written now, an older program reads.
-        FITTED[thing].write(Workdir(tmp_path), config, 7, THINGS[thing])
+        write(Workdir(tmp_path), config, 7, thing)
         assert (tmp_path / name).read_text() == text

@@ -8,14 +8,14 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge as Regression
 
 from iqa_jax.analysis.kernel_ridge import fit_kernel_ridge
-from iqa_jax.evaluation.evaluator import Evaluator
+from iqa_jax.evaluation.evaluator import evaluator_from_config
 from iqa_jax.models.heads import TwoLayerHead
 from iqa_jax.modes.train import train
 from iqa_jax.run import build
 from iqa_jax.run.variables import restore_trained
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.embedding_cache import cache_embeddings
-from iqa_jax.scoring.fitted.probe import restore_variables, with_probe
+from iqa_jax.scoring.embedding_cache import embeddings_from_config
+from iqa_jax.scoring.fitted.probe import variables_from_config, with_probe
 
 
 def make_images(count: int, seed: int = 0):
@@ -71,12 +71,16 @@ def test_a_run_answers_with_the_mean_of_its_network_and_its_training_images(
     config.epochs = 1
     assert train(config, str(workdir.folder), "") == 0
 
-    variables, _ = restore_variables(workdir, config)
+    variables, _ = variables_from_config(workdir, config)
     alone, _ = restore_trained(workdir, config)
     manifest = build.manifest_from_config(config)
     source = build.source_from_config(config, manifest)
-    evaluator = Evaluator(
-        config, manifest, source, workdir.features(), cache_embeddings(config, variables, source)
+    evaluator = evaluator_from_config(
+        config,
+        manifest,
+        source,
+        workdir.features(),
+        embeddings_from_config(config, variables, source),
     )
     fitted = {name: np.asarray(value) for name, value in variables["kernel_ridge"]["head"].items()}
     assert len(fitted["support"]) == len(manifest.split("train"))
@@ -95,4 +99,4 @@ def test_a_run_answers_with_the_mean_of_its_network_and_its_training_images(
 
     (workdir.folder / "probe.npz").unlink()
     with pytest.raises(WorkdirError, match="start the command again that trains it"):
-        restore_variables(workdir, config)
+        variables_from_config(workdir, config)
