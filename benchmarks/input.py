@@ -97,12 +97,12 @@ def open_training(work: Work, manifest: str, *, is_cached: bool):
     """
     from input_pipeline.tiles.features import FeatureTable
     from iqa_jax.run import build
-    from iqa_jax.training.data import TrainingData, index_images
+    from iqa_jax.training.data import TrainingData, tile_index_from_config
 
     config = config_of(work, manifest)
     table = build.manifest_from_config(config)
     source = build.source_from_config(config, table, cached=is_cached)
-    index = index_images(config, source, list(table.images.index))
+    index = tile_index_from_config(config, source, list(table.images.index))
     return config, TrainingData(table, source, index, FeatureTable(), {}, "", None, pd.DataFrame())
 
 
@@ -152,6 +152,7 @@ def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
     os.environ["JAX_PLATFORMS"] = "cpu"
 
     from iqa_jax.host.machine import set_up_host
+    from iqa_jax.training.data import batch_settings_from_config
 
     set_up_host()
     config, data = open_training(work, manifest, is_cached=is_cached)
@@ -161,7 +162,7 @@ def build_iqa_jax(work: Work, manifest: str, is_cached: bool) -> Stream:
 
     @contextlib.contextmanager
     def stream():
-        batches = data.batches(config)
+        batches = data.batches(batch_settings_from_config(config))
         yield batches
         batches.close()
 

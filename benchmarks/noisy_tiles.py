@@ -83,12 +83,12 @@ def score_filter(is_dropped: np.ndarray, is_wrong: np.ndarray) -> dict[str, floa
     }
 
 
-def test_images(config, data, workdir, variables, step):
+def test_images(run, data, workdir):
     """Answers the images of unseen scenes."""
     evaluator = evaluator_from_config(
-        config, data.manifest, data.source, data.features, data.embeddings
+        workdir.config(), data.manifest, data.source, data.features, data.embeddings
     )
-    return evaluator(variables, "test")
+    return evaluator(run.variables, "test")
 
 
 def auroc_of(answers: dict) -> float:
@@ -116,7 +116,13 @@ def measure(config: ml_collections.ConfigDict, true_label: pd.Series, home: Path
     for name in FILTERS:
         run = ml_collections.ConfigDict(config.to_dict())
         run.noise.filter = name
-        reasons = find_wrong_labels(run, tiles)
+        reasons = find_wrong_labels(
+            tiles,
+            tuple(run.data.classes),
+            filter_name=name,
+            band=run.noise.band,
+            keep_share=run.noise.keep_share,
+        )
         is_dropped = np.array([reason != "" for reason in reasons])
         found["filters"][name] = score_filter(is_dropped[is_known], is_wrong[is_known])
         tiles["reason"] = reasons

@@ -52,22 +52,23 @@ class BareStep:
         from iqa_jax.run import build
         from iqa_jax.run.variables import initial_variables
         from iqa_jax.run.workdir import Workdir
-        from iqa_jax.training.data import prepare_training
-        from iqa_jax.training.loop import compile_update
+        from iqa_jax.training.data import batch_settings_from_config, prepare_training
+        from iqa_jax.training.loop import update_from_config
 
         folder.mkdir()
         manifest = build.manifest_from_config(config)
         data = prepare_training(config, manifest, Workdir(folder))
         placement = PLACEMENTS[config.host.parallel](jax.devices())
         # Those of the loop, so that both sides run one program.
-        steps = data.examples(config) // config.batch_size
+        batching = batch_settings_from_config(config)
+        steps = data.examples(batching) // config.batch_size
         optimizer, _ = build.optimizer_from_config(config, steps)
-        self._step = compile_update(config, placement, optimizer, steps)
+        self._step = update_from_config(config, placement, optimizer, steps)
         is_trainable = build.is_trainable_from_config(config)
         state = create_state(initial_variables(config), optimizer, is_trainable)
         self._state = placement.place_state(state)
         self._batches, self._tiles = [], 0
-        stream = data.batches(config)
+        stream = data.batches(batching)
         for _ in range(batches):
             batch = next(stream)
             self._tiles += int(batch["tile_mask"].sum())

@@ -36,6 +36,19 @@ BELOW = {
     "input_pipeline": set(),
     "configs": set(),
 }
+# Besides those named *_from_config, and modes and `run`: what makes configs of other runs of one,
+# and what trains such a run or a run's baselines.
+TAKERS = {
+    "training.data.prepare_training",
+    "training.loop.fit",
+    "studies.study.run_study",
+    "studies.study._train_and_test",
+    "studies.baseline_runs.run_baselines",
+    "studies.label_noise.plan_folds",
+    "studies.label_noise.judge_tiles",
+    "studies.baselines.deep_biq.encoder_config",
+    "studies.baselines.deep_biq.fit_deep_biq",
+}
 for _room in ("program", *list(BELOW)[1:8]):
     BELOW[_room].add("input_pipeline")
 
@@ -101,10 +114,63 @@ def test_pages_know_values_alone():
                 assert is_page or home == "analysis", f"{module} imports {imported}"
 
 
-def test_config_dicts_stay_in_the_mode_files():
+def test_pure_rooms_know_no_configs():
     for module in FILES:
-        if room_of(module) in ("learning", "analysis", "models"):
+        if room_of(module) in ("learning", "analysis", "models", "host"):
             assert "ml_collections" not in packages_of(module), module
+
+
+def functions_of(tree: ast.Module) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+def takes_config(function: ast.FunctionDef) -> bool:
+    """Tells whether a parameter is a config, or holds some, by its name or its type."""
+    arguments = function.args
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    parameters += filter(None, [arguments.vararg, arguments.kwarg])
+    return any(
+        one.arg in ("config", "configs") or (one.annotation and is_of_config(one.annotation))
+        for one in parameters
+    )
+
+
+def is_of_config(annotation: ast.expr) -> bool:
+    return "ConfigDict" in ast.unparse(annotation)
+
+
+def test_only_modes_run_and_builders_take_a_config():
+    found = set()
+    for module in FILES:
+        if room_of(module) not in ("program", "modes", "run", "configs"):
+            found |= {
+                f"{module.removeprefix('iqa_jax.')}.{function.name}"
+                for function in functions_of(ast.parse(FILES[module].read_text()))
+                if takes_config(function) and not function.name.endswith("_from_config")
+            }
+    assert found == TAKERS
+
+
+def test_only_builders_hold_a_config():
+    """No attribute and no variable is one: what a builder has built are values."""
+    for module in FILES:
+        if room_of(module) in ("program", "modes", "run", "configs"):
+            continue
+        tree = ast.parse(FILES[module].read_text())
+        builders = [function for function in functions_of(tree) if takes_config(function)]
+        allowed = {id(node) for function in builders for node in ast.walk(function)}
+        for node in ast.walk(tree):
+            place = f"{module}, line {getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ClassDef):
+                fields = [one for one in node.body if isinstance(one, ast.AnnAssign)]
+                assert not any(is_of_config(one.annotation) for one in fields), place
+            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value:
+                is_read = isinstance(node.value, ast.Call) and (
+                    ast.unparse(node.value.func).endswith(".config")
+                )
+                assert not is_read or id(node) in allowed, place
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                assert node.attr.strip("_") != "config", place
 
 
 def test_one_importer_of_orbax():

@@ -24,14 +24,13 @@ from iqa_jax.reporting.cleaning import write_cleaning
 from iqa_jax.reporting.reported_run import reported_run_from_config
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
-from iqa_jax.run.config import kind_from_config
+from iqa_jax.run.config import copy_config, kind_from_config
 from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.rules import study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.studies.label_noise import (
     JUDGED,
     MEMBER,
-    copy_config,
     find_wrong_labels,
     judge_tiles,
     list_dropped,
@@ -66,7 +65,8 @@ def clean(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
 
 
 def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
-    plain, filtered = Workdir(home / "plain"), home / config.noise.filter
+    noise = config.noise
+    plain, filtered = Workdir(home / "plain"), home / noise.filter
     manifest = build.manifest_from_config(config)
     # Folds that cannot be drawn are refused before anything has trained.
     folds = plan_folds(config, manifest, home)
@@ -77,9 +77,15 @@ def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
     except Stopped as stopped:
         return 128 + stopped.number
     Workdir(home).write_text(JUDGED, tiles.to_csv(index=False))
-    tiles["reason"] = find_wrong_labels(config, tiles)
+    tiles["reason"] = find_wrong_labels(
+        tiles,
+        tuple(config.data.classes),
+        filter_name=noise.filter,
+        band=noise.band,
+        keep_share=noise.keep_share,
+    )
     dropped = tiles[tiles["reason"] != ""]
-    say(f"{config.noise.filter} drops {len(dropped)} of {len(tiles)} training tiles")
+    say(f"{noise.filter} drops {len(dropped)} of {len(tiles)} training tiles")
     cleaned = None
     table = list_dropped(filtered, dropped)
     if len(dropped):
@@ -95,8 +101,8 @@ def _clean(config: ml_collections.ConfigDict, home: Path, command: str) -> int:
         filtered,
         cleaned,
         plain,
-        filter_name=config.noise.filter,
-        folds=config.noise.folds,
+        filter_name=noise.filter,
+        folds=noise.folds,
         command=command,
     )
     return 0

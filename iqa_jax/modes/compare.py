@@ -29,7 +29,7 @@ from iqa_jax.evaluation.fitting import fit_on_val
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
-from iqa_jax.run.config import headline_metric, kind_from_config
+from iqa_jax.run.config import copy_config, headline_metric, kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.trained_run import TrainedRun
@@ -116,13 +116,14 @@ def _configs(config: ml_collections.ConfigDict) -> list[dict[str, ml_collections
     for number in range(compare.splits):
         fusions = {}
         for fusion in compare.fusions:
-            fusions[fusion] = run = ml_collections.ConfigDict(config.to_dict())
+            fusions[fusion] = run = copy_config(config)
             run.model.fusion = run.evaluation.fusion = fusion
             if not is_split:
                 run.seed, run.data.fractions = config.seed + number, compare.fractions
         # Members of a split train on the same images. No order is right or wrong within one class.
         compared_on = ("test",) if kind.is_undefined_on_one_label else ()
-        check_split(run, build.manifest_from_config(run), number, compared_on)
+        needed = (*build.needed_splits_from_config(run), *compared_on)
+        check_split(build.manifest_from_config(run), needed, number)
         configs.append(fusions)
     return configs
 

@@ -21,8 +21,9 @@ from iqa_jax.evaluation.splits import evaluate_splits
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_run
-from iqa_jax.run.config import kind_from_config
+from iqa_jax.run.config import copy_config, kind_from_config
 from iqa_jax.run.rules import share_problems, study_problems
+from iqa_jax.run.seen import seen_before
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import embeddings_from_config
 from iqa_jax.scoring.trained_run import TrainedRun
@@ -38,7 +39,7 @@ from iqa_jax.studies.study import (
     run_study,
     split_folder,
 )
-from iqa_jax.training.data import TrainingData
+from iqa_jax.training.data import TrainingData, images_seen_before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,15 +91,27 @@ def _run_protocol(config: ml_collections.ConfigDict, home: Path, command: str) -
     if config.protocol.kind == "cross_dataset":
         manifest = _read_whole(config, config.protocol.test_manifest, "test")
         tested = _Tested(manifest, build.source_from_config(config, manifest))
-    splits = list(draw_splits(config, whole.images))
+    protocol, data = config.protocol, config.data
+    splits = list(
+        draw_splits(
+            whole.images,
+            protocol.kind,
+            splits=protocol.splits,
+            fractions=protocol.fractions,
+            seed=config.seed,
+        )
+    )
+    needed = build.needed_splits_from_config(config)
     for number, split in enumerate(splits):
         named = dict(zip(whole.images["name"], split, strict=True))
-        check_split(config, with_splits(whole, named), number)
-        check_baselines(config.protocol.baselines, config, whole.images, split)
-    refuse_leaks(config, whole, splits, (tested.manifest, tested.source) if tested else None)
+        check_split(with_splits(whole, named), needed, number)
+        check_baselines(protocol.baselines, whole.images, split, data.minimum, data.maximum)
+    other = (tested.manifest, tested.source) if tested else None
+    before = images_seen_before(seen_before(config))
+    refuse_leaks(whole, build.source_from_config(config, whole), splits, before, other)
     configs = []
     for number, split in enumerate(splits):
-        run = ml_collections.ConfigDict(config.to_dict())
+        run = copy_config(config)
         run.seed = config.seed + number
         run.data.split_rows = str(list_rows(split_folder(home, number), whole, split))
         configs.append({MEMBER: run})
@@ -109,15 +122,25 @@ def _run_protocol(config: ml_collections.ConfigDict, home: Path, command: str) -
             configs, home, tested or _test_own, tested.manifest.digest if tested else ""
         )
         baselines = run_baselines(
-            config.protocol.baselines,
+            protocol.baselines,
             [members[MEMBER] for members in configs],
             home,
-            (tested.manifest, tested.source) if tested else None,
+            other,
         )
     except Stopped as stopped:
         return 128 + stopped.number
     runs = [split[MEMBER] for split in answers]
-    write_figures(config, home, runs, splits, command, baselines)
+    write_figures(
+        home,
+        runs,
+        splits,
+        protocol=protocol.kind,
+        kind=kind_from_config(config),
+        headline=config.evaluation.fusion,
+        seed=config.seed,
+        command=command,
+        baselines=baselines,
+    )
     return 0
 
 

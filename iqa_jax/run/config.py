@@ -16,6 +16,11 @@ def default_config() -> ml_collections.ConfigDict:
     return default.get_config()
 
 
+def copy_config(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Gives a config of its own, to be changed for another run."""
+    return ml_collections.ConfigDict(config.to_dict())
+
+
 def label_meaning(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Gives what says what the labels mean, by the names of `Kind` and of `LabelSpec`.
 

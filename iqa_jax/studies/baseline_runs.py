@@ -8,7 +8,8 @@ split_<k>/<baseline>/    tested.json, predictions_test.csv, logistic.json, and c
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import pandas as pd
 from input_pipeline.checks.leaks import identify_images
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.sources import TileSource
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.logistic import ScoreMap, fit_score_map
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
 from iqa_jax.run.config import config_to_json, kind_from_config
+from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.seen import write_seen
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.score_maps import MAP_ROWS
@@ -35,15 +38,15 @@ from iqa_jax.training.data import TrainingError
 
 
 def check_baselines(
-    names: Sequence[str], config: ml_collections.ConfigDict, images: pd.DataFrame, split: np.ndarray
+    names: Sequence[str], images: pd.DataFrame, split: np.ndarray, minimum: float, maximum: float
 ) -> None:
     """Refuses, before anything trains, a split that a baseline cannot be fitted on.
 
     Args:
       names: of `BASELINES`.
-      config: of the recipe.
       images: of the manifest.
       split: [image] name of each one's split.
+      minimum, maximum: of opinion scores.
 
     Raises:
       TrainingError: with a sentence.
@@ -52,7 +55,7 @@ def check_baselines(
     if names:
         count_folds(fitted_on["group"].to_numpy())
     if "deep_biq" in names:
-        grade_classes(config, fitted_on["label"].to_numpy(np.float64))
+        grade_classes(fitted_on["label"].to_numpy(np.float64), minimum, maximum)
 
 
 def run_baselines(
@@ -97,57 +100,79 @@ def run_baselines(
         found = {}
         for name in names:
             workdir = Workdir(split_folder(home, number) / name)
-            if not is_tested(workdir, config, digests):
+            if not is_tested(workdir, run_part(config), digests):
                 say(f"split {number + 1} of {len(configs)}, {name}")
                 workdir.folder.mkdir(parents=True, exist_ok=True)
                 write_seen(workdir, config, known)
-                record = _fit_and_test(name, config, train, test, workdir)
+                _begin(workdir, train.manifest, config_to_json(config))
+                record = _fit_and_test(
+                    name,
+                    partial(BASELINES[name], config),
+                    train,
+                    test,
+                    workdir,
+                    kind=kind_from_config(config),
+                    std_column=config.data.label_std_column,
+                    seed=config.seed,
+                )
                 workdir.write_text(ANSWERS, json.dumps({"digests": digests, **record}))
             found[name] = workdir.read_json(ANSWERS)
         answers.append(found)
     return answers
 
 
-def _fit_and_test(
-    name: str, config: ml_collections.ConfigDict, train: Rows, test: Rows, workdir: Workdir
-) -> dict[str, Any]:
+def _begin(workdir: Workdir, manifest: Manifest, settings: str) -> None:
+    """Makes a folder look like a run's; what an earlier start answered is gone.
+
+    Args:
+      workdir: of the baseline.
+      manifest: of the images that it is fitted on.
+      settings: the config of the recipe's run, as JSON.
+    """
     (workdir.folder / ANSWERS).unlink(missing_ok=True)
-    about = {"path": str(train.manifest.path), "sha256": train.manifest.digest}
+    about = {"path": str(manifest.path), "sha256": manifest.digest}
     workdir.write_text("manifest.json", json.dumps(about, indent=2))
-    workdir.write_text("config.json", config_to_json(config))
+    workdir.write_text("config.json", settings)
+
+
+def _fit_and_test(
+    name: str,
+    fit: Callable[[Rows, Path], Predict],
+    train: Rows,
+    test: Rows,
+    workdir: Workdir,
+    *,
+    kind: Kind,
+    std_column: str,
+    seed: int,
+) -> dict[str, Any]:
     start = time.monotonic()
-    predict = BASELINES[name](config, train, workdir.folder)
+    predict = fit(train, workdir.folder)
     answers = predict(test)
     seconds = time.monotonic() - start
-    table = _predictions(config, test, answers)
+    table = _predictions(kind, test, answers)
     workdir.write_text("predictions_test.csv", table.to_csv(index=False))
     is_answered = np.array([not error for error in answers.errors], bool)
     if not is_answered.any():
         raise TrainingError(f"{workdir.folder}: no image of the split 'test' could be read.")
-    scores, std = answers.scores[is_answered], config.data.label_std_column
+    scores = answers.scores[is_answered]
     images = test.manifest.images.loc[test.image_ids[is_answered]]
     return {
         "seconds": seconds,
         "names": images["name"].tolist(),
         "labels": images["label"].tolist(),
         "groups": images["group"].tolist(),
-        "stds": images[std].tolist() if std in images else None,
+        "stds": images[std_column].tolist() if std_column in images else None,
         "values": {name: scores[:, None].tolist()},
-        "mapped": _fit_map(name, config, predict, train, workdir)(scores).tolist(),
+        "mapped": _fit_map(name, predict, train, workdir, seed)(scores).tolist(),
     }
 
 
-def _fit_map(
-    name: str,
-    config: ml_collections.ConfigDict,
-    predict: Predict,
-    train: Rows,
-    workdir: Workdir,
-) -> ScoreMap:
+def _fit_map(name: str, predict: Predict, train: Rows, workdir: Workdir, seed: int) -> ScoreMap:
     """Fits the map of scores on the split `train`, as the recipe's is, and writes it."""
     ids = np.flatnonzero((train.manifest.images["split"] == "train").to_numpy())
     if len(ids) > MAP_ROWS:
-        ids = np.sort(np.random.default_rng(config.seed).choice(ids, MAP_ROWS, replace=False))
+        ids = np.sort(np.random.default_rng(seed).choice(ids, MAP_ROWS, replace=False))
     rows = dataclasses.replace(train, image_ids=ids)
     scores, errors = predict(rows)
     is_answered = np.array([not error for error in errors], bool)
@@ -158,10 +183,10 @@ def _fit_map(
     return found
 
 
-def _predictions(config: ml_collections.ConfigDict, rows: Rows, answers: Answers) -> pd.DataFrame:
+def _predictions(kind: Kind, rows: Rows, answers: Answers) -> pd.DataFrame:
     """Lays answers out as a run's predictions are, in the direction of the labels."""
     images = rows.manifest.images.loc[rows.image_ids]
-    scores = kind_from_config(config).written_score(answers.scores[:, None])
+    scores = kind.written_score(answers.scores[:, None])
     return pd.DataFrame(
         {
             "path": images["name"],

@@ -13,11 +13,19 @@ from input_pipeline.tables.splits import assign_splits
 from iqa_jax.analysis.label_noise import FILTERS, confidence_of
 from iqa_jax.evaluation.evaluation import Evaluation
 from iqa_jax.evaluation.evaluator import evaluator_from_config
+from iqa_jax.run import build
+from iqa_jax.run.config import copy_config
+from iqa_jax.run.seen import seen_before
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.splits import refuse_leaks
 from iqa_jax.studies.study import check_split, list_rows, run_study, split_folder
-from iqa_jax.training.data import TrainingData, TrainingError, index_images
+from iqa_jax.training.data import (
+    TrainingData,
+    TrainingError,
+    images_seen_before,
+    tile_index_from_config,
+)
 
 MEMBER = "run"
 JUDGED = "tiles.csv"
@@ -41,12 +49,14 @@ def plan_folds(
       TrainingError: a fold cannot be drawn or trained on, or would judge what it has learnt.
       WorkdirError: the folder lists other folds.
     """
-    splits, configs = draw_folds(config, manifest), []
+    splits, configs = draw_folds(manifest, config.noise.folds, config.seed), []
+    needed = build.needed_splits_from_config(config)
     for number, split in enumerate(splits):
         named = dict(zip(manifest.images["name"], split, strict=True))
-        check_split(config, with_splits(manifest, named), number)
+        check_split(with_splits(manifest, named), needed, number)
     # Equal files in two groups would let a fold judge what it has learnt by heart.
-    refuse_leaks(config, manifest, splits, None)
+    source, before = build.source_from_config(config, manifest), seen_before(config)
+    refuse_leaks(manifest, source, splits, images_seen_before(before), None)
     for number, split in enumerate(splits):
         run = copy_config(config)
         listed = list_rows(split_folder(home / _FOLDS, number), manifest, split)
@@ -85,8 +95,8 @@ def judge_tiles(
     return pd.concat(parts, ignore_index=True).sort_values([*PLACE], ignore_index=True)
 
 
-def draw_folds(config: ml_collections.ConfigDict, manifest: Manifest) -> list[np.ndarray]:
-    """Deals the groups of the training images out to folds.
+def draw_folds(manifest: Manifest, folds: int, seed: int) -> list[np.ndarray]:
+    """Deals the groups of the training images out to so many folds.
 
     Returns:
       For each fold [image]: `test` where it judges, `train` where it learns, `val` where the
@@ -95,13 +105,13 @@ def draw_folds(config: ml_collections.ConfigDict, manifest: Manifest) -> list[np
     Raises:
       TrainingError: there are too few groups.
     """
-    images, folds = manifest.images, config.noise.folds
+    images = manifest.images
     is_train = (images["split"] == "train").to_numpy()
     training = images[is_train]
     shares = {str(number): 1 / folds for number in range(folds)}
     try:
         fold_of = assign_splits(
-            training["label"].to_numpy(), training["group"].to_numpy(), shares, config.seed
+            training["label"].to_numpy(), training["group"].to_numpy(), shares, seed
         )
     except ValueError as error:
         raise TrainingError(f"noise.folds is {folds}: {error}") from error
@@ -113,28 +123,39 @@ def draw_folds(config: ml_collections.ConfigDict, manifest: Manifest) -> list[np
     return splits
 
 
-def find_wrong_labels(config: ml_collections.ConfigDict, tiles: pd.DataFrame) -> list[str]:
-    """Gives the reason for which `noise.filter` drops each tile; empty where it does not."""
-    classes = tuple(config.data.classes)
+def find_wrong_labels(
+    tiles: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    filter_name: str,
+    band: tuple[float, float],
+    keep_share: float,
+) -> list[str]:
+    """Gives the reason for which a filter drops each tile; empty where it does not.
+
+    Args:
+      tiles: as `judge_tiles` gives them.
+      classes: lowest quality first.
+      filter_name: of `FILTERS`.
+      band, keep_share: what the filters go by.
+    """
     labels = tiles["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
     probabilities = tiles[[f"p_{name}" for name in classes]].to_numpy(np.float64)
-    noise = config.noise
-    return FILTERS[noise.filter](
-        probabilities, labels, classes=classes, band=noise.band, keep_share=noise.keep_share
+    return FILTERS[filter_name](
+        probabilities, labels, classes=classes, band=band, keep_share=keep_share
     )
 
 
 def _judge(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
     """Writes what a fold says of the tiles that it judges."""
-    config = workdir.config()
     evaluator = evaluator_from_config(
-        config, data.manifest, data.source, data.features, data.embeddings
+        workdir.config(), data.manifest, data.source, data.features, data.embeddings
     )
     evaluation = evaluator(run.variables, "test")
     # Marginal images belong to a group, but train nothing.
     images = evaluation.images[evaluation.images["label"] >= 0]
     good = [one for one in evaluation.answers if not one.error and one.image_id in images.index]
-    index = index_images(config, data.source, [one.image_id for one in good])
+    index = tile_index_from_config(workdir.config(), data.source, [one.image_id for one in good])
     parts = []
     for answer in good:
         numbers = index.number[index.image_id == answer.image_id]
@@ -148,7 +169,7 @@ def _judge(run: TrainedRun, data: TrainingData, workdir: Workdir) -> Evaluation:
                     "group": image["group"],
                     "label": image["label_text"],
                     "confidence": confidence_of(values, label),
-                    **{f"p_{name}": values[:, k] for k, name in enumerate(config.data.classes)},
+                    **{f"p_{name}": values[:, k] for k, name in enumerate(run.kind.classes)},
                 }
             )
         )
@@ -172,7 +193,3 @@ def list_dropped(folder: Path, dropped: pd.DataFrame) -> Path:
         )
     folder.mkdir(parents=True, exist_ok=True)
     return Workdir(folder).write_text(path.name, text).absolute()
-
-
-def copy_config(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    return ml_collections.ConfigDict(config.to_dict())

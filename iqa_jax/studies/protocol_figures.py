@@ -7,15 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from iqa_jax.analysis.bootstrap import DRAWS, FEW_GROUPS, draw_split_means, percentile_interval
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.late_fusion import three_class
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.analysis.weighted_metrics import Measure, decision_measures
 from iqa_jax.host.progress import meter, say
-from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.score_maps import read_score_maps
 from iqa_jax.scoring.fitted.thresholds import read_thresholds
@@ -35,10 +34,10 @@ KINDS = {
 
 
 def _measures(
-    config: ml_collections.ConfigDict, run: Mapping[str, Any], workdir: Workdir
+    kind: Kind, headline: str, run: Mapping[str, Any], workdir: Workdir
 ) -> dict[tuple[str, str], Measure]:
     """Gives (fusion, figure) -> measure of the test rows of one split."""
-    kind, labels = kind_from_config(config), np.array(run["labels"])
+    labels = np.array(run["labels"])
     step = workdir.read_json("metrics.json")["test"]["step"]
     maps, measures = read_score_maps(workdir, step) or {}, {}
     for fusion, rows in run["values"].items():
@@ -50,7 +49,6 @@ def _measures(
         for name, measure in kind.measures(values, labels, **known).items():
             measures[fusion, name] = measure
     if thresholds := read_thresholds(workdir, step):
-        headline = config.evaluation.fusion
         scores = kind.score_of(np.array(run["values"][headline]))
         grades = np.choose(labels + 1, (1, 0, 2))
         answers = three_class(scores, *thresholds)
@@ -60,27 +58,33 @@ def _measures(
 
 
 def write_figures(
-    config: ml_collections.ConfigDict,
     folder: Path,
     runs: Sequence[Mapping[str, Any]],
     splits: Sequence[np.ndarray],
+    *,
+    protocol: str,
+    kind: Kind,
+    headline: str,
+    seed: int,
     command: str,
     baselines: Sequence[Mapping[str, Mapping[str, Any]]] = (),
 ) -> None:
     """Writes and prints what the answers of all splits come to.
 
     Args:
-      config: of the recipe.
       folder: of the protocol.
       runs: the recipe's answers, split by split.
       splits: where each image is.
+      protocol: its kind, of `KINDS`.
+      kind: what the recipe's answers mean.
+      headline: the recipe's fusion that baselines are set beside.
+      seed: of the first split.
       command: how it was started.
       baselines: for each split, baseline -> its answers; their rows say how they differ from the
         recipe's headline fusion.
     """
-    kind = config.protocol.kind
     measures = [
-        _measures(config, run, Workdir(split_folder(folder, number) / MEMBER))
+        _measures(kind, headline, run, Workdir(split_folder(folder, number) / MEMBER))
         for number, run in enumerate(runs)
     ]
     groups = [np.array(run["groups"]) for run in runs]
@@ -94,24 +98,25 @@ def write_figures(
                 float(measure(np.ones((len(part), 1)))[0])
                 for measure, part in zip(found, groups, strict=True)
             ]
-            draws = draw_split_means([[measure] for measure in found], groups, **KINDS[kind])
+            draws = draw_split_means([[measure] for measure in found], groups, **KINDS[protocol])
             rows.append(_row(key, figures, percentile_interval(draws[0])))
             progress.update(done)
     for name in baselines[0] if baselines else ():
-        rows += _baseline_rows(config, folder, name, runs, [split[name] for split in baselines])
+        answers = [split[name] for split in baselines]
+        rows += _baseline_rows(protocol, kind, headline, folder, name, runs, answers)
     record = {
-        "kind": kind,
+        "kind": protocol,
         "splits": [
             {
                 "rows": str(Path(split_folder(Path(), number)) / "rows.csv"),
-                "seed": config.seed + number,
+                "seed": seed + number,
                 **{name: int((split == name).sum()) for name in ("train", "val")},
                 "test": len(part),
                 "test_groups": len(np.unique(part)),
             }
             for number, (split, part) in enumerate(zip(splits, groups, strict=True))
         ],
-        "interval": _describe_interval(kind),
+        "interval": _describe_interval(protocol),
         "test_groups": len(np.unique(np.concatenate(groups))),
         "command": command,
         "figures": rows,
@@ -128,7 +133,9 @@ def write_figures(
 
 
 def _baseline_rows(
-    config: ml_collections.ConfigDict,
+    protocol: str,
+    kind: Kind,
+    headline: str,
     folder: Path,
     name: str,
     runs: Sequence[Mapping[str, Any]],
@@ -137,25 +144,24 @@ def _baseline_rows(
     """Gives a baseline's figures and their paired difference to the recipe's, on the same rows.
 
     Args:
-      config, folder: of the protocol.
+      protocol, kind, headline, folder: as in `write_figures`.
       name: of the baseline.
       runs, answers: of the recipe and of the baseline, split by split.
     """
-    kind, headline = kind_from_config(config), config.evaluation.fusion
     ours, theirs, groups = [], [], []
     for number, (run, answer) in enumerate(zip(runs, answers, strict=True)):
         # What only one of them could read is left out of both.
         common = set(run["names"]).intersection(answer["names"])
         run, answer = _restrict(run, common), _restrict(answer, common)
         workdir = Workdir(split_folder(folder, number) / MEMBER)
-        ours.append(_measures(config, run, workdir))
+        ours.append(_measures(kind, headline, run, workdir))
         known = {"mapped": np.array(answer["mapped"])}
         if answer["stds"] is not None:
             known["std"] = np.array(answer["stds"])
         values, labels = np.array(answer["values"][name]), np.array(answer["labels"])
         theirs.append(kind.measures(values, labels, **known))
         groups.append(np.array(answer["groups"]))
-    rows, draws = [], KINDS[config.protocol.kind]
+    rows, draws = [], KINDS[protocol]
     for figure in theirs[0]:
         pairs = [
             [their[figure], our[headline, figure]]
@@ -230,8 +236,8 @@ def _row(
     return row
 
 
-def _describe_interval(kind: str) -> str:
-    draws = KINDS[kind]
+def _describe_interval(protocol: str) -> str:
+    draws = KINDS[protocol]
     drawn = [name for name in ("splits", "groups") if draws[f"draws_{name}"]]
     return (
         f"95 % percentile interval of the mean over splits, of {DRAWS} bootstrap draws of "

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import ml_collections
 import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
@@ -11,22 +10,27 @@ from input_pipeline.checks.leaks import find_leaks, format_leaks, identify_image
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.splits import assign_splits, leave_groups_out
 from input_pipeline.tiles.sources import TileSource
-from iqa_jax.run import build
 from iqa_jax.run.seen import FITTED_SPLITS
-from iqa_jax.training.data import TrainingError, images_seen_before
+from iqa_jax.training.data import TrainingError
 
 
 def draw_splits(
-    config: ml_collections.ConfigDict, images: pd.DataFrame
+    images: pd.DataFrame, kind: str, *, splits: int, fractions: Sequence[float], seed: int
 ) -> Iterator[Shaped[np.ndarray, " image"]]:
     """Yields, for every split of the protocol, where each image is: train, val or test.
+
+    Args:
+      images: of the manifest.
+      kind: of protocol.
+      splits: draws, or folds.
+      fractions: of train, val and test.
+      seed: of the first split; that of each other one is 1 more.
 
     Raises:
       TrainingError: there are too few groups.
     """
-    protocol, seed = config.protocol, config.seed
     labels, groups = images["label"].to_numpy(), images["group"].to_numpy()
-    train, val, test = protocol.fractions
+    train, val, test = fractions
 
     def assign(rows: np.ndarray, shares: Mapping[str, float], seed: int) -> np.ndarray:
         shares = {name: share for name, share in shares.items() if share}
@@ -42,48 +46,46 @@ def draw_splits(
         return split
 
     everything = np.ones(len(labels), bool)
-    if protocol.kind == "k_fold":
-        folds = {str(number): 1.0 for number in range(protocol.splits)}
+    if kind == "k_fold":
+        folds = {str(number): 1.0 for number in range(splits)}
         fold_of = assign(everything, folds, seed)
         for number, fold in enumerate(folds):
             yield hold_out(fold_of == fold, seed + number)
-    elif protocol.kind == "leave_one_group_out":
+    elif kind == "leave_one_group_out":
         try:
             for number, (_, is_test) in enumerate(leave_groups_out(groups, 1)):
                 yield hold_out(is_test, seed + number)
         except ValueError as error:
             raise TrainingError(f"the splits cannot be drawn: {error}") from error
-    elif protocol.kind == "cross_dataset":
-        for number in range(protocol.splits):
+    elif kind == "cross_dataset":
+        for number in range(splits):
             yield hold_out(~everything, seed + number)
     else:
         shares = {"train": train, "val": val, "test": test}
-        for number in range(protocol.splits):
+        for number in range(splits):
             yield assign(everything, shares, seed + number)
 
 
 def refuse_leaks(
-    config: ml_collections.ConfigDict,
     whole: Manifest,
+    source: TileSource,
     splits: Sequence[np.ndarray],
+    before: pd.DataFrame,
     tested: tuple[Manifest, TileSource] | None,
 ) -> None:
     """Makes sure that nothing a split is tested on trains it or chooses its checkpoint.
 
-    What trained the encoder that the runs start from counts as well.
-
     Args:
-      config: of the runs.
-      whole: the manifest that splits are drawn from.
+      whole, source: the manifest that splits are drawn from, and its images.
       splits: where each of its images is.
+      before: what trained the encoder that the runs start from, as `images_seen_before`.
       tested: another manifest and its images, where that is what is tested on.
 
     Raises:
       TrainingError: something is, with what and where.
     """
-    known = identify_images(whole, build.source_from_config(config, whole))
+    known = identify_images(whole, source)
     other = identify_images(*tested) if tested else None
-    before = images_seen_before(config)
     for number, split in enumerate(splits):
         trained = pd.concat([known[np.isin(split, FITTED_SPLITS)], before])
         leaks = find_leaks(trained, known[split == "test"] if other is None else other)

@@ -47,24 +47,17 @@ def split_folder(folder: Path, number: int) -> Path:
     return folder / f"split_{number}"
 
 
-def check_split(
-    config: ml_collections.ConfigDict,
-    manifest: Manifest,
-    number: int,
-    also_needed: Sequence[str] = (),
-) -> None:
+def check_split(manifest: Manifest, needed: Sequence[str], number: int) -> None:
     """Refuses a split that cannot be trained on, before another one has trained for hours.
 
     Args:
-      config: of its runs.
       manifest: of the images, in the splits of this one.
+      needed: splits that must hold every class.
       number: of the split.
-      also_needed: splits that must hold every class, as those that training needs.
 
     Raises:
       TrainingError: with every problem.
     """
-    needed = (*build.needed_splits_from_config(config), *also_needed)
     problems = check_split_contents(manifest, needed)
     if problems:
         raise TrainingError(
@@ -105,7 +98,7 @@ def run_study(
             workdir = Workdir(home.folder / member)
             manifest = build.manifest_from_config(config)
             digests = [manifest.digest, tested_digest]
-            if is_tested(workdir, config, digests):
+            if is_tested(workdir, run_part(config), digests):
                 continue
             say(f"split {number + 1} of {len(splits)}, {member}")
             (workdir.folder / ANSWERS).unlink(missing_ok=True)
@@ -150,19 +143,23 @@ def format_rows(manifest: Manifest) -> str:
     return manifest.images[["name", "group", "split"]].to_csv(index=False)
 
 
-def is_tested(workdir: Workdir, config: ml_collections.ConfigDict, digests: list[str]) -> bool:
-    """Says whether a member has its answers, by this config on these manifests."""
+def is_tested(workdir: Workdir, part: Mapping[str, Any], digests: list[str]) -> bool:
+    """Says whether a member has its answers, as the run that it is to be on these manifests.
+
+    Args:
+      workdir: of the member.
+      part: of its config, as `run_part` gives it.
+      digests: of the manifests.
+    """
     if not (workdir.folder / ANSWERS).exists():
         return False
-    return (
-        run_part(workdir.config()) == run_part(config)
-        and workdir.read_json(ANSWERS)["digests"] == digests
-    )
+    return run_part(workdir.config()) == part and workdir.read_json(ANSWERS)["digests"] == digests
 
 
 def _train_and_test(
     config: ml_collections.ConfigDict, data: TrainingData, workdir: Workdir, test: Test
 ) -> dict[str, Any]:
+    """Trains the run of one config, or goes on with it, and tests it."""
     is_new, start = not workdir.last.steps, time.monotonic()
     if stopped_by := fit(config, data, workdir):
         raise Stopped(stopped_by)
@@ -173,14 +170,14 @@ def _train_and_test(
     if not tested.is_answered.any():
         raise TrainingError(f"{workdir.folder}: no image of the split 'test' could be read.")
     trainable, _ = partition(run.variables["params"], build.is_trainable_from_config(config))
-    images, std = tested.images[tested.is_answered], config.data.label_std_column
+    images, stds = tested.images[tested.is_answered], tested.stds
     return {
         "trainable_parameters": sum(leaf.size for leaf in trainable.values()),
         "seconds": seconds,
         "names": images["name"].tolist(),
         "labels": images["label"].tolist(),
         "groups": images["group"].tolist(),
-        "stds": images[std].tolist() if std in images else None,
+        "stds": None if stds is None else stds.tolist(),
         "values": {
             fusion: tested.values(fusion).tolist()
             for fusion in fusions_for(config.data.label_kind, config.model.fusion)

@@ -1,7 +1,7 @@
 """What a run trains on: audited, indexed, and as a stream of batches."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,10 +27,11 @@ from input_pipeline.tiles.tile_index import (
     rows_by_image,
     without_tiles,
 )
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run import build
 from iqa_jax.run.config import kind_from_config
-from iqa_jax.run.seen import FITTED_SPLITS, runs_before, seen_before
+from iqa_jax.run.seen import FITTED_SPLITS, Seen, runs_before, seen_before
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import CachedEmbeddings, embeddings_from_config
@@ -39,6 +40,55 @@ from iqa_jax.training.targets import targets_from_config
 
 class TrainingError(RuntimeError):
     """Says why training stopped, what is kept and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchSettings:
+    """How training images become batches.
+
+    Attributes:
+      kind: what their labels mean, which says what an example is.
+      batch_size: examples in a batch, over all processes.
+      tiles_per_bag: 1: every tile is an example; more: every image, with so many of its tiles.
+      is_balanced: every class as often as the others.
+      random_tiles: tiles move at random.
+      low, high: the band of edge pixels that tiles must be in.
+      distortions: kinds that rankings train on; none of other labels.
+      seed: of order and moves.
+      threads: that decode and cut ...
+      workers: ... or so many processes; 0: threads.
+    """
+
+    kind: Kind
+    batch_size: int
+    tiles_per_bag: int
+    is_balanced: bool
+    random_tiles: bool
+    low: int
+    high: int
+    distortions: tuple[str, ...]
+    seed: int
+    threads: int
+    workers: int
+
+
+def batch_settings_from_config(config: ml_collections.ConfigDict) -> BatchSettings:
+    """Says how the training images of a run become batches."""
+    kind = kind_from_config(config)
+    low, high = build.edge_band_from_config(config)
+    return BatchSettings(
+        kind=kind,
+        batch_size=config.batch_size,
+        tiles_per_bag=config.bags.tiles,
+        is_balanced=config.balanced_sampling,
+        random_tiles=config.tiles.random,
+        low=low,
+        high=high,
+        distortions=tuple(build.distortions_from_config(config)[0]) if kind.makes_versions else (),
+        seed=config.seed,
+        threads=config.host.threads,
+        workers=config.host.workers,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,31 +114,31 @@ class TrainingData:
     embeddings: CachedEmbeddings | None
     known: pd.DataFrame
 
-    def examples(self, config: ml_collections.ConfigDict) -> int:
+    def examples(self, settings: BatchSettings) -> int:
         """Counts the examples of an epoch.
 
         Tiles, or images where a bag has several; of rankings every level of every kind of
         distortion of each image; of pairs both images of each.
         """
-        images, kind = len(np.unique(self.index.image_id)), kind_from_config(config)
+        images, kind = len(np.unique(self.index.image_id)), settings.kind
         if kind.makes_versions:
-            return images * len(build.distortions_from_config(config)[0]) * GROUP_SIZE
+            return images * len(settings.distortions) * GROUP_SIZE
         if kind.is_of_pairs:
             return 2 * len(training_pairs(self.manifest.pairs, self.index))
-        return len(self.index) if config.bags.tiles == 1 else images
+        return len(self.index) if settings.tiles_per_bag == 1 else images
 
-    def batches(self, config: ml_collections.ConfigDict) -> Batches:
+    def batches(self, settings: BatchSettings) -> Batches:
         """Opens the endless stream of training batches."""
         order: dict[str, Any] = {
-            "batch_size": config.batch_size,
-            "balanced": config.balanced_sampling,
-            "seed": config.seed,
-            "threads": config.host.threads,
-            "workers": config.host.workers,
+            "batch_size": settings.batch_size,
+            "balanced": settings.is_balanced,
+            "seed": settings.seed,
+            "threads": settings.threads,
+            "workers": settings.workers,
             "process": jax.process_index(),
             "processes": jax.process_count(),
         }
-        images, tiles_per_bag = self.manifest.images, config.bags.tiles
+        images, tiles_per_bag = self.manifest.images, settings.tiles_per_bag
         if self.embeddings is not None:
             return embedding_batches(
                 self.embeddings,
@@ -98,9 +148,10 @@ class TrainingData:
                 tiles_per_bag=tiles_per_bag,
                 **order | {"workers": 0},  # Nothing is decoded.
             )
-        low, high = build.edge_band_from_config(config)
-        cut = {"random_tiles": config.tiles.random, "low": low, "high": high}
-        kind = kind_from_config(config)
+        cut = {
+            "random_tiles": settings.random_tiles, "low": settings.low, "high": settings.high,
+        }  # fmt: skip
+        kind = settings.kind
         if kind.is_of_pairs:
             examples = rows_by_image(self.index)
             make_bag = bag_maker(
@@ -113,8 +164,7 @@ class TrainingData:
             )
             del order["balanced"]
             if kind.makes_versions:
-                kinds, _ = build.distortions_from_config(config)
-                return ranked_batches(make_bag, len(examples), kinds, **order)
+                return ranked_batches(make_bag, len(examples), [*settings.distortions], **order)
             ids = [int(self.index.image_id[rows[0]]) for rows in examples]
             numbers = {image_id: number for number, image_id in enumerate(ids)}
             pairs = training_pairs(self.manifest.pairs, self.index)
@@ -146,10 +196,21 @@ def prepare_training(
     """
     targets = targets_from_config(config, manifest)
     source = build.source_from_config(config, manifest, cached=True)
-    found = _audit(config, manifest, source, workdir)
+    needed = build.needed_splits_from_config(config)
+    found = _audit(manifest, source, workdir, needed, config.data.max_pixels)
     known = identify_images(manifest, source)
-    _refuse_seen(config, known)
-    index = _index(config, manifest, source, found)
+    _refuse_seen(runs_before(config), images_seen_before(seen_before(config)), known)
+    train_ids = _trainable_images(manifest, kind_from_config(config), found)
+    index = tile_index_from_config(config, source, train_ids)
+    _tell_index(index, manifest)
+    if manifest.dropped_tiles:
+        index = _without_dropped(index, manifest.dropped_tiles, config.data.dropped_tiles)
+    hint = (
+        f"widen tiles.edge_sum_min ({config.tiles.edge_sum_min}) and tiles.edge_sum_max "
+        f"({config.tiles.edge_sum_max})"
+        + (f", or shorten {config.data.dropped_tiles}" if manifest.dropped_tiles else "")
+    )
+    _check_index(index, manifest, build.label_from_config(config).classes, hint)
     features = fit_index_features(config.data.features, index, manifest.images)
     embeddings = None
     if config.bags.cached:
@@ -158,8 +219,11 @@ def prepare_training(
     return TrainingData(manifest, source, index, features, targets, text, embeddings, known)
 
 
-def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame:
-    """Identifies what trained the runs that this one builds on, and those before.
+def images_seen_before(before: Seen) -> pd.DataFrame:
+    """Identifies what trained the runs that a run builds on, and those before.
+
+    Args:
+      before: as `seen_before` lists it.
 
     Returns:
       As `identify_images`; no rows where it builds on none.
@@ -167,7 +231,6 @@ def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame:
     Raises:
       TrainingError: a part cannot be told.
     """
-    before = seen_before(config)
     if before.gone:
         raise TrainingError(
             f"{before.gone[0]}: whether it has seen what is tested cannot be told. Put it back, or "
@@ -176,12 +239,18 @@ def images_seen_before(config: ml_collections.ConfigDict) -> pd.DataFrame:
     return before.learnt
 
 
-def _refuse_seen(config: ml_collections.ConfigDict, known: pd.DataFrame) -> None:
-    """Makes sure that no run that this one builds on has seen what is tested here."""
+def _refuse_seen(runs: Sequence[str], seen: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Makes sure that no run that this one builds on has seen what is tested here.
+
+    Args:
+      runs: the workdirs that this one builds on.
+      seen: what trained them, as `images_seen_before`.
+      known: the images of this one.
+    """
     tested = known[~known["split"].isin(FITTED_SPLITS)]
-    if leaks := find_leaks(images_seen_before(config), tested):
+    if leaks := find_leaks(seen, tested):
         raise TrainingError(
-            f"{' or '.join(runs_before(config))} has seen what is tested here:\n"
+            f"{' or '.join(runs)} has seen what is tested here:\n"
             f"{format_leaks(leaks)}\nDraw the splits of all these runs by the same seed and "
             "data.fractions, or train on all images everywhere: "
             'data.fractions="(1.0, 0.0, 0.0)".'
@@ -189,14 +258,18 @@ def _refuse_seen(config: ml_collections.ConfigDict, known: pd.DataFrame) -> None
 
 
 def _audit(
-    config: ml_collections.ConfigDict, manifest: Manifest, source: TileSource, workdir: Workdir
+    manifest: Manifest,
+    source: TileSource,
+    workdir: Workdir,
+    needed: Sequence[str],
+    max_pixels: int,
 ) -> Audit:
     with meter("audit", len(manifest.images)) as progress:
         found = audit(
             manifest,
             tiling=source.tiling,
-            max_pixels=config.data.max_pixels,
-            needed=build.needed_splits_from_config(config),
+            max_pixels=max_pixels,
+            needed=needed,
             progress=lambda done, _: progress.update(done),
         )
     text = format_audit(found)
@@ -209,40 +282,48 @@ def _audit(
     return found
 
 
-def _index(
-    config: ml_collections.ConfigDict,
-    manifest: Manifest,
-    source: TileSource,
-    found: Audit,
-) -> TileIndex:
-    kind, train = kind_from_config(config), manifest.split("train")["label"]
+def _trainable_images(manifest: Manifest, kind: Kind, found: Audit) -> list[int]:
+    """Lists the images of `train` that can be read and whose label, if they need one, trains."""
+    train = manifest.split("train")["label"]
     is_used = kind.is_labelled(train.to_numpy()) | kind.is_of_pairs
-    train_ids = [image_id for image_id in train.index[is_used] if image_id not in found.bad_images]
-    index = index_images(config, source, train_ids)
+    return [image_id for image_id in train.index[is_used] if image_id not in found.bad_images]
+
+
+def _tell_index(index: TileIndex, manifest: Manifest) -> None:
     for image_id, error in index.errors.items():
         say(f"left out, {manifest.images['name'][image_id]}: {error}")
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
         f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
-    if manifest.dropped_tiles:
-        listed, index = len(index), without_tiles(index, manifest.dropped_tiles)
-        say(f"{listed - len(index)} of these tiles are left out, as {config.data.dropped_tiles} "
-            "lists them")  # fmt: skip
+
+
+def _without_dropped(
+    index: TileIndex, dropped: Collection[tuple[int, int, int]], table: str
+) -> TileIndex:
+    """Leaves out the tiles that a table lists."""
+    kept = without_tiles(index, dropped)
+    say(f"{len(index) - len(kept)} of these tiles are left out, as {table} lists them")
+    return kept
+
+
+def _check_index(index: TileIndex, manifest: Manifest, classes: Sequence[str], hint: str) -> None:
+    """Makes sure that something is left to train on.
+
+    Args:
+      index: of the training tiles.
+      manifest: of the images.
+      classes: of which there must be a tile each.
+      hint: what to do where there is none.
+    """
     labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
-    classes = build.label_from_config(config).classes
     lost = [name for number, name in enumerate(classes) if number not in labels]
     if not len(index) or lost:
-        raise TrainingError(
-            f"no training tile is left{' of ' + ', '.join(lost) if lost else ''}: widen "
-            f"tiles.edge_sum_min ({config.tiles.edge_sum_min}) and tiles.edge_sum_max "
-            f"({config.tiles.edge_sum_max})"
-            + (f", or shorten {config.data.dropped_tiles}." if manifest.dropped_tiles else ".")
-        )
+        of_lost = f" of {', '.join(lost)}" if lost else ""
+        raise TrainingError(f"no training tile is left{of_lost}: {hint}.")
     if manifest.pairs is not None and not len(training_pairs(manifest.pairs, index)):
         raise TrainingError("no pair is left to train on: of each, an image cannot be read.")
-    return index
 
 
-def index_images(
+def tile_index_from_config(
     config: ml_collections.ConfigDict, source: TileSource, image_ids: Sequence[int]
 ) -> TileIndex:
     """Lists the tiles of some images that training may use: those inside the edge band."""

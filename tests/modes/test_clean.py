@@ -34,9 +34,8 @@ def config(tiny_config, tmp_path):
 
 
 def test_no_group_is_on_both_sides_of_a_fold_and_every_image_is_judged_once(config):
-    config.noise.folds = 3
     manifest = build.manifest_from_config(config)
-    images, folds = manifest.images, draw_folds(config, manifest)
+    images, folds = manifest.images, draw_folds(manifest, 3, config.seed)
     assert len(folds) == 3
     judged = np.sum([fold == "test" for fold in folds], axis=0)
     np.testing.assert_array_equal(judged, images["split"] == "train")
@@ -147,9 +146,8 @@ def test_killed_in_the_middle_it_goes_on_and_another_filter_shares_the_folds(
 
 
 def test_more_folds_than_groups_are_refused_in_a_sentence(config):
-    config.noise.folds = 5
     with pytest.raises(TrainingError, match="noise.folds is 5: 4 groups cannot fill"):
-        draw_folds(config, build.manifest_from_config(config))
+        draw_folds(build.manifest_from_config(config), 5, config.seed)
 
 
 def test_a_wrong_config_is_refused_with_every_reason(config, tmp_path):

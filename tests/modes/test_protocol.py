@@ -256,7 +256,15 @@ def test_baselines_of_labels_that_are_no_scores_are_refused(tiny_config, tmp_pat
 
 def draw(config):
     images = build.manifest_from_config(config, whole="all").images
-    return images["group"].to_numpy(), list(draw_splits(config, images))
+    protocol = config.protocol
+    splits = draw_splits(
+        images,
+        protocol.kind,
+        splits=protocol.splits,
+        fractions=protocol.fractions,
+        seed=config.seed,
+    )
+    return images["group"].to_numpy(), list(splits)
 
 
 def test_folds_test_every_image_once(config):

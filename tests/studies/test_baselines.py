@@ -16,6 +16,7 @@ from input_pipeline.tiles.tiling import Tiling
 from iqa_jax.modes.protocol import run_protocol
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError
+from iqa_jax.run.seen import seen_before
 from iqa_jax.studies.baseline_runs import check_baselines
 from iqa_jax.studies.baselines import BASELINES, deep_biq
 from iqa_jax.studies.baselines.deep_biq import CLASSES, grade
@@ -201,12 +202,12 @@ def test_rows_that_no_baseline_can_be_fitted_on_are_refused(
     images = build.manifest_from_config(crops_config).images
     split = images["split"].to_numpy()
     names = ("svr", "deep_biq")
-    check_baselines(names, crops_config, images, split)
+    check_baselines(names, images, split, 0, 100)
     is_fitted = images["split"] != "test"
     for column, value in changes.items():
         images.loc[is_fitted, column] = value
     with pytest.raises(TrainingError, match=sentence):
-        check_baselines(names, crops_config, images, split)
+        check_baselines(names, images, split, 0, 100)
 
 
 @pytest.mark.usefixtures("one_device")
@@ -221,7 +222,7 @@ def test_deep_biq_learns_from_rows_to_fit_on_alone(crops_config, blurred, tmp_pa
     assert learnt["label"].tolist() == [CLASSES[g] for g in grade(train.labels, 0, 100)]
     # Its encoder is known to have seen them, and them alone.
     crops_config.model.weights = str(tmp_path / "encoder")
-    seen = images_seen_before(crops_config)
+    seen = images_seen_before(seen_before(crops_config))
     known = identify_images(train.manifest, train.source)
     assert not find_leaks(seen, known.loc[test.image_ids])
     assert find_leaks(seen, known.loc[train.image_ids])

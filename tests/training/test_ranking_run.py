@@ -11,6 +11,7 @@ from iqa_jax.modes import train as train_module
 from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError, check_config
+from iqa_jax.run.seen import seen_before
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.probe import variables_from_config
@@ -98,7 +99,7 @@ def test_the_encoder_goes_on_to_opinion_scores(run, photos, tiny_config):
     changed = jax.tree.map(lambda one, other: bool((one != other).any()), theirs, first)
     assert all(jax.tree.leaves(changed))
     # What the ranking run trained on is known to it, and may not be tested.
-    assert len(images_seen_before(config)) == 5
+    assert len(images_seen_before(seen_before(config))) == 5
 
 
 def test_an_encoder_that_has_ranked_what_is_tested_is_refused(

@@ -54,8 +54,8 @@ def fit_deep_biq(config: ml_collections.ConfigDict, train: Rows, folder: Path) -
       TrainingError: all images are of one class.
       Stopped: a signal ended the encoder's training.
     """
-    classes = grade_classes(config, train.labels)
-    grades = grade(train.labels, config.data.minimum, config.data.maximum)
+    scale = config.data.minimum, config.data.maximum
+    classes, grades = grade_classes(train.labels, *scale), grade(train.labels, *scale)
     run = encoder_config(config, classes, _write_crops(train, grades, folder / "crops.csv"))
     manifest, workdir = build.manifest_from_config(run), Workdir(folder / "encoder")
     workdir.open_for_training(run, manifest)
@@ -119,14 +119,14 @@ def _write_crops(train: Rows, grades: Int[np.ndarray, " image"], path: Path) -> 
 
 
 def grade_classes(
-    config: ml_collections.ConfigDict, labels: Float[np.ndarray, " image"]
+    labels: Float[np.ndarray, " image"], minimum: float, maximum: float
 ) -> tuple[str, ...]:
     """Names the classes that some images have: one that no image has cannot be learnt.
 
     Raises:
       TrainingError: all images are of one class.
     """
-    grades = grade(labels, config.data.minimum, config.data.maximum)
+    grades = grade(labels, minimum, maximum)
     classes = tuple(CLASSES[number] for number in np.unique(grades))
     if len(classes) < 2:
         raise TrainingError(

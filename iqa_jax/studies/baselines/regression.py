@@ -96,7 +96,7 @@ def regression_on(
       regressor: on the features.
     """
 
-    def fit(config: ml_collections.ConfigDict, train: Rows, _: Path) -> Predict:
+    def fit_from_config(config: ml_collections.ConfigDict, train: Rows, _: Path) -> Predict:
         threads = config.host.threads
         features, errors = describe(train, threads)
         is_known = np.array([not error for error in errors])
@@ -116,4 +116,4 @@ def regression_on(
 
         return predict
 
-    return fit
+    return fit_from_config
