@@ -11,6 +11,7 @@ from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.kernel_ridge import KernelRidge
 from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.linear_probe import Probe
+from iqa_jax.analysis.metrics import Metrics
 from iqa_jax.scoring.answered import Answered
 
 
@@ -136,7 +137,7 @@ def measure_answers(
 
 def probe_figures(
     evaluation: Evaluation, fusion: str, probe: Probe | KernelRidge | None
-) -> dict[str, float | None]:
+) -> Metrics:
     """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
 
     Args:

@@ -50,7 +50,7 @@ def localise(
         for done, explained in enumerate(explainer.explain(variables, bags), start=1):
             progress.update(done)
             answer = explained.answer
-            if answer.error:
+            if explained.maps is None or answer.layout is None:
                 continue
             try:
                 region = load_region(

@@ -1,6 +1,6 @@
 """Two runs' answers to the same rows, with paired intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from iqa_jax.analysis.bootstrap import (
 )
 from iqa_jax.analysis.kinds import Kind
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
+from iqa_jax.analysis.weighted_metrics import Measure
 from iqa_jax.host.progress import say
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
@@ -44,34 +45,20 @@ def compare_split(
     Raises:
       WorkdirError: they have no rows in common, or the rows differ in their label or group.
     """
-    tables = [_read(run, split) for run in (workdir, other)]
-    both = tables[0].index.intersection(tables[1].index)
-    tables = [table.loc[both] for table in tables]
-    for column in ("label", "group"):
-        differs = tables[0][column] != tables[1][column]
-        if differs.any():
-            name = both[differs.to_numpy()][0]
-            ours, theirs = (table[column][name] for table in tables)
-            raise WorkdirError(
-                f"{split}: the {column} of {name} is {ours!r} in {workdir.folder} and {theirs!r} "
-                f"in {other.folder} ({int(differs.sum())} such rows): they are not the same data."
-            )
-    is_answered = np.all([table["score"] != "" for table in tables], axis=0)
-    tables = [table[is_answered] for table in tables]
-    if not is_answered.any():
-        raise WorkdirError(
-            f"{split}: {workdir.folder} and {other.folder} answer no image in common."
-        )
+    tables = _read_both(split, workdir, other)
     seen = _count_seen((workdir, other), tables[0].index)
     groups = tables[0]["group"].to_numpy()
     measures = [
         kind.measures(*kind.read_table(table)) for kind, table in zip(kinds, tables, strict=True)
     ]
-    drawn = [draw_figures(part, groups) for part in measures]
+    ours, theirs = (_figures(part, len(groups)) for part in measures)
+    our_draws, their_draws = (draw_figures(part, groups) for part in measures)
     rows = {
         name: _compare_figure(
-            *(_or_none(part[name](np.ones((len(groups), 1)))[0]) for part in measures),
-            *(part[name] for part in drawn),
+            ours[name],
+            theirs[name],
+            our_draws[name],
+            their_draws[name],
             sign=-1.0 if name in LOWER_IS_BETTER else 1.0,
         )
         for name in measures[0]
@@ -93,6 +80,36 @@ def compare_split(
         say(f"only {count} groups: intervals of so few are too narrow, and what they separate "
             "may well be chance")  # fmt: skip
     return {"rows": len(groups), "groups": count, "seen_in_training": seen, "figures": rows}
+
+
+def _read_both(split: str, workdir: Workdir, other: Workdir) -> list[pd.DataFrame]:
+    """Reads the rows of a split that both runs answer.
+
+    Raises:
+      WorkdirError: there are none, or the rows differ in their label or group.
+    """
+    tables = [_read(run, split) for run in (workdir, other)]
+    both = tables[0].index.intersection(tables[1].index)
+    tables = [table.loc[both] for table in tables]
+    for column in ("label", "group"):
+        differs = tables[0][column] != tables[1][column]
+        if differs.any():
+            name = both[differs.to_numpy()][0]
+            ours, theirs = (table[column][name] for table in tables)
+            raise WorkdirError(
+                f"{split}: the {column} of {name} is {ours!r} in {workdir.folder} and {theirs!r} "
+                f"in {other.folder} ({int(differs.sum())} such rows): they are not the same data."
+            )
+    is_answered = np.all([table["score"] != "" for table in tables], axis=0)
+    if not is_answered.any():
+        raise WorkdirError(
+            f"{split}: {workdir.folder} and {other.folder} answer no image in common."
+        )
+    return [table[is_answered] for table in tables]
+
+
+def _figures(measures: Mapping[str, Measure], count: int) -> dict[str, float | None]:
+    return {name: _or_none(measure(np.ones((count, 1)))[0]) for name, measure in measures.items()}
 
 
 def _compare_figure(

@@ -59,8 +59,8 @@ def describe_split(
     if not len(images):
         return metrics
     values, labels = evaluation.values(headline), images["label"].to_numpy()
-    if kind.is_of_pairs:
-        return metrics | _pair_figures(evaluation, kind.score_of(values))
+    if evaluation.pairs is not None:
+        return metrics | _pair_figures(evaluation.pairs, kind.score_of(values))
     if kind.has_scale:
         return metrics | _score_figures(evaluation, values, labels, score_maps.get(headline))
     metrics |= _class_figures(kind.is_labelled(labels), values, labels, raw)
@@ -99,11 +99,11 @@ def _more_figures(
     return figures
 
 
-def _pair_figures(evaluation: Evaluation, scores: np.ndarray) -> dict[str, Any]:
+def _pair_figures(pairs: pd.DataFrame, scores: np.ndarray) -> dict[str, Any]:
     return {
         "pair_accuracy_by_kind": {
             name: pair_accuracy(scores, rows[["better", "worse"]].to_numpy())
-            for name, rows in evaluation.pairs.groupby("kind", sort=False)
+            for name, rows in pairs.groupby("kind", sort=False)
             if name
         }
     }

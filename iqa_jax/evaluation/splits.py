@@ -168,7 +168,7 @@ def add_metrics(output: Workdir, metrics: dict[str, Any]) -> None:
 def _tta_gain(name: str, evaluation: Evaluation) -> dict[str, Any]:
     """Compares the mean over views with the image as it is, by the metric of that name."""
     labels = evaluation.labels
-    plain = np.array([answer.views[0] for answer in evaluation.answers if not answer.error])
+    plain = np.array([one.views[0] for one in evaluation.answers if one.views is not None])
     before = None
     if len(plain):
         before = evaluation.kind.figures(plain, labels, pairs=evaluation.pairs)[name]

@@ -19,7 +19,7 @@ class EncodingQueue:
 
     def __init__(self, length: int, encode: Callable[[np.ndarray, int], np.ndarray]):
         self._length, self._encode = length, encode
-        self._chunk: np.ndarray | None = None
+        self._chunk = np.zeros(0, np.uint8)  # Until there is a tile to tell its shape.
         self._filled = 0
         self._waiting: deque[tuple[Bag, list[np.ndarray]]] = deque()  # Not all is encoded.
 
@@ -35,7 +35,7 @@ class EncodingQueue:
 
     def _fill(self, tiles: np.ndarray) -> None:
         """Puts tiles into the chunk, which is encoded whenever it is full."""
-        if self._chunk is None:
+        if not len(self._chunk):
             self._chunk = np.zeros((self._length, *tiles.shape[1:]), np.uint8)
         while len(tiles):
             taken = tiles[: self._length - self._filled]

@@ -14,6 +14,7 @@ from jaxtyping import Float32
 
 from input_pipeline.batches.bags import pad_bag
 from input_pipeline.batches.whole_bags import Bag
+from input_pipeline.tiles.sources import Layout
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.detectors import Detector
 from iqa_jax.analysis.grad_cam import embedding_gradient, grad_cam
@@ -135,14 +136,15 @@ class Explainer:
         answers = list(self._scorer.score(variables, group if self._has_members else bare))
         shares = [self._shares(answer, of) for answer in answers]
         gradients = [
-            self._gradient(variables, bag, share) for bag, share in zip(bare, shares, strict=True)
+            self._gradient(variables, bag, part, share)
+            for bag, part, share in zip(group, np.split(embeddings, ends), shares, strict=True)
         ]
         (cams,) = self._in_chunks(
             lambda *values: (self._grad_cam(*values),),
             last_maps, embeddings, np.concatenate(gradients),
         )  # fmt: skip
         for answer, share, cam in zip(answers, shares, np.split(cams, ends), strict=True):
-            maps = None if answer.error else self._lay_out(answer, cam)
+            maps = None if answer.layout is None else self._lay_out(answer, answer.layout, cam)
             yield Explained(answer, maps, self._describe(share, of))
 
     def _in_chunks(self, function, *values: np.ndarray) -> list[np.ndarray]:
@@ -160,13 +162,18 @@ class Explainer:
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def _gradient(
-        self, variables: Any, bag: Bag, shares: Float32[np.ndarray, " values"] | None
+        self,
+        variables: Any,
+        bag: Bag,
+        embeddings: Float32[np.ndarray, "tile dim"],
+        shares: Float32[np.ndarray, " values"] | None,
     ) -> Float32[np.ndarray, "tile dim"]:
-        count = len(bag.embeddings)
-        if not count:
-            return bag.embeddings
+        """Gives how the answer changes with each tile's embedding; without tiles there is none."""
+        count = len(embeddings)
+        if bag.layout is None or not count:
+            return embeddings
         values = {
-            "embeddings": bag.embeddings,
+            "embeddings": embeddings,
             "features": bag.features,
             "tile_position": bag.layout.grid.positions,
         }
@@ -195,8 +202,7 @@ class Explainer:
             return "what lowers the score"
         return f'what speaks for "{classes[int(shares.argmax())]}"'
 
-    def _lay_out(self, answer: Answered, cam: np.ndarray) -> Maps:
-        layout = answer.layout
+    def _lay_out(self, answer: Answered, layout: Layout, cam: np.ndarray) -> Maps:
         return make_maps(
             self._kind.score_of(answer.tile_values),
             answer.attention,

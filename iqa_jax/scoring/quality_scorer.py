@@ -117,8 +117,8 @@ class QualityScorer:
         pending: dict[int, _Pending] = {}
         for answer in self._scorer.score(self._run.variables, self._bags(inputs, pending, seen)):
             one, content, is_new = pending.pop(answer.image_id)
-            if is_new:
-                row = answer_row(
+            if is_new or seen is None:
+                row: dict[str, Any] = answer_row(
                     self._run.settings.confidence, answer, self._run.thresholds, self._confidence
                 )
                 row |= {"path": one.name, "label": row["predicted"]}

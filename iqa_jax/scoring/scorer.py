@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
@@ -91,7 +92,7 @@ class Scorer:
         make = partial(Network, keys=keys, is_per_tile=self._headline in LATE_FUSIONS)
         self._network = make(model, task)
         self._members = [(make(m.model, m.task), self._place(m.variables)) for m in members]
-        self._prior = np.asarray(task.predict(np.zeros(task.outputs, np.float32)))
+        self._prior = np.asarray(task.predict(jnp.zeros(task.outputs, jnp.float32)))
 
     def score(self, variables: Any, bags: Iterable[Bag]) -> Iterator[Answered]:
         """Answers images in the order of their bags, one answer for all views of an image.
@@ -216,7 +217,7 @@ class Scorer:
         }
         for row, (bag, embeddings) in enumerate(group):
             count = len(embeddings)
-            if not count:
+            if bag.layout is None or not count:
                 continue
             batch["embeddings"][row, :count] = embeddings
             batch["features"][row, :count] = bag.features
@@ -300,7 +301,8 @@ def _merge(views: list[Answered], headline: str) -> Answered:
     mean = {name: np.mean([view.values[name] for view in views], axis=0) for name in first.values}
     samples = first.samples
     if samples is not None:
-        samples = np.mean([view.samples for view in views], axis=0)
+        drawn = [view.samples for view in views if view.samples is not None]
+        samples = np.mean(drawn, axis=0)
     return dataclasses.replace(
         first,
         values=mean if len(views) > 1 else first.values,

@@ -196,7 +196,7 @@ def fit_confidence(
     if domain is None:
         return Confidence(quantile)
     answered = [answer for answer in answers if not answer.error]
-    distances = _distances(settings, domain, answered) if answered else []
+    distances = _distances(settings, domain, answered) if answered else np.zeros(0)
     limit = conformal_quantile(distances, settings.ood_quantile)
     if limit is None:
         say(
@@ -240,7 +240,7 @@ def _fit_domain(
         known_ids = np.sort(rng.choice(known_ids, settings.ood_images, replace=False))
     embeddings = []
     with meter("embedding train", len(known_ids)) as progress:
-        for done, answer in enumerate(score(known_ids), start=1):
+        for done, answer in enumerate(score(known_ids.tolist()), start=1):
             embeddings += [] if answer.error else [answer.embedding]
             progress.update(done)
     try:
@@ -300,7 +300,7 @@ def _labelled(
     """Gives the answered images that have a label of their kind, and those labels."""
     is_known = np.array([not answer.error for answer in answers], bool)
     is_known &= kind.is_labelled(labels)
-    return [answers[row] for row in np.flatnonzero(is_known)], labels[is_known]
+    return [answers[row] for row in np.flatnonzero(is_known).tolist()], labels[is_known]
 
 
 def _conformal_scores(
@@ -326,7 +326,7 @@ def _width(settings: ConfidenceSettings, answer: Answered) -> float:
     if not settings.scale_intervals:
         return 1.0
     least = _LEAST_WIDTH * (kind.maximum - kind.minimum)
-    return uncertainty_of(kind, settings.headline, answer) + least
+    return (uncertainty_of(kind, settings.headline, answer) or 0.0) + least
 
 
 def _distances(

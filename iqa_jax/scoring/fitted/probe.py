@@ -34,18 +34,21 @@ class ProbeSettings:
     """What the probe of a run is, and hangs on.
 
     Attributes:
-      made: `Probe`, or `KernelRidge`.
-      target: of opinion scores, the outputs that a label is trained to be.
+      target: of a `KernelRidge`, the outputs that a label is trained to be; None for a `Probe`.
       classes: how many there are.
       is_balanced: every class counts as much as the others.
       seed: of the choice of images.
     """
 
-    made: type[Probe] | type[KernelRidge]
     target: Callable[[Any], Any] | None
     classes: int
     is_balanced: bool
     seed: int
+
+    @property
+    def made(self) -> type[Probe] | type[KernelRidge]:
+        """What it is."""
+        return Probe if self.target is None else KernelRidge
 
 
 def probe_settings_from_config(config: ml_collections.ConfigDict) -> ProbeSettings | None:
@@ -54,8 +57,7 @@ def probe_settings_from_config(config: ml_collections.ConfigDict) -> ProbeSettin
     if not task.projection_dim and not config.model.kernel_ridge:
         return None
     return ProbeSettings(
-        made=Probe if task.projection_dim else KernelRidge,
-        target=task.target,
+        target=None if task.projection_dim else task.target,
         classes=len(config.data.classes),
         is_balanced=config.balanced_sampling,
         seed=config.seed,
@@ -77,7 +79,7 @@ def fit_training_probe(
     Raises:
       WorkdirError: no image of a class can be read any more.
     """
-    if settings.made is KernelRidge:
+    if settings.target is not None:
         chosen = np.sort(images.sample(frac=1, random_state=settings.seed).index[:_IMAGES])
     else:
         images = images[images["label"] >= 0].sample(frac=1, random_state=settings.seed)
@@ -85,14 +87,14 @@ def fit_training_probe(
         chosen = np.sort(turn.index[:_IMAGES])
     embeddings, image_ids = [], []
     with meter("embedding train", len(chosen)) as progress:
-        for done, answer in enumerate(score(chosen), start=1):
+        for done, answer in enumerate(score(chosen.tolist()), start=1):
             if not answer.error:
                 embeddings.append(answer.embedding)
                 image_ids.append(answer.image_id)
             progress.update(done)
     embeddings, labels = np.array(embeddings), images["label"].loc[image_ids].to_numpy()
     try:
-        if settings.made is KernelRidge:
+        if settings.target is not None:
             return fit_kernel_ridge(embeddings, settings.target(labels))
         return fit_probe(embeddings, labels, settings.classes, is_balanced=settings.is_balanced)
     except ValueError as error:
