@@ -114,12 +114,7 @@ def cache_embeddings(
     Raises:
       OSError: the disk has no room for them.
     """
-    content, errors = {}, {}
-    for image_id in range(len(source)):
-        try:
-            content[image_id] = source.content(image_id)
-        except ImageError as error:
-            errors[image_id] = str(error)
+    content, errors = _identify(source)
     lacking = [image_id for image_id, name in content.items() if cache.read(name) is None]
     say(f"{len(content) - len(lacking)} of {len(content)} images are embedded in {cache.folder}")
     first: dict[str, int] = {}  # A picture that stands in several rows is embedded once.
@@ -154,6 +149,17 @@ def cache_embeddings(
         if (embedded := first[content[image_id]]) in errors:
             errors[image_id] = errors[embedded]
     return CachedEmbeddings(cache, content, errors)
+
+
+def _identify(source: TileSource) -> tuple[dict[int, str], dict[int, str]]:
+    """Hashes what pictures hold, by image_id; of those that cannot be read, says why."""
+    content, errors = {}, {}
+    for image_id in range(len(source)):
+        try:
+            content[image_id] = source.content(image_id)
+        except ImageError as error:
+            errors[image_id] = str(error)
+    return content, errors
 
 
 def _check_room(

@@ -90,17 +90,7 @@ def write_figures(
     groups = [np.array(run["groups"]) for run in runs]
     # A split without thresholds or score map has fewer figures; those are not averaged.
     keys = [key for key in measures[0] if all(key in split for split in measures)]
-    rows = []
-    with meter("figures", len(keys)) as progress:
-        for done, key in enumerate(keys, start=1):
-            found = [split[key] for split in measures]
-            figures = [
-                float(measure(np.ones((len(part), 1)))[0])
-                for measure, part in zip(found, groups, strict=True)
-            ]
-            draws = draw_split_means([[measure] for measure in found], groups, **KINDS[protocol])
-            rows.append(_row(key, figures, percentile_interval(draws[0])))
-            progress.update(done)
+    rows = _recipe_rows(protocol, keys, measures, groups)
     for name in baselines[0] if baselines else ():
         answers = [split[name] for split in baselines]
         rows += _baseline_rows(protocol, kind, headline, folder, name, runs, answers)
@@ -130,6 +120,33 @@ def write_figures(
     Workdir(folder).write_text("protocol.csv", file.getvalue())
     say(_format(rows, record))
     say(f"protocol.csv, protocol.json and the row lists are in {folder}")
+
+
+def _recipe_rows(
+    protocol: str,
+    keys: Sequence[tuple[str, str]],
+    measures: Sequence[Mapping[tuple[str, str], Measure]],
+    groups: Sequence[np.ndarray],
+) -> list[dict[str, Any]]:
+    """Gives the recipe's figures, with intervals.
+
+    Args:
+      protocol: its kind.
+      keys: (fusion, figure) of each row.
+      measures, groups: of the tested images, split by split.
+    """
+    rows = []
+    with meter("figures", len(keys)) as progress:
+        for done, key in enumerate(keys, start=1):
+            found = [split[key] for split in measures]
+            figures = [
+                float(measure(np.ones((len(part), 1)))[0])
+                for measure, part in zip(found, groups, strict=True)
+            ]
+            draws = draw_split_means([[measure] for measure in found], groups, **KINDS[protocol])
+            rows.append(_row(key, figures, percentile_interval(draws[0])))
+            progress.update(done)
+    return rows
 
 
 def _baseline_rows(
