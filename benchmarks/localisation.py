@@ -100,7 +100,7 @@ def main() -> None:
     config = workdir.config()
     if config.data.label_kind != "binary":
         parser.exit(1, "The run must have binary labels.\n")
-    manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
+    manifest = build.recorded_manifest_from_config(config, workdir.read_json("manifest.json"))
     source = build.source_from_config(config, manifest)
     explainer, scorer = (
         image_explainer_from_config(config, run),

@@ -84,7 +84,7 @@ def main() -> None:
             "energy": energy(np.asarray(logits)),
         }
 
-    manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
+    manifest = build.recorded_manifest_from_config(config, workdir.read_json("manifest.json"))
     pictures = pictures_of(manifest)
     splits = arguments.split.split(",")
     rows = manifest.images[manifest.images["split"].isin(splits)]

@@ -58,7 +58,7 @@ def main() -> None:
     arguments = parser.parse_args()
     workdir = Workdir(arguments.workdir)
     config = workdir.config()
-    manifest = build.manifest_from_config(config, workdir.read_json("manifest.json")["path"])
+    manifest = build.recorded_manifest_from_config(config, workdir.read_json("manifest.json"))
     source = build.source_from_config(config, manifest)
     variables, step = variables_from_config(workdir, config)
     embeddings = embeddings_from_config(config, variables, source) if config.bags.cached else None

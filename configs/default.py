@@ -26,6 +26,9 @@ def get_config() -> ml_collections.ConfigDict:
     data.higher_is_better = True  # ... and its direction.
     data.label_std_column = ""  # Numeric: std of an image's opinions, for outlier_ratio, the loss.
     data.count_columns = ()  # Numeric only: ratings per score, lowest score first.
+    # Numeric: further sets, as `opinion_set` makes them, that train too. Scores are compared within
+    # a set; answers are on the scale above, that of data.manifest.
+    data.manifests = ml_collections.ConfigDict()
     data.features = ()  # Into the head: "n_tiles", "edge_sum", "nss", numeric manifest columns.
     # train, val, test where the manifest has no `split`; a share of 0 makes no such split.
     data.fractions = (0.7, 0.15, 0.15)
@@ -69,7 +72,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.batch_size = 32  # Examples per update, over all devices.
     config.accumulation_steps = 1  # Parts in which the batch goes through the network: less memory.
-    config.balanced_sampling = True  # Every class as often as the others.
+    config.balanced_sampling = True  # Every class, or set of images, as often as the others.
     config.epochs = 20
 
     # Random changes of training tiles, made on the device.
@@ -246,3 +249,21 @@ def get_config() -> ml_collections.ConfigDict:
     host.signature_folder = "~/.cache/iqa_jax/signatures"
     host.parallel = "jit"  # jit | pmap; both data-parallel over all devices.
     return config
+
+
+def opinion_set(
+    path: str = "",
+    *,
+    label_column: str = "mos",
+    minimum: float = 0.0,
+    maximum: float = 100.0,
+    higher_is_better: bool = True,
+) -> ml_collections.ConfigDict:
+    """Gives a further set of images with opinion scores, for `data.manifests`."""
+    one = ml_collections.ConfigDict()
+    one.path = path  # CSV or Parquet, as data.manifest.
+    one.label_column = label_column
+    one.minimum = minimum  # Of its own scale ...
+    one.maximum = maximum
+    one.higher_is_better = higher_is_better  # ... and its direction.
+    return one

@@ -40,7 +40,7 @@ def shuffled_batches(
     The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
 
     Args:
-      labels: of the examples.
+      labels: of the examples, or other values that may be balanced.
       make_bag: number of an example and its random numbers -> the values of its bag.
       batch_size: examples per batch, over all processes.
       balanced: draw every label equally often.
@@ -153,8 +153,9 @@ def bag_batches(
     examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
     make_bag = bag_maker(index, images, features, examples, read, tiles_per_bag=tiles_per_bag)
     first = np.array([rows[0] for rows in examples])
-    labels = images["label"].to_numpy()[index.image_id[first]]
-    return shuffled_batches(labels, make_bag, **order)
+    # Of several sets of scores, which have no classes, each set is drawn as often.
+    labels = images["set_id" if "set_id" in images else "label"].to_numpy()
+    return shuffled_batches(labels[index.image_id[first]], make_bag, **order)
 
 
 def tile_reader(

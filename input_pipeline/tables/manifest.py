@@ -75,6 +75,7 @@ class Manifest:
         dropped_tiles: (image_id, row, column) of tiles that training leaves out.
         passed_over: files of a folder of images that are none, counted by their endings.
         is_drawn: whether the splits were drawn, for the file gives none.
+        sets: name of a further set of images that was joined, see `joined` -> where it was read.
     """
 
     path: Path
@@ -87,6 +88,7 @@ class Manifest:
     pairs: pd.DataFrame | None = None
     passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
     is_drawn: bool = False
+    sets: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -105,6 +107,17 @@ class Manifest:
             problem = f"there is no split {name!r}; the splits are {found}"
             raise ManifestError(self.path, [problem + suggest(name, self.splits)])
         return self.images[self.images["split"] == name]
+
+    def measured(self, name: str) -> pd.DataFrame:
+        """Returns the images of one split whose labels have one scale.
+
+        Those are all of them, but where several sets train together: of `train` the first set's.
+
+        Raises:
+            ManifestError: there is no such split.
+        """
+        images = self.split(name)
+        return images[images["set_id"] == images["set_id"].min()] if self.sets else images
 
 
 def read_manifest(

@@ -95,7 +95,7 @@ class Evaluator:
 
     def __call__(self, variables: Any, split: str, at_most: int | None = None) -> Evaluation:
         """Scores the images of a split, or so many of them, and computes their metrics."""
-        images = self.manifest.split(split)
+        images = self.manifest.measured(split)
         if at_most is not None and len(images) > at_most:
             images = images.sample(at_most, random_state=self._seed).sort_index()
         answers = []

@@ -14,6 +14,7 @@ from iqa_jax.learning.degrade import Change, degrade
 from iqa_jax.learning.sharding import split_shares
 from iqa_jax.learning.state import Path, TrainState, merge, partition
 from iqa_jax.learning.tasks import Task
+from iqa_jax.learning.tasks.task import BATCH_TERMS
 from iqa_jax.models.quality_model import Answer, QualityModel
 
 Batch = Mapping[str, Array]
@@ -42,7 +43,8 @@ def train_step(
       state: before the update.
       batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
         `label`, `mask`. Masked examples weigh nothing. `weight` [batch] scales each example's
-        loss; without it all weigh 1. With `distortion`, `strength` and `chance` the tiles are
+        loss; without it all weigh 1. `set_id` [batch] says which set an example's label is from,
+        where there are several. With `distortion`, `strength` and `chance` the tiles are
         degraded first, as `degrade` says.
       model, task, optimizer: of the run.
       is_trainable: which parameters the update may change.
@@ -75,11 +77,11 @@ def train_step(
 
     def share_of(batch_loss, logits):
         """Gives this device's share, so that the sum over devices is the whole."""
+        terms = {name: whole[name] for name in BATCH_TERMS if name in whole}
         if not axis_name:
-            return batch_loss(logits, batch["label"], weight)
+            return batch_loss(logits, terms)
         gather = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
-        whole = batch_loss(gather(logits), gather(batch["label"]), gather(weight))
-        return whole / jax.lax.axis_size(axis_name)
+        return batch_loss(*jax.tree.map(gather, (logits, terms))) / jax.lax.axis_size(axis_name)
 
     def differentiate(batch_stats, batch, dropout_key):
         """Gives the statistics after a part of the batch, its part of the loss, and gradients."""

@@ -46,6 +46,8 @@ class QualityModel(nn.Module):
       tiles_per_chunk: so many tiles of every bag are encoded at once in training, and encoded
         again for the gradient, so that memory does not grow with the bag; 0: all at once. BatchNorm
         then takes its statistics chunk by chunk.
+      set_scales: `(outputs, set_id) -> outputs`, which brings them to the scales that the labels of
+        several sets have, or None. Without `set_id` in a batch they are on the first set's.
     """
 
     encoder: nn.Module
@@ -53,6 +55,7 @@ class QualityModel(nn.Module):
     head: nn.Module
     embedding_norm: nn.Module | None
     tiles_per_chunk: int
+    set_scales: nn.Module | None = None
 
     def encode(
         self,
@@ -144,6 +147,10 @@ class QualityModel(nn.Module):
         tile_logits = None
         if with_tiles:
             tile_logits = self._answer_tiles(embeddings, position, grid, drops)
+        if self.set_scales is not None and "set_id" in bags:
+            logits = self.set_scales(logits, bags["set_id"])
+            if tile_logits is not None:
+                tile_logits = self.set_scales(tile_logits, bags["set_id"])
         return Answer(logits, tile_logits, fused.attention, fused.embedding)
 
     def _answer_tiles(

@@ -191,7 +191,7 @@ def _open_manifest(
         output.folder.mkdir(exist_ok=True)
         return manifest, output
     about = workdir.read_json("manifest.json")
-    manifest = build.manifest_from_config(config, about["path"])
+    manifest = build.recorded_manifest_from_config(config, about)
     if manifest.digest != about["sha256"]:
         raise WorkdirError(
             f"{about['path']} has changed since {workdir.folder} was trained, so its splits may "

@@ -1,6 +1,6 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import optax
 from input_pipeline.batches.rankings import device_kinds, make_versions
 from input_pipeline.distortions.catalogue import DISTORTIONS
 from input_pipeline.tables.dropped_tiles import drop_tiles
+from input_pipeline.tables.joined import join_manifests
 from input_pipeline.tables.labels import LabelSpec
 from input_pipeline.tables.manifest import Manifest, read_manifest, read_split_rows, with_splits
 from input_pipeline.tables.pairs import read_pairs
@@ -34,6 +35,7 @@ from iqa_jax.models.encoders.mobilenet_v2 import is_trainable
 from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
+from iqa_jax.models.set_scales import SetScales
 from iqa_jax.run.config import kind_from_config, label_meaning
 from iqa_jax.run.look_alikes import group_look_alikes
 
@@ -47,10 +49,26 @@ def label_from_config(config: Config) -> LabelSpec:
     return LabelSpec(kind=kind, **label_meaning(config) if kind in KINDS else {})
 
 
+def sets_from_config(config: Config) -> dict[str, LabelSpec]:
+    """Says what the labels of the further sets mean that a run learns from, by their names."""
+    return {
+        name: LabelSpec("numeric", one.label_column, (), "", one.minimum, one.maximum,
+                        one.higher_is_better)
+        for name, one in config.data.manifests.items()
+    }  # fmt: skip
+
+
 def manifest_from_config(
-    config: Config, path: str | Path | None = None, *, whole: str = "", labelled: bool = True
+    config: Config,
+    path: str | Path | None = None,
+    *,
+    whole: str = "",
+    labelled: bool = True,
+    sets: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Reads the config's manifest, or another one by the config's rules.
+
+    What is read to train on has the further sets of `data.manifests` joined to it.
 
     Args:
       config: of the run.
@@ -58,6 +76,7 @@ def manifest_from_config(
       whole: name of the one split that a manifest without splits is read as; by default such a
         manifest is split as `data.split_rows` lists, or as `data.fractions` says.
       labelled: False to read no labels.
+      sets: name of a further set -> where it is read; by default where the config says.
     """
     data = config.data
     shares = zip(("train", "val", "test"), data.fractions, strict=True)
@@ -81,7 +100,20 @@ def manifest_from_config(
         manifest = group_look_alikes(config, manifest, draw)
     if is_listed:
         manifest = with_splits(manifest, read_split_rows(data.split_rows))
+    if is_training and data.manifests:
+        places = {name: one.path for name, one in data.manifests.items()} | dict(sets or {})
+        draw = {"fractions": fractions, "seed": config.seed}
+        others = {
+            name: read_manifest(places[name], label, features=columns, **draw)
+            for name, label in sets_from_config(config).items()
+        }
+        manifest = join_manifests(manifest, others)
     return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest
+
+
+def recorded_manifest_from_config(config: Config, about: Mapping[str, Any]) -> Manifest:
+    """Reads the manifests of a run where it found them; `about` is its `manifest.json`."""
+    return manifest_from_config(config, about["path"], sets=about.get("sets"))
 
 
 def needed_splits_from_config(config: Config) -> tuple[str, ...]:
@@ -160,7 +192,13 @@ def loss_name_from_config(config: Config) -> str:
 def task_from_config(config: Config) -> Task:
     """Makes the task that the label kind asks for."""
     data, loss = config.data, TASKS[config.data.label_kind][loss_name_from_config(config)]
-    labels = Labels(len(data.classes), data.minimum, data.maximum, len(data.count_columns))
+    labels = Labels(
+        len(data.classes),
+        data.minimum,
+        data.maximum,
+        len(data.count_columns),
+        1 + len(data.manifests),
+    )
     return loss.make(labels, **(config.loss[loss.section] if loss.section else {}))
 
 
@@ -211,6 +249,7 @@ def model_from_config(config: Config, axis_name: str | None = None) -> QualityMo
             begins_at_zero=task.target is not None,
         ),
         embedding_norm=EmbeddingNorm(axis_name) if model.norm_embeddings else None,
+        set_scales=SetScales(1 + len(config.data.manifests)) if config.data.manifests else None,
         tiles_per_chunk=config.bags.tiles_per_chunk,
     )
 
@@ -235,6 +274,7 @@ def _draw_variables(config: Config) -> dict[str, Any]:
         "tile_position": jnp.zeros((1, 1, 2), jnp.int32),
         "grid_shape": jnp.ones((1, 2), jnp.int32),
         "features": jnp.zeros((1, 1, feature_width(config.data.features))),
+        "set_id": jnp.zeros(1, jnp.int32),
     }
     variables = model.init(jax.random.key(config.seed), batch)
     return {kind: dict(variables[kind]) for kind in ("params", "batch_stats")}

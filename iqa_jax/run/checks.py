@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import ml_collections
 
+from configs.default import opinion_set
 from input_pipeline.files.images import SHRINKS
 from input_pipeline.tiles.views import FLIPS
 from iqa_jax.analysis.detectors import DETECTORS
@@ -200,7 +201,15 @@ def check_config(config: ml_collections.ConfigDict) -> None:
 def _key_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists the keys that no run has, or has under another name: a recipe may set any."""
     known, given = (dict(flatten(one.to_dict())) for one in (default_config(), config))
-    return [f"{key} {renaming(key) or 'is no key'}" for key in given if key not in known]
+    known |= {
+        f"data.manifests.{name}.{key}": value
+        for name in config.data.manifests
+        for key, value in opinion_set().items()
+    }
+    return [
+        *(f"{key} {renaming(key) or 'is no key'}" for key in given if key not in known),
+        *(f"{key} is missing" for key in known if key not in given),
+    ]
 
 
 def _value(config: ml_collections.ConfigDict, key: str) -> Any:

@@ -20,6 +20,7 @@ from iqa_jax.run.build import (
     distortions_from_config,
     label_from_config,
     loss_name_from_config,
+    sets_from_config,
     task_from_config,
     tiling_from_config,
     views_from_config,
@@ -76,14 +77,47 @@ def share_problems(key: str, shares: Sequence[float], *, needed: Sequence[str]) 
 def kind_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists what labels of this kind cannot be used for."""
     kind, problems = kind_from_config(config), []
-    if config.balanced_sampling and not kind.has_classes:
-        problems.append(f"balanced_sampling needs classes; set it to False for {kind.name} labels")
+    if config.balanced_sampling and not kind.has_classes and not config.data.manifests:
+        problems.append(
+            f"balanced_sampling needs classes, or several sets of images; set it to False for "
+            f"{kind.name} labels"
+        )
+    if config.data.manifests:
+        problems += _set_problems(config)
     if config.anomaly.kind in DETECTORS and not (kind.has_classes and kind.has_order):
         problems.append(
             "anomaly.kind is fitted on good images, which need a best class: binary or ordered "
             "labels"
         )
     return problems + (_pair_problems(config) if kind.is_of_pairs else [])
+
+
+def _set_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what several sets of images cannot be used for."""
+    problems, data = [], config.data
+    if loss_name_from_config(config) not in REGRESSIONS:
+        problems.append(
+            f"data.manifests joins sets of opinion scores; only {', '.join(REGRESSIONS)} learn "
+            "from several"
+        )
+    for key, is_set in (
+        ("data.label_std_column", data.label_std_column),
+        ("data.count_columns", data.count_columns),
+        ("data.dropped_tiles", data.dropped_tiles),
+        ("model.kernel_ridge", config.model.kernel_ridge),
+    ):
+        if is_set:
+            problems.append(f"{key} knows one set of images; leave it out beside data.manifests")
+    problems += [
+        f"data.manifests.{name}.path is empty; give --config.data.manifests.{name}.path=FILE.csv"
+        for name, one in data.manifests.items()
+        if not one.path
+    ]
+    try:
+        sets_from_config(config)
+    except ValueError as error:
+        problems.append(f"data.manifests: {error}")
+    return problems
 
 
 def weights_problems(config: ml_collections.ConfigDict) -> list[str]:

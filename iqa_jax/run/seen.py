@@ -86,12 +86,13 @@ def seen_by(workdir: Workdir) -> Seen:
         except (OSError, EOFError, ValueError, zlib.error):
             say(f"{workdir.folder / _FILE} is damaged and left out")
     try:
-        config, path = workdir.config(), workdir.read_json("manifest.json")["path"]
+        config, about = workdir.config(), workdir.read_json("manifest.json")
+        path = about["path"]
     except (WorkdirError, OSError):
         return Seen(_NOTHING, (f"the run {workdir.folder} is gone",))
     before = seen_before(config)
     try:
-        manifest = build.manifest_from_config(config, path)
+        manifest = build.recorded_manifest_from_config(config, about)
         known = identify_images(manifest, build.source_from_config(config, manifest))
     except (ManifestError, OSError) as error:
         why = f"cannot be read any more ({error})" if Path(path).exists() else "is gone"

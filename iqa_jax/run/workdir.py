@@ -89,7 +89,9 @@ class Workdir:
         wait_for_all(f"opened {self.folder}")
 
     def _open_for_training(self, config: ml_collections.ConfigDict, manifest: Manifest) -> None:
-        about = {"path": str(manifest.path), "sha256": manifest.digest}
+        about: dict[str, Any] = {"path": str(manifest.path), "sha256": manifest.digest}
+        if manifest.sets:
+            about["sets"] = {name: str(path) for name, path in manifest.sets.items()}
         is_run = (self.folder / "config.json").exists()
         # A start that ended before anything was saved binds nobody.
         if is_run and (self.last.steps or self.best.steps):

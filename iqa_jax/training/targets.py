@@ -23,7 +23,8 @@ def targets_from_config(
 
     Returns:
       `label`: [image] class index or score; for the distribution of ratings [image, bins] float32.
-      `weight` [image] float32, if the config asks for it. Nothing where pairs are compared: what
+      `weight` [image] float32, if the config asks for it; `set_id` [image] int32, if several sets
+      train together. Nothing where pairs are compared: what
       is better hangs on the pair, and batches bring it.
 
     Raises:
@@ -52,6 +53,8 @@ def targets_from_config(
         raise ManifestError(manifest.path, problems)
 
     targets = {"label": images["label"].to_numpy()}
+    if manifest.sets:
+        targets["set_id"] = images["set_id"].to_numpy()
     if kind.has_scale and loss_name_from_config(config) == "emd":
         if counts.shape[1]:
             distribution = counts / counts.sum(axis=1, keepdims=True)

@@ -20,8 +20,8 @@ def _comparison(cost: PairCost, labels: Labels, *, margin: float) -> Task:
         outputs=1,
         loss=lambda logits, label: jnp.zeros(len(logits)),
         predict=lambda logits: middle + half * logits,
-        batch_loss=lambda logits, label, weight: pair_loss(
-            logits[:, 0], label, weight, cost, 2 * margin
+        batch_loss=lambda logits, batch: pair_loss(
+            logits[:, 0], batch["label"], batch["weight"], cost, 2 * margin
         ),
     )
 

@@ -28,9 +28,10 @@ def _contrasting(
     classes: int,
     projection_dim: int,
 ) -> Task:
-    def batch_loss(logits, label, weight):
-        is_real = weight > 0
-        losses = contrast(logits[:, :projection_dim], similarity(label, classes), is_real)
+    def batch_loss(logits, batch):
+        weight, is_real = batch["weight"], batch["weight"] > 0
+        alike = similarity(batch["label"], classes)
+        losses = contrast(logits[:, :projection_dim], alike, is_real)
         return (weight * losses).sum() / jnp.maximum(is_real.sum(), 1)
 
     return Task(

@@ -51,8 +51,13 @@ def _regression(
     def target(label):
         return (label[:, None] - middle) / half
 
-    def batch_loss(logits, label, weight):
-        return plcc_weight * correlation_loss(logits[:, 0], target(label)[:, 0], weight)
+    def batch_loss(logits, batch):
+        scores, wanted, weight = logits[:, 0], target(batch["label"])[:, 0], batch["weight"]
+        if labels.sets == 1:
+            return plcc_weight * correlation_loss(scores, wanted, weight)
+        weights = [jnp.where(batch["set_id"] == one, weight, 0) for one in range(labels.sets)]
+        losses = [weight.sum() * correlation_loss(scores, wanted, weight) for weight in weights]
+        return plcc_weight * sum(losses) / jnp.maximum(weight.sum(), 1e-12)
 
     return Task(
         outputs=1,
