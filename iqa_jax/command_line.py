@@ -23,13 +23,18 @@ MODES = {
     "protocol": ("run_protocol", ["config", "workdir"], []),
     "clean": ("clean", ["config", "workdir"], []),
     "compare_runs": ("compare_runs", ["workdir", "other"], []),
-    "evaluate": ("evaluate", ["workdir"], ["split", "manifest"]),
-    "predict": ("predict", ["workdir", "images"], ["output", "shard", "deduplicate"]),
-    "explain": ("explain", ["workdir", "images", "output"], []),
+    "evaluate": ("evaluate", [], ["workdir", "split", "manifest"]),
+    "predict": ("predict", ["images"], ["workdir", "output", "shard", "deduplicate"]),
+    "explain": ("explain", ["images", "output"], ["workdir"]),
+    "export": ("export", ["workdir", "output"], []),
 }
 config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py, or X.")
 flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
-flags.DEFINE_string("workdir", "", "Folder of the run.")
+flags.DEFINE_string(
+    "workdir", "",
+    "Folder of the run, or its file. evaluate, predict, explain: default is the scorer of "
+    "photographs that comes with the program.",
+)  # fmt: skip
 flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
 flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
 flags.DEFINE_string(
@@ -39,8 +44,9 @@ flags.DEFINE_bool("profile", False, "train: trace a few steps, and say where the
 flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
 flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
 flags.DEFINE_string(
-    "output", "scores.csv", "predict: .csv, .jsonl or .parquet; explain, prepare: a folder."
-)
+    "output", "scores.csv",
+    "predict: .csv, .jsonl or .parquet; export: .safetensors; explain, prepare: a folder.",
+)  # fmt: skip
 flags.DEFINE_string(
     "beam_options", "", "prepare: run on Apache Beam with these options, as --runner=DirectRunner."
 )
@@ -81,6 +87,8 @@ def check_flags() -> None:
     missing = [f"--{name}" for name in needed if name not in given]
     if missing:
         raise app.UsageError(f"--mode={flags.FLAGS.mode} needs {' and '.join(missing)}.")
+    if flags.FLAGS.mode == "evaluate" and not (flags.FLAGS.workdir or flags.FLAGS.manifest):
+        raise app.UsageError("--mode=evaluate needs --workdir, or --manifest with your labels.")
     known = {name for _, *both in MODES.values() for names in both for name in names}
     for name in sorted(known.difference(needed, optional)):
         if flags.FLAGS[name].present:

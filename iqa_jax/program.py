@@ -7,10 +7,13 @@ python main.py --mode=compare  --config=configs/X.py --workdir=DIR
 python main.py --mode=protocol --config=configs/X.py --workdir=DIR
 python main.py --mode=clean    --config=configs/X.py --workdir=DIR
 python main.py --mode=compare_runs --workdir=DIR --other=DIR
-python main.py --mode=evaluate --workdir=DIR [--split=holdout] [--manifest=other.csv]
-python main.py --mode=predict  --workdir=DIR --images='photos/**/*.jpg' --output=scores.csv \
+python main.py --mode=evaluate [--workdir=DIR] [--split=holdout] [--manifest=other.csv]
+python main.py --mode=predict  [--workdir=DIR] --images='photos/**/*.jpg' --output=scores.csv \
     [--shard=0/8] [--deduplicate]
-python main.py --mode=explain  --workdir=DIR --images='photos/**/*.jpg' --output=FOLDER
+python main.py --mode=explain  [--workdir=DIR] --images='photos/**/*.jpg' --output=FOLDER
+python main.py --mode=export   --workdir=DIR --output=scorer.safetensors
+
+Without --workdir the scorer of photographs answers that comes with the program.
 
 Where iqa_jax is installed, `python -m iqa_jax` does the same from any folder, and a recipe that is
 not there is the one installed: --config=configs/X.py or --config=X.
@@ -30,7 +33,7 @@ def _run() -> int:
     given = flags.FLAGS
     mode, command = given.mode, command_line.as_typed()
     from iqa_jax.host.machine import set_up_host
-    from iqa_jax.run.workdir import Workdir
+    from iqa_jax.run.packed import open_run
 
     if given.distributed:
         from iqa_jax.host.processes import join_processes
@@ -47,11 +50,11 @@ def _run() -> int:
         return run(given.config, given.workdir, command, given.profile)
     if mode in ("compare", "protocol", "clean"):
         return run(given.config, given.workdir, command)
-    workdir = Workdir(given.workdir)
+    workdir = open_run(given.workdir)
     if mode == "evaluate":
         return run(workdir, given.split, given.manifest, command)
     if mode == "compare_runs":
-        return run(workdir, Workdir(given.other), command)
+        return run(workdir, open_run(given.other), command)
     if mode == "predict":
         return run(workdir, given.images, given.output, given.shard, given.deduplicate)
     return run(workdir, given.images, given.output)

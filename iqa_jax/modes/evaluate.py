@@ -23,6 +23,7 @@ from iqa_jax.evaluation.splits import (
 from iqa_jax.host.progress import say
 from iqa_jax.reporting.reported_run import reported_run_from_config
 from iqa_jax.run import build
+from iqa_jax.run.packed import is_packed
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.embedding_cache import embeddings_from_config
@@ -187,9 +188,15 @@ def _open_manifest(
         manifest = build.manifest_from_config(config, manifest_path, whole="all")
         # Many manifests are called manifest.csv; the digest tells them apart.
         name = f"evaluation_{Path(manifest_path).stem}_{manifest.digest[:8]}"
-        output = Workdir(workdir.folder / name)
+        # Nobody looks for results where a packed run was unpacked.
+        output = Workdir((Path() if is_packed(workdir) else workdir.folder) / name)
         output.folder.mkdir(exist_ok=True)
         return manifest, output
+    if is_packed(workdir):
+        raise WorkdirError(
+            "a run in one file has no images of its own: give --manifest, a table of yours with "
+            f"the column {config.data.label_column} of labels."
+        )
     about = workdir.read_json("manifest.json")
     manifest = build.recorded_manifest_from_config(config, about)
     if manifest.digest != about["sha256"]:

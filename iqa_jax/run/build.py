@@ -96,8 +96,9 @@ def manifest_from_config(
     else:
         label = label_from_config(config) if labelled else None
         manifest = read_manifest(path or data.manifest, label, features=columns, **draw)
-    if data.group_near_duplicates and labelled:
-        manifest = group_look_alikes(config, manifest, draw)
+    join_look_alikes = partial(group_look_alikes, config) if data.group_near_duplicates else None
+    if join_look_alikes and labelled:
+        manifest = join_look_alikes(manifest, draw)
     if is_listed:
         manifest = with_splits(manifest, read_split_rows(data.split_rows))
     if is_training and data.manifests:
@@ -107,6 +108,8 @@ def manifest_from_config(
             name: read_manifest(places[name], label, features=columns, **draw)
             for name, label in sets_from_config(config).items()
         }
+        if join_look_alikes:
+            others = {name: join_look_alikes(other, draw) for name, other in others.items()}
         manifest = join_manifests(manifest, others)
     return drop_tiles(manifest, data.dropped_tiles) if has_dropped else manifest
 

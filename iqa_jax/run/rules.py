@@ -27,6 +27,7 @@ from iqa_jax.run.build import (
 )
 from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.key_roles import answer_keys
+from iqa_jax.run.packed import DEFAULT_SCORER, is_run
 from iqa_jax.run.workdir import Workdir
 
 SHARED = ("train", "val", "test")  # Splits that are drawn, in the order of their shares.
@@ -123,10 +124,10 @@ def _set_problems(config: ml_collections.ConfigDict) -> list[str]:
 def weights_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists what is wrong with where the weights come from, and which of them train."""
     model, problems = config.model, []
-    if model.weights not in WEIGHTS and not Path(model.weights, "config.json").is_file():
+    if model.weights not in WEIGHTS and not is_run(model.weights):
         problems.append(
-            f'model.weights is "{model.weights}"; give {", ".join(WEIGHTS)}, or the workdir of a '
-            "run"
+            f'model.weights is "{model.weights}"; give {", ".join(WEIGHTS)}, {DEFAULT_SCORER}, or '
+            "the workdir or the file of a run"
         )
     if model.weights_of == "all" and model.weights in WEIGHTS:
         problems.append(

@@ -22,6 +22,7 @@ from input_pipeline.checks.leaks import IDENTITY, find_seen, identify_images
 from input_pipeline.tables.table_files import ManifestError
 from iqa_jax.host.progress import say
 from iqa_jax.run import build
+from iqa_jax.run.packed import open_run
 from iqa_jax.run.rules import WEIGHTS
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
@@ -69,7 +70,7 @@ def runs_before(config: ml_collections.ConfigDict) -> list[str]:
 
 def seen_before(config: ml_collections.ConfigDict) -> Seen:
     """Lists what was learnt from by the runs that a run with this config builds on."""
-    found = {folder: seen_by(Workdir(folder)) for folder in runs_before(config)}
+    found = {folder: seen_by(open_run(folder)) for folder in runs_before(config)}
     parts = [
         part.learnt.assign(run=part.learnt["run"].replace("", folder))
         for folder, part in found.items()

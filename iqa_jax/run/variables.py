@@ -10,6 +10,7 @@ import numpy as np
 
 from iqa_jax.models.encoders.pretrained import load_pretrained
 from iqa_jax.run import build
+from iqa_jax.run.packed import VARIABLES, open_run, read_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
 
@@ -33,7 +34,7 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
             for kind, tree in load_pretrained(config.encoder.mobilenet_v2.width_multiplier).items()
         }
     else:
-        workdir = Workdir(weights)
+        workdir = open_run(weights)
         theirs, _ = restore_trained(workdir, workdir.config())
     parts = ["encoder"] if config.model.weights_of == "encoder" else None
     for kind, tree in theirs.items():
@@ -52,6 +53,8 @@ def restore_trained(workdir: Workdir, config: ml_collections.ConfigDict) -> tupl
     Raises:
       CheckpointError: there is none that can be read.
     """
+    if (workdir.folder / VARIABLES).exists():
+        return read_variables(workdir.folder / VARIABLES)
     checkpoints = workdir.best if workdir.best.steps else workdir.last
     state, _ = checkpoints.restore(build.abstract_state_from_config(config))
     return state.variables, int(state.step)

@@ -17,7 +17,7 @@ from input_pipeline.tiles.tiling import Tiling
 from iqa_jax.analysis.maps import Maps
 from iqa_jax.host.progress import note, say
 from iqa_jax.run import build
-from iqa_jax.run.workdir import Workdir
+from iqa_jax.run.packed import open_run
 from iqa_jax.scoring.explainer import Explainer, explainer_from_config
 from iqa_jax.scoring.fitted.detector import image_anomaly
 from iqa_jax.scoring.trained_run import TrainedRun
@@ -131,21 +131,21 @@ class ImageExplainer:
             )
 
 
-def load_explainer(workdir: str | Path) -> ImageExplainer:
-    """Loads what explains the answers of a run.
+def load_explainer(workdir: str | Path = "") -> ImageExplainer:
+    """Loads what explains the answers of a run, or of the scorer that comes with the program.
 
     Example:
       >>> explanation = iqa_jax.load_explainer("runs/quickstart").explain("photo.jpg")
       >>> explanation.maps.grad_cam  # [height, width]
 
     Args:
-      workdir: of the run.
+      workdir: of the run, or its file; by default the scorer of photographs.
 
     Raises:
       WorkdirError: there is no run.
       CheckpointError: it has no checkpoint that can be read.
     """
-    folder = Workdir(workdir)
+    folder = open_run(workdir)
     return image_explainer_from_config(folder.config(), TrainedRun.open(folder))
 
 

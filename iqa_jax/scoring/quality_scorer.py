@@ -23,8 +23,8 @@ from input_pipeline.tiles.tiling import Tiling
 from iqa_jax.host.progress import note
 from iqa_jax.run import build
 from iqa_jax.run.key_roles import run_part
+from iqa_jax.run.packed import open_run
 from iqa_jax.run.variables import hash_tree
-from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence
 from iqa_jax.scoring.scorer import Scorer, scorer_from_config
 from iqa_jax.scoring.tables.duplicates import SeenContents
@@ -224,21 +224,21 @@ def _content(source: TileSource, block: Sequence[Input], place: int) -> str:
         return ""
 
 
-def load_scorer(workdir: str | Path) -> QualityScorer:
-    """Loads the scorer that a run has trained.
+def load_scorer(workdir: str | Path = "") -> QualityScorer:
+    """Loads the scorer that a run has trained, or the one that comes with the program.
 
     Example:
       >>> scorer = iqa_jax.load_scorer("runs/quickstart")
       >>> scorer.score(["photo.jpg"])[["path", "score", "label"]]
 
     Args:
-      workdir: of the run.
+      workdir: of the run, or its file; by default the scorer of photographs.
 
     Raises:
       WorkdirError: there is no run.
       CheckpointError: it has no checkpoint that can be read.
     """
-    folder = Workdir(workdir)
+    folder = open_run(workdir)
     return quality_scorer_from_config(folder.config(), TrainedRun.open(folder))
 
 

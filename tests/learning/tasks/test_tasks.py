@@ -160,7 +160,8 @@ def test_comparing_knows_pairs_and_the_scale_of_the_margin(name):
     # A tenth of the range is 0.2 of the output from -1 to 1.
     leads = jnp.array([0.0, 0.2, 0.4])
     logits = leads[:, None, None] * jnp.array([[1.0], [0.0]])
-    losses = [narrow.batch_loss(lead, label, weight) for lead in logits]
+    batch = {"label": label, "weight": weight}
+    losses = [narrow.batch_loss(lead, batch) for lead in logits]
     assert losses[0] > losses[1] >= losses[2]
     if name == "hinge":
         np.testing.assert_allclose(losses, [0.1, 0, 0], atol=1e-7)
@@ -170,10 +171,31 @@ def test_the_plcc_term_is_added_to_a_loss_that_keeps_the_scale():
     task = _task("numeric", "l2", plcc_weight=2.0)
     logits, label = jnp.array([[0.1], [0.2], [0.9]]), jnp.array([3.0, 4.0, 1.0])
     expected = 2 * (1 - np.corrcoef(logits[:, 0], label)[0, 1])
-    assert task.batch_loss(logits, label, jnp.ones(3)) == pytest.approx(expected, rel=1e-5)
-    shifted = task.batch_loss(0.1 * logits + 3, label, jnp.ones(3))
+    batch = {"label": label, "weight": jnp.ones(3)}
+    assert task.batch_loss(logits, batch) == pytest.approx(expected, rel=1e-5)
+    shifted = task.batch_loss(0.1 * logits + 3, batch)
     assert shifted == pytest.approx(expected, rel=1e-4)
     assert task.loss(0.1 * logits + 3, label).sum() > task.loss(logits, label).sum() + 1
+
+
+def test_scores_are_compared_within_their_set_alone():
+    make = TASKS["numeric"]["l2"].make
+    task = make(Labels(0, 1.0, 5.0, sets=2), plcc_weight=2.0)
+    scores, label = _RNG.normal(size=9).astype(np.float32), _RNG.uniform(1, 5, 9)
+    batch = {
+        "label": jnp.array(label, jnp.float32),
+        "set_id": jnp.array([0, 1, 0, 0, 1, 0, 1, 0, 0]),
+        "weight": jnp.array([1.0, 1, 1, 1, 1, 1, 1, 1, 0]),  # The last one is masked.
+    }
+    first, second = [0, 2, 3, 5, 7], [1, 4, 6]
+    plcc = [np.corrcoef(scores[rows], label[rows])[0, 1] for rows in (first, second)]
+    expected = 2 * (5 * (1 - plcc[0]) + 3 * (1 - plcc[1])) / 8
+    found = task.batch_loss(jnp.array(scores)[:, None], batch)
+    assert found == pytest.approx(expected, rel=1e-5)
+    # However far apart the sets' labels are.
+    batch["label"] += 1.5 * batch["set_id"]
+    moved = task.batch_loss(jnp.array(scores)[:, None], batch)
+    assert moved == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_distribution_of_ratings_answers_with_its_mean():
@@ -327,7 +349,7 @@ def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes
     label, weight = real["label"], real["weight"]
     expected = (weight * task.loss(logits, label)).sum() / task.terms(label).sum()
     if task.batch_loss:
-        expected += task.batch_loss(logits, label, weight)
+        expected += task.batch_loss(logits, {"label": label, "weight": weight})
     assert loss == pytest.approx(float(expected), rel=1e-4)
 
 

@@ -1,0 +1,119 @@
+"""A run in one file: it answers as its workdir does, and gives nothing away but that."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.numpy
+
+from iqa_jax.modes.export import export
+from iqa_jax.run.packed import is_run, open_run, unpack
+from iqa_jax.run.seen import seen_by
+from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.image_explainer import load_explainer
+from iqa_jax.scoring.quality_scorer import load_scorer
+
+
+@pytest.fixture(scope="module")
+def packed(tiny_run, tmp_path_factory):
+    """The file of a finished run; only to be read."""
+    path = tmp_path_factory.mktemp("packed") / "tiny.safetensors"
+    assert export(Workdir(tiny_run), str(path)) == 0
+    return path
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.usefixtures("one_device")
+def test_it_answers_and_explains_as_the_workdir_does(packed, tiny_run, tiny_manifest):
+    photos = [str(tiny_manifest.parent / f"scene4_{take}.png") for take in range(4)]
+    whole, one_file = (load_scorer(place).score(photos) for place in (tiny_run, packed))
+    pd.testing.assert_frame_equal(whole, one_file)
+    assert whole["score"].notna().all() and whole["uncertainty"].notna().all()
+    maps = [load_explainer(place).explain(photos[0]).maps.grad_cam for place in (tiny_run, packed)]
+    np.testing.assert_array_equal(*maps)
+
+
+def test_it_names_no_folder_of_who_made_it(packed, tiny_run, tiny_manifest):
+    content = packed.read_bytes()
+    for folder in (tiny_run.parent, tiny_manifest.parent):
+        assert str(folder).encode() not in content
+    assert (
+        len(content)
+        < 2
+        * sum(path.stat().st_size for path in tiny_run.iterdir() if path.suffix in (".npz", ".gz"))
+        + 400_000
+    )
+
+
+def test_it_knows_what_the_run_has_seen(packed, tiny_run):
+    pd.testing.assert_frame_equal(
+        seen_by(open_run(packed)).learnt, seen_by(Workdir(tiny_run)).learnt
+    )
+
+
+def test_it_is_unpacked_once(packed, home):
+    folder = unpack(packed)
+    assert folder.is_relative_to(home)
+    before = (folder / "config.json").stat().st_mtime_ns
+    assert unpack(packed) == folder
+    assert (folder / "config.json").stat().st_mtime_ns == before
+    # Another content is another folder.
+    tensors = safetensors.numpy.load(packed.read_bytes())
+    name = next(name for name in tensors if name.startswith("params/"))
+    tensors[name] = tensors[name] + 1
+    other = packed.with_name("other").with_suffix(".safetensors")
+    safetensors.numpy.save_file(tensors, other, {"step": "1"})
+    assert unpack(other) != folder
+
+
+def test_a_home_that_cannot_be_written_is_no_hindrance(packed, home):
+    home.write_text("a file, where the folder should be")
+    assert (unpack(packed) / "config.json").is_file()
+
+
+def test_no_file_is_written_outside_the_folder(packed, tmp_path):
+    tensors = safetensors.numpy.load(packed.read_bytes())
+    tensors["files/../../../escaped.txt"] = np.frombuffer(b"gotcha", np.uint8)
+    evil = tmp_path / "evil.safetensors"
+    safetensors.numpy.save_file(tensors, evil, {"step": "1"})
+    folder = unpack(evil)
+    assert [path.parent for path in tmp_path.rglob("escaped.txt")] == [folder]
+
+
+def test_files_that_are_no_run_are_said_to_be_none(packed, tmp_path):
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(packed.read_bytes()[:-10])
+    weights = Path(__file__).parents[2] / "weights" / "mobilenet_v2_imagenet.safetensors"
+    for path, what in (
+        (cut, "is damaged"),
+        (weights, "holds weights, but no run"),
+        (tmp_path / "none.safetensors", "cannot be read"),
+    ):
+        with pytest.raises(WorkdirError, match=what):
+            open_run(path)
+        assert not is_run(path)
+    assert is_run(packed) and not is_run(tmp_path)
+
+
+def test_an_ensemble_is_refused(tiny_run, tmp_path):
+    run = Workdir(shutil.copytree(tiny_run, tmp_path / "run"))
+    config = json.loads(run.read_text("config.json"))
+    config["model"]["ensemble"] = ["runs/other"]
+    run.write_text("config.json", json.dumps(config))
+    with pytest.raises(WorkdirError, match="together with other runs"):
+        export(run, str(tmp_path / "x.safetensors"))
+
+
+@pytest.mark.parametrize("output", ["scorer.npz", "nowhere/scorer.safetensors"])
+def test_an_output_that_cannot_be_is_refused(tiny_run, output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorkdirError, match="--output="):
+        export(Workdir(tiny_run), output)
