@@ -74,28 +74,3 @@ def reliability_table(
             )
         )
     return table
-
-
-def expected_calibration_error(
-    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
-) -> float | None:
-    """Averages |accuracy − confidence| over the bins, weighted by their answers.
-
-    Args:
-        probabilities: one row per image, each summing to 1.
-        labels: class indices in [0, k).
-
-    Returns:
-        In [0, 1]; None without rows.
-
-    Source:
-        Guo et al. 2017, equation 3, with 15 bins.
-    """
-    if not len(labels):
-        return None
-    gaps = [
-        row.count * abs(row.accuracy - row.confidence)
-        for row in reliability_table(probabilities, labels)
-        if row.accuracy is not None and row.confidence is not None
-    ]
-    return float(sum(gaps) / len(labels))

@@ -1,7 +1,7 @@
 """What figures of merit are called and mean, and in which direction they are better.
 
 A figure is named here once. Which of them a label kind has is said in `kinds`; how they are
-computed in `metrics` (plainly) and in `weighted_metrics` (for draws of a bootstrap).
+computed in `weighted_metrics`, for all rows and for draws of a bootstrap.
 """
 
 from typing import NamedTuple

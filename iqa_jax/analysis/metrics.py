@@ -1,16 +1,26 @@
-"""Figures of merit, each computed once on the host from one prediction per image.
+"""Figures of merit of all rows, computed once on the host from one prediction per image.
 
-A figure that the rows do not define (an AUROC of one class, a correlation with a constant) is
-None, which JSON writes as null and the report as "undefined": never 0, never NaN.
+What goes in is looked at here; the figures themselves are those of `weighted_metrics` where every
+row weighs one, so that a figure and its interval are of one formula. A figure that the rows do not
+define (an AUROC of one class, a correlation with a constant) is None, which JSON writes as null and
+the report as "undefined": never 0, never NaN.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int, Real
-from scipy import stats
-from sklearn import metrics as sklearn_metrics
 
-from iqa_jax.analysis.calibration import expected_calibration_error
 from iqa_jax.analysis.late_fusion import most_probable
+from iqa_jax.analysis.weighted_metrics import (
+    Measure,
+    binary_measures,
+    class_measures,
+    confusion_measure,
+    decision_measures,
+    mapped_measures,
+    score_measures,
+)
 
 Metrics = dict[str, float | int | list[list[int]] | None]
 
@@ -36,21 +46,11 @@ def binary_metrics(
     scores = _finite(scores, "score")
     _check_probabilities(scores, "score")
     labels = _class_labels(labels, 2, len(scores))
-    n_good = int(labels.sum())
-    predicted = (scores >= threshold).astype(int)
-    decided = decision_metrics(predicted, labels, n_classes=2, is_ordered=False)
-    is_two_class = 0 < n_good < len(labels)
     return {
         "n": len(labels),
-        "n_good": n_good,
-        "auroc": _when(is_two_class, sklearn_metrics.roc_auc_score, labels, scores),
-        "auprc": _when(is_two_class, sklearn_metrics.average_precision_score, labels, scores),
-        "accuracy": decided["accuracy"],
-        "balanced_accuracy": decided["balanced_accuracy"],
-        "f1": _when(n_good + predicted.sum() > 0, sklearn_metrics.f1_score, labels, predicted),
-        "log_loss": _when(len(labels), sklearn_metrics.log_loss, labels, scores, labels=[0, 1]),
-        "ece": expected_calibration_error(np.stack([1 - scores, scores], axis=1), labels),
-        "confusion": decided["confusion"],
+        "n_good": int(labels.sum()),
+        **of_all_rows(binary_measures(scores, labels, threshold), len(labels)),
+        "confusion": _confusion((scores >= threshold).astype(int), labels, 2),
     }
 
 
@@ -79,18 +79,12 @@ def class_metrics(
             f" ({len(off)} such rows)."
         )
     n_classes = probabilities.shape[1]
-    decided = decision_metrics(most_probable(probabilities), labels, n_classes, is_ordered)
-    ece = expected_calibration_error(probabilities, np.asarray(labels))
-    # Float32 rows sum to 1 only roughly, which scikit-learn would warn about.
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    log_loss = _when(
-        len(probabilities),
-        sklearn_metrics.log_loss,
-        labels,
-        probabilities,
-        labels=range(n_classes),
-    )
-    return decided | {"log_loss": log_loss, "ece": ece}
+    labels = _class_labels(labels, n_classes, len(probabilities))
+    return {
+        "n": len(labels),
+        **of_all_rows(class_measures(probabilities, labels, is_ordered), len(labels)),
+        "confusion": _confusion(most_probable(probabilities), labels, n_classes),
+    }
 
 
 def decision_metrics(
@@ -117,42 +111,21 @@ def decision_metrics(
 
     Raises:
         ValueError: an index is no class, or lengths differ.
-
-    Source:
-        Cohen 1968, "Weighted kappa", with weights (i − j)².
     """
     labels = _class_labels(labels, n_classes, len(predicted))
     predicted = _class_labels(predicted, n_classes, len(labels))
-    confusion = np.zeros((n_classes, n_classes), dtype=int)
-    np.add.at(confusion, (labels, predicted), 1)
-    has_rows = confusion.sum(axis=1) > 0
-    is_comparable = has_rows.sum() >= 2
-    recall = confusion.diagonal()[has_rows] / confusion.sum(axis=1)[has_rows]
-    figures = {
+    measures = decision_measures(predicted, labels, n_classes, is_ordered)
+    return {
         "n": len(labels),
-        "accuracy": _when(len(labels), np.mean, labels == predicted),
-        "balanced_accuracy": _when(is_comparable, np.mean, recall),
-        "macro_f1": _when(
-            is_comparable, sklearn_metrics.f1_score, labels, predicted, average="macro"
-        ),
+        **of_all_rows(measures, len(labels)),
+        "confusion": _confusion(predicted, labels, n_classes),
     }
-    if is_ordered:
-        figures["quadratic_kappa"] = _when(
-            is_comparable,
-            sklearn_metrics.cohen_kappa_score,
-            labels,
-            predicted,
-            labels=range(n_classes),
-            weights="quadratic",
-        )
-        figures["grade_mae"] = _when(len(labels), np.mean, np.abs(labels - predicted))
-    return figures | {"confusion": confusion.tolist()}
 
 
 def score_metrics(
     predictions: Real[np.ndarray, " n"],
     targets: Real[np.ndarray, " n"],
-    std: Float[np.ndarray, " n"] | None = None,
+    std: Real[np.ndarray, " n"] | None = None,
 ) -> Metrics:
     """Measures predicted opinion scores against the given ones.
 
@@ -174,22 +147,14 @@ def score_metrics(
     predictions = _finite(predictions, "prediction")
     targets = _finite(targets, "target")
     _check_lengths(len(predictions), len(targets))
-    error = predictions - targets
-    varies = len(error) > 1 and np.ptp(predictions) > 0 and np.ptp(targets) > 0
-    return {
-        "n": len(error),
-        "srcc": _when(varies, _statistic, stats.spearmanr, predictions, targets),
-        "krcc": _when(varies, _statistic, stats.kendalltau, predictions, targets),
-        "plcc": _when(varies, _statistic, stats.pearsonr, predictions, targets),
-        "rmse": _when(len(error), lambda: np.sqrt(np.mean(error**2))),
-        "mae": _when(len(error), lambda: np.mean(np.abs(error))),
-        "outlier_ratio": _when(
-            std is not None and len(error), lambda: np.mean(np.abs(error) > 2 * np.asarray(std))
-        ),
-    }
+    measures = score_measures(predictions, targets, std=std)
+    figures = of_all_rows(measures, len(targets))
+    return {"n": len(targets), **figures, "outlier_ratio": figures.get("outlier_ratio")}
 
 
-def mapped_metrics(mapped: Float[np.ndarray, " n"], targets: Float[np.ndarray, " n"]) -> Metrics:
+def mapped_metrics(
+    mapped: Float[np.ndarray, " n"], targets: Real[np.ndarray, " n"]
+) -> dict[str, float | None]:
     """Measures predictions after a map that was fitted on other rows (see `logistic`).
 
     Args:
@@ -202,16 +167,21 @@ def mapped_metrics(mapped: Float[np.ndarray, " n"], targets: Float[np.ndarray, "
     Raises:
         ValueError: a value is not finite, or lengths differ.
     """
-    figures = score_metrics(mapped, targets)
-    return {"plcc_mapped": figures["plcc"], "rmse_mapped": figures["rmse"]}
+    mapped, targets = _finite(mapped, "mapped prediction"), _finite(targets, "target")
+    _check_lengths(len(mapped), len(targets))
+    return of_all_rows(mapped_measures(mapped, targets), len(targets))
 
 
-def _statistic(test, predictions, targets):
-    return test(predictions, targets).statistic
+def of_all_rows(measures: Mapping[str, Measure], rows: int) -> dict[str, float | None]:
+    """Gives the figures of rows that all weigh one; None where they do not define one."""
+    once = np.ones((rows, 1))
+    found = {name: float(measure(once)[0]) for name, measure in measures.items()}
+    return {name: value if np.isfinite(value) else None for name, value in found.items()}
 
 
-def _when(is_defined, measure, *args, **kwargs) -> float | None:
-    return float(measure(*args, **kwargs)) if is_defined else None
+def _confusion(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> list[list[int]]:
+    once = np.ones((len(labels), 1))
+    return confusion_measure(predicted, labels, n_classes)(once)[..., 0].astype(int).tolist()
 
 
 def _finite(values, name: str, ndim: int = 1) -> np.ndarray:

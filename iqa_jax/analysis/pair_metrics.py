@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Real
 
+from iqa_jax.analysis.metrics import of_all_rows
 from iqa_jax.analysis.weighted_metrics import Measure, weighted_mean
 
 
@@ -20,7 +21,7 @@ def pair_accuracy(
     Returns:
         None without pairs. A constant score has 0.5.
     """
-    return float(_outcomes(scores, pairs).mean()) if len(pairs) else None
+    return of_all_rows({"pair_accuracy": pair_measure(scores, pairs)}, len(scores))["pair_accuracy"]
 
 
 def pair_measure(scores: Real[np.ndarray, " row"], pairs: Int[np.ndarray, "pair 2"]) -> Measure:

@@ -1,15 +1,16 @@
-"""The figures of `metrics`, for many weightings of the same rows at once.
+"""Figures of merit, for many weightings of the same rows at once; `metrics` has those of weight 1.
 
 A bootstrap draw is a weighting: a row drawn twice weighs 2, a row not drawn 0. What depends on
 values alone (the order of the rows, ties, losses) is worked out once; each draw then costs sums.
-Every measure equals the plain metric of the rows repeated by their weights.
+Every measure equals the figure of the rows repeated by their weights. Arguments were looked at
+before, as `metrics` does.
 """
 
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num, Real
 from scipy import stats
 
 from iqa_jax.analysis.calibration import bin_of, judge_answers
@@ -21,14 +22,15 @@ Measure = Callable[[Weights], Float[np.ndarray, " draw"]]
 
 # scikit-learn's log loss keeps probabilities this far from 0 and 1.
 _TINY = np.finfo(np.float64).eps
-# Up to so many rows Kendall's tau is quicker from a matrix of all pairs than by sorting each draw.
+# Up to so many rows Kendall's tau of many draws is quicker from a matrix of all pairs than by
+# sorting each draw.
 _PAIRWISE_ROWS = 2000
 
 
 def binary_measures(
     scores: Float[np.ndarray, " row"], labels: Int[np.ndarray, " row"], threshold: float = 0.5
 ) -> dict[str, Measure]:
-    """Gives the measures of `binary_metrics`.
+    """Gives the measures of how well P(good) tells good images from bad ones.
 
     Args:
         scores: P(good), in [0, 1].
@@ -39,7 +41,7 @@ def binary_measures(
     order, is_good = _Ties(scores), (labels == 1).astype(np.float64)[:, None]
     predicted = (scores >= threshold).astype(int)
     decided = decision_measures(predicted, labels, 2, is_ordered=False)
-    confusion_of = _confusion(predicted, labels, 2)
+    confusion_of = confusion_measure(predicted, labels, 2)
 
     def masses(weights):
         good = order.mass(weights * is_good)
@@ -79,7 +81,13 @@ def binary_measures(
 def class_measures(
     probabilities: Float[np.ndarray, "row k"], labels: Int[np.ndarray, " row"], is_ordered: bool
 ) -> dict[str, Measure]:
-    """Gives the measures of `class_metrics`; arguments as there."""
+    """Gives the measures of class probabilities.
+
+    Args:
+        probabilities: one row per image, each summing to 1.
+        labels: class indices in [0, k).
+        is_ordered: whether the classes are grades, lowest quality first.
+    """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels, int)
     n_classes = probabilities.shape[1]
     return decision_measures(most_probable(probabilities), labels, n_classes, is_ordered) | {
@@ -94,9 +102,22 @@ def decision_measures(
     n_classes: int,
     is_ordered: bool,
 ) -> dict[str, Measure]:
-    """Gives the measures of `decision_metrics` but the confusion; arguments as there."""
+    """Gives the measures of decided classes.
+
+    The balanced accuracy averages over the classes that have rows, the macro F1 over those that
+    have rows or predictions; both need rows of at least two classes to say anything.
+
+    Args:
+        predicted: class indices in [0, n_classes).
+        labels: class indices in [0, n_classes).
+        n_classes: how many classes there are, with rows or without.
+        is_ordered: whether the classes are grades, lowest quality first.
+
+    Source:
+        Cohen 1968, "Weighted kappa", with weights (i − j)².
+    """
     apart = np.subtract.outer(np.arange(n_classes), np.arange(n_classes))[..., None]
-    confusion_of = _confusion(predicted, labels, n_classes)
+    confusion_of = confusion_measure(predicted, labels, n_classes)
 
     def comparable(weights):
         """Gives the confusion, its sums per true and per called class, and where to look."""
@@ -132,13 +153,13 @@ def decision_measures(
 
 
 def score_measures(
-    predictions: Float[np.ndarray, " row"],
-    targets: Float[np.ndarray, " row"],
+    predictions: Real[np.ndarray, " row"],
+    targets: Real[np.ndarray, " row"],
     *,
     mapped: Float[np.ndarray, " row"] | None = None,
-    std: Float[np.ndarray, " row"] | None = None,
+    std: Real[np.ndarray, " row"] | None = None,
 ) -> dict[str, Measure]:
-    """Gives the measures of `score_metrics`, and of mapped predictions and outliers where given.
+    """Gives the measures of opinion scores, and of mapped predictions and outliers where given.
 
     Args:
         predictions: on the scale of the targets.
@@ -157,7 +178,7 @@ def score_measures(
         return ties.is_several(weights) & target_ties.is_several(weights)
 
     def krcc(weights):
-        if len(error) > _PAIRWISE_ROWS:
+        if len(error) > _PAIRWISE_ROWS or weights.shape[1] == 1:
             return _krcc_one_by_one(predictions, targets, weights, varies(weights))
         # Exact in float32: these are whole numbers below 2**24.
         surplus = (weights * (agreement() @ weights.astype(np.float32))).sum(axis=0)
@@ -180,18 +201,23 @@ def score_measures(
         "mae": weighted_mean(np.abs(error)),
     }
     if mapped is not None:
-        mapped = np.asarray(mapped, np.float64)
-        mapped_ties = _Ties(mapped)
-        measures["plcc_mapped"] = lambda weights: _correlation(
-            mapped[:, None],
-            targets[:, None],
-            weights,
-            mapped_ties.is_several(weights) & target_ties.is_several(weights),
-        )
-        measures["rmse_mapped"] = _root_mean((mapped - targets) ** 2)
+        measures |= mapped_measures(mapped, targets)
     if std is not None:
         measures["outlier_ratio"] = weighted_mean(np.abs(error) > 2 * std)
     return measures
+
+
+def mapped_measures(
+    mapped: Float[np.ndarray, " row"], targets: Real[np.ndarray, " row"]
+) -> dict[str, Measure]:
+    """Gives the measures of predictions after a map that was fitted on other rows.
+
+    Args:
+        mapped: mapped predictions.
+        targets: mean opinion scores.
+    """
+    measures = score_measures(mapped, targets)
+    return {f"{name}_mapped": measures[name] for name in ("plcc", "rmse")}
 
 
 class _Ties:
@@ -202,7 +228,7 @@ class _Ties:
         self._order = np.argsort(self._block, kind="stable")
         self._starts = np.cumsum(sizes) - sizes
 
-    def mass(self, weights: Weights) -> Float[np.ndarray, "block draw"]:
+    def mass(self, weights: Weights) -> Num[np.ndarray, "block draw"]:
         """Sums the weights of each block, lowest value first."""
         ordered = np.take(weights, self._order, axis=0)
         if len(self._starts) == len(ordered):
@@ -229,7 +255,7 @@ def _krcc_one_by_one(predictions, targets, weights, is_defined) -> Float[np.ndar
     for column, is_one in zip(weights.T, is_defined, strict=True):
         drawn = np.repeat(rows, column.astype(int)) if is_one else rows[:0]
         pair = predictions[drawn], targets[drawn]
-        found.append(stats.kendalltau(*pair, method="asymptotic").statistic if is_one else np.nan)
+        found.append(stats.kendalltau(*pair).statistic if is_one else np.nan)
     return np.array(found)
 
 
@@ -255,8 +281,10 @@ def _root_mean(squares: Float[np.ndarray, " row"]) -> Measure:
     return lambda weights: np.sqrt(mean(weights))
 
 
-def _confusion(predicted, labels, n_classes: int) -> Callable[[Weights], np.ndarray]:
-    """Gives what makes the confusion [true, called, draw] of weights."""
+def confusion_measure(
+    predicted: Int[np.ndarray, " row"], labels: Int[np.ndarray, " row"], n_classes: int
+) -> Callable[[Weights], Float[np.ndarray, "true called draw"]]:
+    """Gives what counts how often each class is called each class."""
     cells = labels * n_classes + predicted
     # Sums of sorted rows, not a matrix product: that waits for threads on a busy machine.
     ties, found = _Ties(cells), np.unique(cells)
@@ -275,6 +303,11 @@ def _log_loss(probabilities, labels) -> Measure:
 
 
 def _calibration_error(probabilities, labels) -> Measure:
+    """Averages |accuracy − confidence| over the bins, weighted by their answers.
+
+    Source:
+        Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, with 15 bins.
+    """
     confidence, is_right = judge_answers(probabilities, labels)
     ties, gaps = _Ties(bin_of(confidence)), (confidence - is_right)[:, None]
     return lambda weights: _divide(

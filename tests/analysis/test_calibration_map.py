@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit, log_softmax, logit, softmax
 
 from iqa_jax.analysis import kinds
-from iqa_jax.analysis.calibration import expected_calibration_error
 from iqa_jax.analysis.calibration_map import CalibrationMap, fit_calibration_map
+from iqa_jax.analysis.metrics import class_metrics
 
 KINDS = {"binary": 2, "unordered": 4, "ordered": 4}
 
@@ -49,7 +49,7 @@ def test_new_rows_of_spoilt_probabilities_are_calibrated(kind):
     found = fit_calibration_map(spoil(true), labels, kind == "ordered")
     true, labels = draw(kind, 20_000, seed=1)
     raw = spoil(true)
-    before, after = (expected_calibration_error(p, labels) for p in (raw, found(raw)))
+    before, after = (class_metrics(p, labels, True)["ece"] for p in (raw, found(raw)))
     assert after < 0.015 and after < before / 2
     np.testing.assert_allclose(found(raw).sum(axis=1), 1)
     assert (found(raw) >= 0).all()

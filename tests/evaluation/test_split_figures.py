@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from iqa_jax.analysis.calibration import expected_calibration_error
+from iqa_jax.analysis.metrics import class_metrics
 from iqa_jax.evaluation.split_figures import format_splits, note_disagreement
 
 
@@ -67,9 +67,8 @@ def test_a_finished_run_says_how_sure_it_is(tiny_run):
     table = table[table["label"] != "marginal"]
     values = table[["p_bad", "p_good"]].to_numpy()
     labels = (table["label"] == "good").to_numpy().astype(int)
-    found = test["calibration"]
-    for ece in (found["ece"], test["ece"]):
-        assert ece == pytest.approx(expected_calibration_error(values, labels))
+    found, expected = test["calibration"], class_metrics(values, labels, is_ordered=True)["ece"]
+    assert found["ece"] == test["ece"] == pytest.approx(expected)
     assert found["fitted_on"] == "val" and found["ece_raw"] != found["ece"]
     for name in ("reliability", "reliability_raw"):
         assert sum(row["count"] for row in found[name]) == len(labels)
