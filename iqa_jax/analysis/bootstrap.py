@@ -100,11 +100,11 @@ def draw_weights(groups: int, rows: int) -> Iterator[Float[np.ndarray, "group dr
         yield _count(rng.integers(groups, size=(draws, groups)).T, groups)
 
 
-def _count(drawn: np.ndarray, kinds: int) -> Float[np.ndarray, "kind draw"]:
+def _count(drawn: np.ndarray, units: int) -> Float[np.ndarray, "unit draw"]:
     draws = drawn.shape[1]
     cells = drawn * draws + np.arange(draws)
-    counts = np.bincount(cells.ravel(), minlength=kinds * draws)
-    return counts.reshape(kinds, draws).astype(np.float64)
+    counts = np.bincount(cells.ravel(), minlength=units * draws)
+    return counts.reshape(units, draws).astype(np.float64)
 
 
 def draw_split_means(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from iqa_jax.models.encoders.encoder import pool_last_again
-from iqa_jax.models.quality_model import Answer, QualityModel
+from iqa_jax.models.quality_model import ModelOutput, QualityModel
 
 
 def evidence(
@@ -68,13 +68,13 @@ def embedding_gradient(
 
     def total(embeddings: Array) -> Array:
         bags_with = {**bags, "embeddings": embeddings}
-        answer = cast(Answer, model.apply(variables, bags_with, method="answer"))
+        output = cast(ModelOutput, model.apply(variables, bags_with, method="answer"))
         if is_alone:
-            assert answer.tile_logits is not None
+            assert output.tile_logits is not None
             # A masked tile's own evidence is not NaN, but nobody's either.
-            each = evidence(predict(answer.tile_logits), shares)
+            each = evidence(predict(output.tile_logits), shares)
             return jnp.where(bags["tile_mask"], each, 0).sum()
-        return evidence(predict(answer.logits), shares).sum()
+        return evidence(predict(output.logits), shares).sum()
 
     return jax.grad(total)(bags["embeddings"])
 

@@ -15,9 +15,13 @@ from iqa_jax.learning.sharding import split_shares
 from iqa_jax.learning.state import Path, TrainState, merge, partition
 from iqa_jax.learning.tasks import Task
 from iqa_jax.learning.tasks.task import BATCH_TERMS
-from iqa_jax.models.quality_model import Answer, QualityModel
+from iqa_jax.models.quality_model import ModelOutput, QualityModel
 
 Batch = Mapping[str, Array]
+# Statistics of BatchNorm after a micro-batch, its part of the loss, and gradients.
+Differentiated = tuple[Any, Array, dict[Path, Array]]
+# (statistics before a micro-batch, it, its key of dropout) -> what it brings.
+Differentiate = Callable[[Any, Batch, Array], Differentiated]
 
 
 def train_step(
@@ -56,9 +60,9 @@ def train_step(
       distortions: that a batch may ask for.
       axis_name: the mapped axis when each device runs this on its share (pmap); None when the
         batch is global (jit).
-      accumulation_steps: equal parts of the batch that go through the network one after the
-        other, so that memory is that of a part. The update is the whole batch's, but BatchNorm
-        takes its statistics part by part. Not for a task with a `batch_loss`.
+      accumulation_steps: equal micro-batches that go through the network one after the other, so
+        that memory is that of one. The update is the whole batch's, but BatchNorm takes its
+        statistics from each in turn. Not for a task with a `batch_loss`.
       split_batch: as in `Placement`.
 
     Returns:
@@ -75,21 +79,12 @@ def train_step(
     terms = jnp.where(batch["mask"], task.terms(batch["label"]), 0).sum()
     terms = jnp.maximum(over_devices(terms), 1)
 
-    def share_of(batch_loss, logits):
-        """Gives this device's share, so that the sum over devices is the whole."""
-        terms = {name: whole[name] for name in BATCH_TERMS if name in whole}
-        if not axis_name:
-            return batch_loss(logits, terms)
-        gather = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
-        return batch_loss(*jax.tree.map(gather, (logits, terms))) / jax.lax.axis_size(axis_name)
-
     def differentiate(batch_stats, batch, dropout_key):
-        """Gives the statistics after a part of the batch, its part of the loss, and gradients."""
         if "tiles" in batch:
             batch = _change_tiles(batch, augment_key, augmentation, distortions)
 
         def loss_of(trainable):
-            answer, changed = model.apply(
+            output, changed = model.apply(
                 {"params": merge(trainable, frozen), "batch_stats": batch_stats},
                 {**batch, "tile_mask": batch["tile_mask"] & batch["mask"][:, None]},
                 train=True,
@@ -98,13 +93,10 @@ def train_step(
                 mutable=["batch_stats"],
                 rngs={"dropout": dropout_key},
             )
-            losses = task.loss(answer.logits, batch["label"])
-            if tile_weight:
-                losses += tile_weight * _tile_losses(answer.tile_logits, batch, task)
-            losses = jnp.where(batch["mask"], losses, 0)
+            losses = _example_losses(cast(ModelOutput, output), batch, task, tile_weight)
             loss = (batch["weight"] * losses).sum() / terms
             if task.batch_loss:
-                loss += share_of(task.batch_loss, answer.logits)
+                loss += _share_of_batch_loss(task.batch_loss, output.logits, batch, axis_name)
             return loss, changed["batch_stats"]
 
         (loss, batch_stats), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
@@ -114,17 +106,9 @@ def train_step(
     if accumulation_steps == 1:
         batch_stats, loss, gradients = differentiate(state.batch_stats, whole, dropout_key)
     else:
-
-        def add_part(sums, part):
-            batch_stats, *sums = sums
-            number, part = part
-            key = jax.random.fold_in(dropout_key, number)
-            batch_stats, *more = differentiate(batch_stats, part, key)
-            return (batch_stats, *jax.tree.map(jnp.add, sums, more)), None
-
-        nothing = (state.batch_stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, trainable))
-        parts = (jnp.arange(accumulation_steps), split_batch(whole, accumulation_steps))
-        (batch_stats, loss, gradients), _ = jax.lax.scan(add_part, nothing, parts)
+        micro_batches = split_batch(whole, accumulation_steps)
+        start = (state.batch_stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, trainable))
+        batch_stats, loss, gradients = _accumulate(differentiate, start, micro_batches, dropout_key)
     gradients = jax.tree.map(over_devices, gradients)
     updates, opt_state = optimizer.update(gradients, state.opt_state, trainable)
     state = state.advance(
@@ -133,6 +117,56 @@ def train_step(
         opt_state=opt_state,
     )
     return state, {"loss": over_devices(loss), "gradient_norm": optax.tree.norm(gradients)}
+
+
+def _accumulate(
+    differentiate: Differentiate,
+    start: Differentiated,
+    micro_batches: Batch,
+    dropout_key: Key[Array, ""],
+) -> Differentiated:
+    """Differentiates micro-batches one after the other, and sums losses and gradients.
+
+    Args:
+      differentiate: a micro-batch, with the statistics that the one before it left.
+      start: the statistics before the first, and zeros.
+      micro_batches: [micro-batch, batch, ...].
+      dropout_key: folded with the number of the micro-batch.
+    """
+
+    def add(sums, numbered):
+        batch_stats, *sums = sums
+        number, micro_batch = numbered
+        key = jax.random.fold_in(dropout_key, number)
+        batch_stats, *more = differentiate(batch_stats, micro_batch, key)
+        return (batch_stats, *jax.tree.map(jnp.add, sums, more)), None
+
+    numbers = jnp.arange(len(micro_batches["mask"]))
+    return jax.lax.scan(add, start, (numbers, micro_batches))[0]
+
+
+def _example_losses(
+    output: ModelOutput, batch: Batch, task: Task, tile_weight: float
+) -> Float[Array, " batch"]:
+    """Gives the loss of each example, and beside it that of its tiles; 0 where it is masked."""
+    losses = task.loss(output.logits, batch["label"])
+    if tile_weight:
+        losses += tile_weight * _tile_losses(output.tile_logits, batch, task)
+    return jnp.where(batch["mask"], losses, 0)
+
+
+def _share_of_batch_loss(
+    batch_loss: Callable[[Array, Batch], Array],
+    logits: Float[Array, "batch outputs"],
+    batch: Batch,
+    axis_name: str | None,
+) -> Float[Array, ""]:
+    """Gives this device's share of a loss of the global batch: the sum over devices is the loss."""
+    terms = {name: batch[name] for name in BATCH_TERMS if name in batch}
+    if not axis_name:
+        return batch_loss(logits, terms)
+    gather = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
+    return batch_loss(*jax.tree.map(gather, (logits, terms))) / jax.lax.axis_size(axis_name)
 
 
 def _change_tiles(
@@ -159,14 +193,15 @@ def _change_tiles(
 
 
 def _tile_losses(
-    tile_logits: Float[Array, "batch tile outputs"], batch: Batch, task: Task
+    tile_logits: Float[Array, "batch tile outputs"] | None, batch: Batch, task: Task
 ) -> Float[Array, " batch"]:
     """Gives the mean loss of an image's tiles, each alone given the image's label."""
+    assert tile_logits is not None
     tiles = tile_logits.shape[1]
     labels = jnp.repeat(batch["label"], tiles, axis=0)
     losses = task.loss(tile_logits.reshape(-1, task.outputs), labels).reshape(-1, tiles)
     losses = jnp.where(batch["tile_mask"], losses, 0).sum(axis=1)
-    return losses / jnp.maximum(batch["tile_mask"].sum(axis=1), 1)
+    return losses / jnp.maximum(batch["tile_mask"].sum(axis=1, dtype=jnp.float32), 1)
 
 
 def encode_step(
@@ -187,14 +222,14 @@ def predict_step(
       [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
       `embedding` [batch, dim]: what the run has learnt to embed images by, or the fused one.
     """
-    answer = cast(Answer, model.apply(variables, bags, method="answer"))
-    assert answer.tile_logits is not None
+    output = cast(ModelOutput, model.apply(variables, bags, method="answer"))
+    assert output.tile_logits is not None
     dim = task.projection_dim
     return {
-        "fused": task.predict(answer.logits),
-        "tiles": task.predict(answer.tile_logits),
-        "attention": answer.attention,
-        "embedding": answer.logits[:, :dim] if dim else answer.embedding,
+        "fused": task.predict(output.logits),
+        "tiles": task.predict(output.tile_logits),
+        "attention": output.attention,
+        "embedding": output.logits[:, :dim] if dim else output.embedding,
     }
 
 
@@ -232,8 +267,8 @@ def sample_step(
     def answer(bag, key):
         bag = {name: value[None] for name, value in bag.items()}
         how = {"with_tiles": False, "drops": True, "method": "answer", "rngs": {"dropout": key}}
-        answer = cast(Answer, model.apply(variables, bag, **how))
-        return task.predict(answer.logits)[0]
+        output = cast(ModelOutput, model.apply(variables, bag, **how))
+        return task.predict(output.logits)[0]
 
     # One sample after the other: all at once, the hidden layers of many tiles would not fit.
     samples = jax.lax.map(lambda key: jax.vmap(answer, (0, None))(bags, key), keys)

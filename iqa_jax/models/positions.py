@@ -32,7 +32,7 @@ def sincos_2d(
         raise ValueError(f"sin-cos positions need a multiple of 4, 8 or more, as width, not {dim}")
     quarter = dim // 4
     frequency = 10000.0 ** (-jnp.arange(quarter) / (quarter - 1))
-    y, x = jnp.moveaxis(position[..., None] * frequency, -2, 0)
+    y, x = jnp.moveaxis(position[..., None].astype(jnp.float32) * frequency, -2, 0)
     return jnp.concatenate([jnp.sin(x), jnp.cos(x), jnp.sin(y), jnp.cos(y)], axis=-1)
 
 
@@ -55,17 +55,19 @@ def resize_at(
     the grids in a batch differ.
     """
     cells = table.shape[0]
-    place = jnp.clip((index + 0.5) * cells / jnp.maximum(length, 1) - 0.5, 0, cells - 1)
-    low = jnp.floor(place).astype(jnp.int32)
-    part = (place - low)[..., None]
-    return (1 - part) * table[low] + part * table[jnp.minimum(low + 1, cells - 1)]
+    scaled = (index.astype(jnp.float32) + 0.5) * cells
+    place = scaled / jnp.maximum(length, 1).astype(jnp.float32) - 0.5
+    place = jnp.clip(place, 0, cells - 1)
+    low = jnp.floor(place)
+    part, row = (place - low)[..., None], low.astype(jnp.int32)
+    return (1 - part) * table[row] + part * table[jnp.minimum(row + 1, cells - 1)]
 
 
 class PositionEmbedding(nn.Module):
     """Embeds tile positions, for any grid, also a larger one than was trained on.
 
     Attributes:
-      kind: one of `POSITIONS`.
+      positions: one of `POSITIONS`.
         none: zeros.
         learned_1d: a table over the tiles in reading order, resized to their number.
         learned_2d: one table per axis for half of the width each, resized to the grid.
@@ -76,7 +78,7 @@ class PositionEmbedding(nn.Module):
       cells: side of the learned tables; `learned_1d` has cells² rows.
     """
 
-    kind: str
+    positions: str
     dim: int
     cells: int
 
@@ -86,24 +88,24 @@ class PositionEmbedding(nn.Module):
     ) -> Float[Array, "batch tile dim"]:
         row, column = jnp.moveaxis(tile_position, -1, 0)
         rows, columns = (grid_shape[:, None, axis] for axis in (0, 1))
-        if self.kind == "none":
+        if self.positions == "none":
             return jnp.zeros((*row.shape, self.dim))
-        if self.kind == "sincos_2d":
+        if self.positions == "sincos_2d":
             return sincos_2d(tile_position, self.dim)
-        if self.kind == "learned_1d":
+        if self.positions == "learned_1d":
             table = self._table("sequence", self.cells**2, self.dim)
             return resize_at(table, row * columns + column, rows * columns)
-        if self.kind == "learned_2d":
+        if self.positions == "learned_2d":
             half = self.dim // 2
             axes = (
                 resize_at(self._table("rows", self.cells, half), row, rows),
                 resize_at(self._table("columns", self.cells, self.dim - half), column, columns),
             )
             return jnp.concatenate(axes, axis=-1)
-        if self.kind == "hash_grid":
+        if self.positions == "hash_grid":
             table = self._table("grid", self.cells, self.cells, self.dim)
             return table[hash_cell(row, rows, self.cells), hash_cell(column, columns, self.cells)]
-        raise ValueError(f'positions "{self.kind}" are not among {", ".join(POSITIONS)}')
+        raise ValueError(f'positions "{self.positions}" are not among {", ".join(POSITIONS)}')
 
     def _table(self, name: str, *shape: int) -> Float[Array, "..."]:
         return self.param(name, nn.initializers.normal(0.02), shape)

@@ -17,7 +17,7 @@ def _normalise(tiles: Float[Array, "n height width 3"]) -> Float[Array, "n heigh
     return (tiles - jnp.array(MEAN)) / jnp.array(STANDARD_DEVIATION)
 
 
-class Answer(NamedTuple):
+class ModelOutput(NamedTuple):
     """What the network says of a batch of bags, before the task turns it into scores.
 
     Attributes:
@@ -126,7 +126,7 @@ class QualityModel(nn.Module):
         train: bool = False,
         with_tiles: bool = True,
         drops: bool = False,
-    ) -> Answer:
+    ) -> ModelOutput:
         """Fuses bags of embeddings and answers.
 
         Args:
@@ -151,7 +151,7 @@ class QualityModel(nn.Module):
             logits = self.set_scales(logits, bags["set_id"])
             if tile_logits is not None:
                 tile_logits = self.set_scales(tile_logits, bags["set_id"])
-        return Answer(logits, tile_logits, fused.attention, fused.embedding)
+        return ModelOutput(logits, tile_logits, fused.attention, fused.embedding)
 
     def _answer_tiles(
         self,
@@ -177,7 +177,7 @@ class QualityModel(nn.Module):
         train: bool = False,
         progress: Float[Array, ""] | float = 1.0,
         with_tiles: bool = True,
-    ) -> Answer:
+    ) -> ModelOutput:
         """Answers a batch of bags of tiles (float, in [0, 1]), or of their embeddings."""
         if "embeddings" not in batch:
             tiles, mask = batch["tiles"], batch["tile_mask"]

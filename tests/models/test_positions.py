@@ -17,16 +17,16 @@ from iqa_jax.models.positions import (
 def raster(rows, columns):
     """Every position of a grid, as a batch of one bag, and the grid's shape."""
     position = np.stack(np.indices((rows, columns)), axis=-1).reshape(1, -1, 2)
-    return position.astype(np.int32), np.array([[rows, columns]], np.int32)
+    return jnp.array(position, jnp.int32), jnp.array([[rows, columns]], jnp.int32)
 
 
 def test_hash_of_seven_rows_onto_ten_cells():
-    np.testing.assert_array_equal(hash_cell(np.arange(7), 7, 10), [0, 1, 2, 4, 5, 7, 8])
+    np.testing.assert_array_equal(hash_cell(jnp.arange(7), jnp.array(7), 10), [0, 1, 2, 4, 5, 7, 8])
 
 
 @pytest.mark.parametrize("length", [1, 9, 10, 11, 257])
 def test_hash_stays_in_its_cells_and_in_order(length):
-    cells = np.asarray(hash_cell(np.arange(length), length, 10))
+    cells = np.asarray(hash_cell(jnp.arange(length), jnp.array(length), 10))
     assert cells.min() >= 0 and cells.max() < 10 and (np.diff(cells) >= 0).all()
     assert len(np.unique(cells)) == min(length, 10)
 
@@ -49,7 +49,7 @@ def test_sincos_refuses_a_width_it_cannot_fill(dim):
 def test_sincos_similarity_depends_on_the_step_alone():
     position, _ = raster(9, 7)
     embedded = np.asarray(sincos_2d(position[0], 64))
-    place = {tuple(p): e for p, e in zip(position[0], embedded, strict=True)}
+    place = {tuple(p): e for p, e in zip(position[0].tolist(), embedded, strict=True)}
     near = [place[r, c] @ place[r + 1, c + 2] for r in range(8) for c in range(5)]
     np.testing.assert_allclose(near, near[0], rtol=1e-5)
     assert near[0] < place[0, 0] @ place[0, 1]
@@ -59,27 +59,27 @@ def test_sincos_similarity_depends_on_the_step_alone():
 def test_tables_resize_as_an_image_does(length):
     table = jax.random.normal(jax.random.key(0), (6, 4))
     expected = jax.image.resize(table, (length, 4), "linear", antialias=False)
-    found = resize_at(table, jnp.arange(length), length)
+    found = resize_at(table, jnp.arange(length), jnp.array(length))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", POSITIONS)
-def test_larger_and_oblong_grids_than_trained_on(kind):
-    module = PositionEmbedding(kind, 16, 4)
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_larger_and_oblong_grids_than_trained_on(positions):
+    module = PositionEmbedding(positions, 16, 4)
     variables = module.init(jax.random.key(0), *raster(2, 3))
     position, grid = raster(13, 5)
     embedded = np.asarray(module.apply(variables, position, grid))[0].reshape(13, 5, 16)
     assert np.isfinite(embedded).all()
-    if kind != "none":
+    if positions != "none":
         # The four corners differ, in both directions.
         corners = embedded[[0, 0, -1, -1], [0, -1, 0, -1]]
         gaps = np.abs(corners[:, None] - corners[None]).max(axis=-1)
         assert gaps[~np.eye(4, dtype=bool)].min() > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["learned_2d", "hash_grid"])
-def test_relative_tables_put_the_corner_where_it_was(kind):
-    module = PositionEmbedding(kind, 16, 4)
+@pytest.mark.parametrize("positions", ["learned_2d", "hash_grid"])
+def test_relative_tables_put_the_corner_where_it_was(positions):
+    module = PositionEmbedding(positions, 16, 4)
     variables = module.init(jax.random.key(0), *raster(4, 4))
     small, large = (
         np.asarray(module.apply(variables, *raster(rows, columns)))[0, -1]
@@ -90,8 +90,8 @@ def test_relative_tables_put_the_corner_where_it_was(kind):
 
 def test_learned_1d_does_not_know_columns_and_learned_2d_does():
     # The second tile of a 1 x 4 grid and of a 4 x 1 grid are the same in reading order.
-    for kind, is_same in (("learned_1d", True), ("learned_2d", False)):
-        module = PositionEmbedding(kind, 16, 4)
+    for positions, is_same in (("learned_1d", True), ("learned_2d", False)):
+        module = PositionEmbedding(positions, 16, 4)
         variables = module.init(jax.random.key(0), *raster(4, 4))
         wide, tall = (
             np.asarray(module.apply(variables, *raster(*grid)))[0, 1] for grid in ((1, 4), (4, 1))

@@ -77,8 +77,7 @@ class TileVit(nn.Module):
       heads: per layer.
       mlp_dim: hidden width of a layer's second half.
       dropout: part dropped in training, after the positions and in every layer.
-      positions: kind of `PositionEmbedding`.
-      position_cells: as in `PositionEmbedding`.
+      positions, position_cells: as in `PositionEmbedding`.
       readout: one of `READOUTS`.
       attention_dim: of the readout `attention`.
       dtype: of the computation; parameters and softmax stay float32.
