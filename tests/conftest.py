@@ -1,4 +1,4 @@
-"""Eight virtual devices, a compilation cache, and a run small enough to train in seconds."""
+"""Eight virtual devices, a compilation cache, checked types, and a run that trains in seconds."""
 
 import csv
 import ctypes
@@ -6,7 +6,7 @@ import gc
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +31,15 @@ import psutil
 import pytest
 import skimage.data
 import sklearn.datasets
+from jaxtyping import config as jaxtyping_config
+from jaxtyping import install_import_hook
+
+# Shapes and types of arguments and results are checked where a test calls these rooms, however
+# deep. What is imported before has no checks: nothing above imports them. Batches and distortions
+# make functions that worker processes get, and a function that checks cannot be sent.
+_CHECKED = ("iqa_jax.models", "iqa_jax.learning", "iqa_jax.analysis", "input_pipeline.checks",
+            "input_pipeline.files", "input_pipeline.tables", "input_pipeline.tiles")  # fmt: skip
+install_import_hook(_CHECKED, "checked_types.checked")
 
 jax.config.update("jax_num_cpu_devices", 8)
 # The folder of main.py: what one start has compiled, tests and other starts find.
@@ -90,6 +99,38 @@ def tiny_manifest(tmp_path_factory) -> Path:
         writer.writerow(("path", "label", "group", "split", "exposure"))
         writer.writerows(rows)
     return manifest
+
+
+def _is_of_a_pure_room(path: Path) -> bool:
+    return path.relative_to(ROOT / "tests").parts[0] in ("analysis", "learning", "models")
+
+
+def pytest_collection_modifyitems(items):
+    """Makes warnings errors in the tests of the pure rooms."""
+    for item in items:
+        if _is_of_a_pure_room(item.path):
+            item.add_marker(pytest.mark.filterwarnings("error"))
+
+
+@pytest.fixture(autouse=True)
+def _strict_promotion(request):
+    """Lets no dtype become another unasked in the tests of the pure rooms."""
+    strict = jax.numpy_dtype_promotion("strict")
+    with strict if _is_of_a_pure_room(request.path) else nullcontext():
+        yield
+
+
+@pytest.fixture
+def loose_promotion():
+    """Lets optax's Adam raise a float to the power of a whole number, strict or not."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture
+def unchecked_types(monkeypatch):
+    """Lets wrong types and shapes pass, as outside tests, to what looks for them itself."""
+    monkeypatch.setattr(jaxtyping_config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ def most_probable(
     Returns:
         Class indices.
     """
-    probabilities = np.asarray(probabilities)
-    return probabilities.shape[-1] - 1 - probabilities[..., ::-1].argmax(axis=-1)
+    # An array for one image too, of which NumPy would give a scalar.
+    return np.asarray(probabilities.shape[-1] - 1 - probabilities[..., ::-1].argmax(axis=-1))
 
 
 def vote(

@@ -1,7 +1,8 @@
 """How unsure an answer is: from its probabilities, dropout samples or views.
 
 Entropies are in nats. What several samples agree on to the last bit has a mutual information and a
-spread of exactly 0: means are taken of differences to the first sample.
+spread of exactly 0: means are taken of differences to the first sample. One image has its figure as
+an array without axes, of which NumPy would make a scalar.
 
 Source: Houlsby et al. 2011 (BALD); Gal, Ghahramani 2016 (dropout at prediction); both as written
 out by Gal, Islam, Ghahramani 2017, equations 2 to 4.
@@ -14,7 +15,7 @@ from scipy.special import entr
 
 def entropy(probabilities: Float[np.ndarray, "*batch k"]) -> Float[np.ndarray, "*batch"]:
     """Gives H[p], from 0 to log k."""
-    return entr(np.asarray(probabilities, np.float64)).sum(axis=-1)
+    return np.asarray(entr(probabilities.astype(np.float64)).sum(axis=-1))
 
 
 def predictive_entropy(
@@ -34,15 +35,15 @@ def mutual_information(
 ) -> Float[np.ndarray, "*batch"]:
     """Gives BALD, predictive minus expected entropy: what the weights disagree on; 0 or more."""
     # By Jensen's inequality; below it is rounding.
-    return np.maximum(predictive_entropy(samples) - expected_entropy(samples), 0)
+    return np.asarray(np.maximum(predictive_entropy(samples) - expected_entropy(samples), 0))
 
 
 def spread(scores: Float[np.ndarray, " sample *batch"]) -> Float[np.ndarray, "*batch"]:
     """Gives the standard deviation over samples or views (divided by their number)."""
-    scores = np.asarray(scores, np.float64)
-    return (scores - scores[:1]).std(axis=0)
+    scores = scores.astype(np.float64)
+    return np.asarray((scores - scores[:1]).std(axis=0))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float64)
-    return values[0] + (values - values[:1]).mean(axis=0)
+    values = values.astype(np.float64)
+    return np.asarray(values[0] + (values - values[:1]).mean(axis=0))

@@ -84,7 +84,7 @@ def semi_hard_triplet(
         has_negative = is_triplet.any(axis=1)
         chosen = jnp.where(is_semi_hard.any(axis=1), hardest, easiest)
         losses = jnp.where(has_negative, jnp.maximum(chosen, 0), 0)
-        return losses.sum() / jnp.maximum(has_negative.sum(), 1)
+        return losses.sum() / jnp.maximum(has_negative.sum(dtype=jnp.float32), 1)
 
     # Anchor by anchor: all triplets of a large batch at once would not fit.
     return jax.lax.map(loss_of, (distance, similarity, _pairs(is_real)))

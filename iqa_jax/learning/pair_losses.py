@@ -65,4 +65,4 @@ def pair_loss(
     preference = (1 + jnp.sign(grade[:, None] - grade)) / 2
     costs = margin * cost((scores[:, None] - scores) / margin)
     total = jnp.where(is_pair, preference * costs, 0).sum()
-    return total / jnp.maximum(is_real.sum(), 1)
+    return total / jnp.maximum(is_real.sum(dtype=jnp.float32), 1)

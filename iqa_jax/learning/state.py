@@ -58,7 +58,7 @@ class AveragedState(TrainState):
     def advance(self, **changes: Any) -> TrainState:
         after, log_decay = super().advance(**changes), math.log(self.decay)
         # (1 - d) / (1 - dᵗ), to the last bits for d near 1 too.
-        share = math.expm1(log_decay) / jnp.expm1(after.step * log_decay)
+        share = math.expm1(log_decay) / jnp.expm1(after.step.astype(jnp.float32) * log_decay)
         newest = {"params": after.params, "batch_stats": after.batch_stats}
         return dataclasses.replace(after, average=_mix(self.average, newest, share))
 
@@ -135,7 +135,7 @@ def create_state(
 
     def copy():
         # An update uses its state up, and no array can be used up twice.
-        return {kind: jax.tree.map(jnp.copy, state[kind]) for kind in ("params", "batch_stats")}
+        return {name: jax.tree.map(jnp.copy, state[name]) for name in ("params", "batch_stats")}
 
     state |= {"average": copy(), "decay": ema_decay}
     if not start_share:

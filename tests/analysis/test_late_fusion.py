@@ -130,7 +130,7 @@ def test_an_answer_at_a_threshold_is_the_better_one():
         ([0.1], [0, 2], "cannot be matched"),
     ],
 )
-def test_thresholds_refuse_what_they_cannot_fit(scores, labels, sentence):
+def test_thresholds_refuse_what_they_cannot_fit(scores, labels, sentence, unchecked_types):
     with pytest.raises(ValueError, match=sentence):
         fit_thresholds(scores, labels)
 

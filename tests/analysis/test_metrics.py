@@ -217,6 +217,6 @@ def test_the_order_of_rows_does_not_matter():
         (lambda: decision_metrics([0, 3], [0, 1], 3, True), "Row 1 has class 3"),
     ],
 )
-def test_bad_input_is_refused_with_a_sentence(measure, sentence):
+def test_bad_input_is_refused_with_a_sentence(measure, sentence, unchecked_types):
     with pytest.raises(ValueError, match=sentence):
         measure()

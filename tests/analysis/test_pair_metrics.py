@@ -21,12 +21,12 @@ def test_counts_pairs_in_the_right_order():
 def test_no_pairs_no_figure():
     assert pair_accuracy(np.array([1.0, 2.0]), np.zeros((0, 2), int)) is None
     measure = pair_measure(np.array([1.0, 2.0]), np.zeros((0, 2), int))
-    assert group_intervals({"p": measure}, ["a", "b"])["p"] is None
+    assert group_intervals({"p": measure}, np.array(["a", "b"]))["p"] is None
 
 
 def test_a_draw_weighs_the_pairs_of_its_groups():
     measure = pair_measure(np.array([3, 2, 1, 0, 1]), PAIRS)
     weights = np.array([[1.0, 2, 0], [1, 2, 0], [1, 2, 0], [1, 1, 3], [1, 1, 3]])
     np.testing.assert_allclose(measure(weights), [3 / 4, 6 / 7, 0])
-    low, high = group_intervals({"p": measure}, ["a", "a", "a", "b", "b"])["p"]
+    low, high = group_intervals({"p": measure}, np.array(["a", "a", "a", "b", "b"]))["p"]
     assert low == pytest.approx(0) and high == pytest.approx(1)

@@ -47,7 +47,7 @@ def test_only_the_order_of_the_uncertainty_counts():
     assert useless.aurc == pytest.approx(loss.mean(), abs=0.1)
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused(unchecked_types):
     with pytest.raises(ValueError, match="do not go with"):
         risk_coverage(np.zeros(2), np.zeros(3))
     with pytest.raises(ValueError, match="do not go with"):

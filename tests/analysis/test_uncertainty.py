@@ -1,6 +1,7 @@
 """Entropies are those of the textbook; what agrees is exactly certain; padding has no say."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -76,8 +77,8 @@ def make_sampler(fusion: str, dropout: float, is_per_tile: bool, task):
     # Statistics that no batch of these tests has: a sample must go by them, as prediction does.
     variables["batch_stats"] = {
         "embedding_norm": {
-            "mean": np.full(DIM, 2.0, np.float32),
-            "var": np.full(DIM, 4.0, np.float32),
+            "mean": jnp.full(DIM, 2.0),
+            "var": jnp.full(DIM, 4.0),
         }
     }
     arguments = {"model": model, "task": task, "is_per_tile": is_per_tile}

@@ -17,6 +17,7 @@ def make(batch=8, tiles=4):
 
 def apply(embeddings, mask, train=True, stats=None, **attributes):
     norm = EmbeddingNorm(**attributes)
+    embeddings, mask = jnp.asarray(embeddings), jnp.asarray(mask)
     stats = stats or norm.init(jax.random.key(0), embeddings, mask, False)
     return norm.apply(stats, embeddings, mask, train, mutable=["batch_stats"])
 
@@ -62,7 +63,8 @@ def test_devices_share_the_statistics():
     embeddings, mask = make()
     whole, moved = apply(embeddings, mask)
     halves = (embeddings.reshape(2, 4, 4, 3), mask.reshape(2, 4, 4))
-    stats = EmbeddingNorm().init(jax.random.key(0), embeddings, mask, False)
+    given = jnp.asarray(embeddings), jnp.asarray(mask)
+    stats = EmbeddingNorm().init(jax.random.key(0), *given, False)
 
     def run(embeddings, mask):
         return apply(embeddings, mask, stats=stats, axis_name="data")

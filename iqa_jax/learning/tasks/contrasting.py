@@ -32,7 +32,7 @@ def _contrasting(
         weight, is_real = batch["weight"], batch["weight"] > 0
         alike = similarity(batch["label"], classes)
         losses = contrast(logits[:, :projection_dim], alike, is_real)
-        return (weight * losses).sum() / jnp.maximum(is_real.sum(), 1)
+        return (weight * losses).sum() / jnp.maximum(is_real.sum(dtype=jnp.float32), 1)
 
     return Task(
         outputs=projection_dim + classes,

@@ -32,7 +32,8 @@ def masked_softmax(
 
 def uniform_attention(tile_mask: Bool[Array, "batch tile"]) -> Float[Array, "batch tile"]:
     """Gives every real tile of a bag the same share."""
-    return tile_mask / jnp.maximum(tile_mask.sum(axis=-1, keepdims=True), 1)
+    weight = tile_mask.astype(jnp.float32)
+    return weight / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1)
 
 
 def weigh(

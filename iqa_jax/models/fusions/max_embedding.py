@@ -24,7 +24,7 @@ class MaxEmbedding(nn.Module):
         del tile_position, grid_shape, train  # Order-free, and the same in training.
         real = jnp.where(tile_mask[..., None], embeddings, -jnp.inf)
         highest = real.max(axis=1, keepdims=True)
-        is_winner = (real == highest) & tile_mask[..., None]
-        winners = jnp.maximum(is_winner.sum(axis=1, keepdims=True), 1)
+        wins = ((real == highest) & tile_mask[..., None]).astype(jnp.float32)
+        winners = jnp.maximum(wins.sum(axis=1, keepdims=True), 1)
         has_tiles = tile_mask.any(axis=1, keepdims=True)
-        return Fused(jnp.where(has_tiles, highest[:, 0], 0), (is_winner / winners).mean(axis=-1))
+        return Fused(jnp.where(has_tiles, highest[:, 0], 0), (wins / winners).mean(axis=-1))

@@ -300,6 +300,6 @@ def test_a_group_in_two_splits_is_told_with_its_rows(tmp_path):
         ({"kind": "numeric", "minimum": 1, "maximum": 5, "classes": ("a", "b")}, "no classes"),
     ],
 )
-def test_a_label_description_without_sense_is_refused(arguments, problem):
+def test_a_label_description_without_sense_is_refused(arguments, problem, unchecked_types):
     with pytest.raises(ValueError, match=problem):
         LabelSpec(**arguments)

@@ -63,7 +63,7 @@ def test_grid_keeps_its_policy_for_every_size(edge, stride):
     "arguments",
     [{"size": 0}, {"stride": 0}, {"size": 8, "stride": 9}, {"edge": "wrap"}],
 )
-def test_impossible_tilings_are_refused(arguments):
+def test_impossible_tilings_are_refused(arguments, unchecked_types):
     with pytest.raises(ValueError, match="[.]$"):
         Tiling(**arguments)
 

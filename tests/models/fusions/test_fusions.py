@@ -77,7 +77,7 @@ def run(fusion, variables, *inputs):
 
     def loss(variables, embeddings):
         fused = fusion.apply(variables, embeddings, *inputs[1:])
-        dims = jnp.arange(1, fused.embedding.shape[-1] + 1)
+        dims = jnp.arange(1.0, fused.embedding.shape[-1] + 1)
         return (jnp.sin(fused.embedding) * dims).sum(), fused
 
     gradients, fused = jax.grad(loss, argnums=(0, 1), has_aux=True)(variables, inputs[0])
