@@ -47,7 +47,7 @@ def make_model(
 
 def make_variables():
     batch = {key: jnp.asarray(value) for key, value in make_batch(1).items()}
-    batch["tiles"] = batch["tiles"] / 255.0
+    batch["tiles"] = batch["tiles"].astype(jnp.float32) / 255
     return jax.jit(make_model().init)(jax.random.key(0), batch)
 
 
