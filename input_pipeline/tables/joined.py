@@ -67,7 +67,6 @@ def join_manifests(first: Manifest, others: Mapping[str, Manifest]) -> Manifest:
 
 def _stretch(labels: np.ndarray, own: LabelSpec, other: LabelSpec) -> np.ndarray:
     """Brings labels from their scale to another; both say that higher is better by now."""
-    low, high, least, most = own.minimum, own.maximum, other.minimum, other.maximum
-    assert None not in (low, high, least, most)
+    (low, high), (least, most) = own.scale, other.scale
     share = (labels.astype(np.float64) - low) / (high - low)
     return (least + share * (most - least)).astype(np.float32)

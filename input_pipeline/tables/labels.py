@@ -96,6 +96,12 @@ class LabelSpec:
         return self.kind == "numeric"
 
     @property
+    def scale(self) -> tuple[float, float]:
+        """Both ends of the scale of numeric labels."""
+        assert self.minimum is not None and self.maximum is not None
+        return self.minimum, self.maximum
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The column that labels are read from, or none."""
         return () if self.is_of_pairs else (self.column,)
@@ -116,15 +122,15 @@ def read_labels(
         return np.full(len(table), -1, np.int32)
     text = table[label.column]
     if label.is_numeric:
-        assert label.minimum is not None and label.maximum is not None
+        minimum, maximum = label.scale
         values = read_numbers(text, "label", problems)
-        outside = (values < label.minimum) | (values > label.maximum)
+        outside = (values < minimum) | (values > maximum)
         problems += [
-            (row, f"label {cell} is outside the scale {label.minimum:g} to {label.maximum:g}")
+            (row, f"label {cell} is outside the scale {minimum:g} to {maximum:g}")
             for row, cell in text[outside].items()
         ]
         if not label.higher_is_better:
-            values = label.minimum + label.maximum - values
+            values = minimum + maximum - values
         return values.astype(np.float32)
 
     problems += [(row, "the label is empty") for row in text.index[text == ""]]
