@@ -6,7 +6,7 @@ import gc
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +27,7 @@ sys.modules["clu.metric_writers"] = None
 import cv2
 import jax
 import numpy as np
+import optax
 import psutil
 import pytest
 import skimage.data
@@ -113,17 +114,15 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _strict_promotion(request):
+def _strict_promotion(request, monkeypatch):
     """Lets no dtype become another unasked in the tests of the pure rooms."""
-    strict = jax.numpy_dtype_promotion("strict")
-    with strict if _is_of_a_pure_room(request.path) else nullcontext():
+    if not _is_of_a_pure_room(request.path):
         yield
-
-
-@pytest.fixture
-def loose_promotion():
-    """Lets optax's Adam raise a float to the power of a whole number, strict or not."""
-    with jax.numpy_dtype_promotion("standard"):
+        return
+    # Optax's Adam raises a float to the power of a whole number.
+    loose = jax.numpy_dtype_promotion("standard")(optax.tree.bias_correction)
+    monkeypatch.setattr(optax.tree, "bias_correction", loose)
+    with jax.numpy_dtype_promotion("strict"):
         yield
 
 

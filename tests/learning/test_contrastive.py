@@ -188,7 +188,6 @@ def test_any_temperature_is_stable(temperature):
     assert jnp.isfinite(jax.grad(lambda e: loss(e).sum())(single)).all()
 
 
-@pytest.mark.usefixtures("loose_promotion")
 @pytest.mark.parametrize("name", LOSSES)
 def test_learning_brings_what_is_alike_together(name):
     """And levels into their order: neighbours end nearer than the ends of the scale."""
@@ -288,7 +287,7 @@ def _count_only(state, batch, **_):
     return state.replace(step=state.step + 1), {"loss": 0.0, "gradient_norm": 0.0}
 
 
-@pytest.mark.usefixtures("one_device", "loose_promotion")
+@pytest.mark.usefixtures("one_device")
 def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_path, monkeypatch):
     monkeypatch.setattr("iqa_jax.training.loop.train_step", _count_only)
     config, folder = supcon_config, tmp_path / "run"

@@ -50,7 +50,6 @@ def update(gradient: float, **changes) -> dict[str, np.ndarray]:
     return {"/".join(path): np.asarray(leaf).ravel()[0] for path, leaf in updates.items()}
 
 
-@pytest.mark.usefixtures("loose_promotion")
 def test_the_encoder_goes_its_share_of_the_way():
     whole = update(0.1)
     quarter = update(0.1, encoder_factor=0.25)
@@ -60,7 +59,6 @@ def test_the_encoder_goes_its_share_of_the_way():
         assert value != 0
 
 
-@pytest.mark.usefixtures("loose_promotion")
 def test_kernels_decay_each_by_its_own_rate_and_nothing_else_does():
     moved = update(0.0, weight_decay=2.0)
     assert moved == {
@@ -71,7 +69,6 @@ def test_kernels_decay_each_by_its_own_rate_and_nothing_else_does():
     }
 
 
-@pytest.mark.usefixtures("loose_promotion")
 def test_it_is_adamw():
     ours = update(0.1, weight_decay=0.3)
     adamw = optax.adamw(0.01, weight_decay=0.3)

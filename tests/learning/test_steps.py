@@ -101,7 +101,6 @@ def test_a_batch_of_padding_alone_changes_nothing(stepper):
     jax.tree.map(np.testing.assert_array_equal, after.variables, state.variables)
 
 
-@pytest.mark.usefixtures("loose_promotion")
 def test_frozen_layers_stay_bit_for_bit(tiny_config, task):
     config = tiny_config
     config.data.features = ()

@@ -12,7 +12,6 @@ from iqa_jax.scoring import trained_run
 from iqa_jax.scoring.image_explainer import load_explainer
 
 
-@pytest.mark.usefixtures("loose_promotion")
 @pytest.mark.parametrize("is_higher_better", [True, False])
 def test_predict_and_explain_stay_on_the_scale(
     tiny_manifest, tiny_config, tmp_path, monkeypatch, is_higher_better

@@ -87,7 +87,6 @@ def test_corn_answers_with_the_chain_of_its_conditional_probabilities():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.usefixtures("loose_promotion")
 @pytest.mark.parametrize("name", [n for n in TASKS["ordered"] if n not in CLASS_CONTRASTS])
 def test_learning_one_grade_leads_to_that_grade(name):
     task, label = _task("ordered", name), jnp.array([0, 2, 4])
