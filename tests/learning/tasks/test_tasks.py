@@ -1,7 +1,6 @@
 """Every task answers with probabilities or a score on the label's scale, however it learns."""
 
 from functools import partial
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, Labels, default_loss
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
 from iqa_jax.learning.tasks.scoring import REGRESSIONS, keep_on_scale
 from iqa_jax.models.heads import CoralHead, TwoLayerHead
+from iqa_jax.models.quality_model import ModelOutput, QualityModel
 from iqa_jax.run import build
 
 _RNG = np.random.default_rng(0)
@@ -193,7 +193,7 @@ def test_scores_are_compared_within_their_set_alone():
     found = task.batch_loss(jnp.array(scores)[:, None], batch)
     assert found == pytest.approx(expected, rel=1e-5)
     # However far apart the sets' labels are.
-    batch["label"] += 1.5 * batch["set_id"]
+    batch["label"] += 1.5 * batch["set_id"].astype(jnp.float32)
     moved = task.batch_loss(jnp.array(scores)[:, None], batch)
     assert moved == pytest.approx(expected, rel=1e-4)
 
@@ -255,13 +255,14 @@ def test_a_score_is_written_in_the_direction_of_its_label():
     assert KINDS["binary"](higher_is_better=False).written_score(good).tolist() == [0.8]
 
 
-class _Linear:
+class _Linear(QualityModel):
     """Stands for the network: the logits are linear in the mean colour of a bag's tiles."""
 
     def apply(self, variables, batch, **_):
         features = batch["tiles"].mean(axis=(1, 2, 3))
         logits = features @ variables["params"]["kernel"]
-        return SimpleNamespace(logits=logits), {"batch_stats": {}}
+        output = ModelOutput(logits, None, batch["tile_mask"].astype(jnp.float32), features)
+        return output, {"batch_stats": {}}
 
 
 _NO_CHANGE = {
@@ -297,7 +298,7 @@ def _update(task, batch, placement, distortions=()):
     state = create_state(variables, optimizer, lambda path: True)
     step = partial(
         train_step,
-        model=_Linear(),
+        model=_Linear(None, None, None, None, 0),
         task=task,
         optimizer=optimizer,
         is_trainable=lambda path: True,
@@ -346,7 +347,7 @@ def test_devices_and_masked_examples_do_not_change_an_update(kind, name, changes
 
     colours = real["tiles"].mean(axis=(1, 2, 3)) / 255
     logits = jnp.array(colours @ np.random.default_rng(2).normal(size=(3, task.outputs)))
-    label, weight = real["label"], real["weight"]
+    label, weight = jnp.asarray(real["label"]), jnp.asarray(real["weight"])
     expected = (weight * task.loss(logits, label)).sum() / task.terms(label).sum()
     if task.batch_loss:
         expected += task.batch_loss(logits, {"label": label, "weight": weight})
