@@ -58,6 +58,9 @@ def get_config() -> ml_collections.ConfigDict:
     tiles.stride = 256  # Smaller than `size`: overlapping tiles.
     tiles.edge = "shift"  # Last row and column: shift (inwards) | pad | drop.
     tiles.shrink = 1  # Sides are made so many times smaller first: 1 | 2 | 4 | 8; JPEGs decode so.
+    # Instead of shrink: an image whose shorter side has more pixels is brought down to so many by
+    # averaging areas, so that every camera's are judged at about the size people saw; 0: off.
+    tiles.reference_side = 0
     tiles.random = True  # Training tiles move at random, by less than a stride.
     tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
     tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.

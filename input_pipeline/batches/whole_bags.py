@@ -108,23 +108,24 @@ def whole_bags(
             for number, chosen in enumerate(parts, start=1):
                 yield image_id, layout, chosen, number == len(parts)
 
-    weigh = partial(_piece_bytes, views=len(views), shrink=source.tiling.shrink)
+    weigh = partial(_piece_bytes, views=len(views))
     for bags in map_ahead(make_bags, pieces(), threads=threads, weigh=weigh, most=_AHEAD_BYTES):
         yield from bags
 
 
 def _piece_bytes(
-    piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int, shrink: int
+    piece: tuple[int, Layout | ImageError, np.ndarray | None, bool], views: int
 ) -> int:
     """Estimates the memory that a piece takes: three copies in the decoder, and its tiles.
 
-    The first copy may be of the size that the file has.
+    The first copy is of the size that is read, before the picture is made smaller.
     """
     _, layout, chosen, _ = piece
     if isinstance(layout, ImageError):
         return 0
     share = 1 if chosen is None else len(chosen) / len(layout.grid.origins)
-    return int(3 * layout.height * layout.width * share * (shrink**2 + 2 + views))
+    pixels = layout.read_pixels + layout.height * layout.width * (2 + views)
+    return int(3 * pixels * share)
 
 
 def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:

@@ -35,7 +35,7 @@ from input_pipeline.checks.split_checks import (
 )
 from input_pipeline.files.file_names import name_text, one_line, slash_hint
 from input_pipeline.files.image_files import tell_passed_over
-from input_pipeline.files.images import ImageError, decode, shrunk_sides
+from input_pipeline.files.images import ImageError, decode
 from input_pipeline.files.prepared import open_file
 from input_pipeline.tables.cells import name_rows
 from input_pipeline.tables.manifest import Manifest
@@ -127,9 +127,9 @@ def audit(
     readings = pd.DataFrame(read, columns=_Reading._fields).drop(columns="signature")
     readings = readings.astype(_COLUMN_TYPES)
     table = files[is_readable].drop(columns="path").reset_index(drop=True).join(readings)
-    sides = np.stack(
-        shrunk_sides(table["height"].to_numpy(), table["width"].to_numpy(), tiling.shrink), axis=1
-    )
+    stored = table[["height", "width"]].to_numpy().tolist()
+    cut = stored if is_tiled else [tiling.reduction.sides(*pair) for pair in stored]
+    sides = np.array(cut, np.int64).reshape(-1, 2)
     table["tiles"] = [
         1 if is_tiled else len(grid(height, width, tiling).origins)
         for height, width in sides.tolist()
@@ -146,7 +146,7 @@ def audit(
         f"row {row}: {name}: {warning}"
         for row, name, warning in table.loc[is_odd, ["file_row", "name", "warning"]].to_numpy()
     ]
-    small = table[(table[["height", "width"]] if is_tiled else sides).min(axis=1) < tiling.size]
+    small = table[sides.min(axis=1) < tiling.size]
     if len(small):
         warnings.append(
             f"{len(small)} of {len(table)} files are smaller than a tile of {tiling.size} pixels "

@@ -301,7 +301,8 @@ def _cut_file(plan: Plan, image: dict[str, Any], warn: Warn):
     """Yields the tiles of an image as PNG, which loses nothing."""
     (file,), tiling = image["files"], plan.tiling
     assert tiling is not None
-    pixels = load(file["path"], max_pixels=plan.max_pixels, shrink=tiling.shrink, warn=warn)
+    reduction = tiling.reduction
+    pixels = load(file["path"], max_pixels=plan.max_pixels, reduction=reduction, warn=warn)
     height, width = pixels.shape[:2]
     cells = grid(height, width, tiling)
     tiles = cut(pixels, cells.origins, tiling.size)

@@ -7,14 +7,15 @@ what the decoder remarked. Pillow's format classes are called directly and not t
 module's own argument, not a process-wide setting of Pillow's. Colours are converted to sRGB where
 the file says that they are others.
 
-Every reader can give the picture smaller. A JPEG is then decoded at that size, which spares most of
-the work; other formats are decoded whole and averaged.
+Every reader can give the picture smaller. A JPEG is then decoded at that size, or at the nearest
+above it that the decoder knows, which spares most of the work and of the memory; other formats are
+decoded whole and averaged.
 """
 
 import io
 import os
 from collections.abc import Callable
-from typing import TypeGuard, TypeVar
+from typing import NamedTuple, TypeGuard
 
 import cv2
 import numpy as np
@@ -37,6 +38,7 @@ from input_pipeline.files.file_names import one_line, slash_hint
 from input_pipeline.files.heif import find_reader
 from input_pipeline.files.png_chunks import SIGNATURE, png_profile, read_head, without_texts
 from input_pipeline.files.prepared import open_file
+from input_pipeline.files.reduction import Reduction, average_areas, shrink_by
 from input_pipeline.files.tiff_parts import (
     BITS,
     COMPRESSION,
@@ -55,7 +57,7 @@ DECODING = 2
 Image.preinit()
 
 DEFAULT_MAX_PIXELS = 250_000_000
-SHRINKS = (1, 2, 4, 8)
+UNREDUCED = Reduction()
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     *(".heic", ".heif", ".hif", ".avif"),
@@ -73,8 +75,6 @@ _SIGNATURES = (
     (b"MM\x00+", TiffImagePlugin.TiffImageFile),
 )
 _ORIENTATION_TAG = 0x0112
-# Of one picture, or of each of several.
-Side = TypeVar("Side", int, np.ndarray)
 # EXIF orientation -> what turns the stored picture upright.
 _TURNS = {
     2: lambda pixels: cv2.flip(pixels, 1),
@@ -93,6 +93,19 @@ _HARMLESS = ("Warning: unknown JFIF", "Unknown Adobe color transform", "Invalid 
 
 # Is told what is wrong with a picture that is decoded all the same; a sentence without its name.
 Warn = Callable[[str], None]
+
+
+class Header(NamedTuple):
+    """What is known of a picture before it is decoded.
+
+    Attributes:
+        height, width: in pixels, after EXIF orientation.
+        has_scales: the decoder can give it smaller and never holds it whole.
+    """
+
+    height: int
+    width: int
+    has_scales: bool
 
 
 class ImageError(ValueError):
@@ -114,7 +127,7 @@ def decode(
     data: bytes,
     *,
     max_pixels: int,
-    shrink: int = 1,
+    reduction: Reduction = UNREDUCED,
     name: str = "image",
     warn: Warn = ignore,
 ) -> UInt8[np.ndarray, "height width 3"]:
@@ -134,7 +147,7 @@ def decode(
         data: the whole file: JPEG, PNG, WebP, BMP, TIFF or GIF, and HEIC or AVIF where what reads
             them is installed.
         max_pixels: larger images are refused from their header, before memory is taken.
-        shrink: one of `SHRINKS`: the sides become so many times smaller, rounded up.
+        reduction: how much smaller the picture is made.
         name: what to call the image in an error.
         warn: is told in a sentence what is wrong with a picture that is decoded all the same.
 
@@ -160,12 +173,13 @@ def decode(
     try:
         profile = _read_profile(data, image, warn)
         if image.format == "JPEG":
-            pixels = _turn(_decode_jpeg(data, image, shrink, profile, warn), orientation_of(image))
+            pixels = _decode_jpeg(data, image, reduction, profile, warn)
+            pixels = _turn(pixels, orientation_of(image))
         elif _is_by_plane(image):
             pixels = _to_rgb(_join_planes(data, image), profile, warn)
-            pixels = shrink_by(_turn(pixels, orientation_of(image)), shrink)
+            pixels = reduction.apply(_turn(pixels, orientation_of(image)))
         else:
-            pixels = shrink_by(_upright_rgb(image, profile, warn), shrink)
+            pixels = reduction.apply(_upright_rgb(image, profile, warn))
     except Exception as error:  # Pillow raises a dozen types for damaged files.
         raise ImageError(
             f"{name}: the file is damaged or cut short ({error}); copy or export it again."
@@ -205,7 +219,7 @@ def load(
     path: str | os.PathLike,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    shrink: int = 1,
+    reduction: Reduction = UNREDUCED,
     warn: Warn = ignore,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Reads an image file as upright RGB.
@@ -213,7 +227,7 @@ def load(
     Args:
         path: the file; its suffix does not matter, its content does.
         max_pixels: larger images are refused before they are decoded.
-        shrink, warn: as in `decode`.
+        reduction, warn: as in `decode`.
 
     Returns:
         [height, width, 3] uint8; see `decode`.
@@ -226,21 +240,15 @@ def load(
             data = file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return decode(data, max_pixels=max_pixels, shrink=shrink, name=str(path), warn=warn)
+    return decode(data, max_pixels=max_pixels, reduction=reduction, name=str(path), warn=warn)
 
 
-def read_size(
-    path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS, shrink: int = 1
-) -> tuple[int, int]:
-    """Reads height and width from a file's header, without decoding the picture.
+def read_header(path: str | os.PathLike, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Header:
+    """Reads what a file's header says, without decoding the picture.
 
     Args:
         path: the file.
         max_pixels: larger images are refused.
-        shrink: as in `decode`.
-
-    Returns:
-        (height, width) in pixels after EXIF orientation: the shape that `load` returns.
 
     Raises:
         ImageError: as `load`, except for damage that only decoding can find.
@@ -252,39 +260,15 @@ def read_size(
             file = io.BytesIO(without_texts(read_head(opened))) if is_png else opened
             image = open_header(file, max_pixels=max_pixels, name=str(path))
             width, height = image.size
+            has_scales = image.format == "JPEG" and image.mode != "CMYK"
             # Pillow has already turned the size of a TIFF.
             is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
             is_turned = orientation_of(image) >= 5 and not is_tiff
     except OSError as error:
         raise _unreadable(path, error) from error
-    height, width = shrunk_sides(height, width, shrink)
-    return (width, height) if is_turned else (height, width)
-
-
-def shrunk_sides(height: Side, width: Side, shrink: int) -> tuple[Side, Side]:
-    """Gives the sides of a picture made so many times smaller."""
-    return -(-height // shrink), -(-width // shrink)
-
-
-def shrink_by(
-    pixels: UInt8[np.ndarray, "height width 3"], shrink: int
-) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Makes a picture smaller: each pixel is the mean of a square, the last ones of what is there.
-
-    Args:
-        pixels: RGB.
-        shrink: sides become so many times smaller, rounded up; 1 returns the picture itself.
-    """
-    if shrink == 1:
-        return pixels
-    height, width = pixels.shape[:2]
-    rows, columns = shrunk_sides(height, width, shrink)
-    # As a JPEG is filled up to whole blocks.
-    below, right = rows * shrink - height, columns * shrink - width
-    pixels = np.ascontiguousarray(pixels)
-    if below or right:
-        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    return cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+    if is_turned:
+        height, width = width, height
+    return Header(height, width, has_scales)
 
 
 def open_header(
@@ -379,19 +363,25 @@ def _scale_transparent_color(image: ImageFile.ImageFile, bits: int, name: str) -
 
 
 def _decode_jpeg(
-    data: bytes, image: ImageFile.ImageFile, shrink: int, profile: bytes | None, warn: Warn
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Decodes a JPEG as it is stored."""
+    data: bytes,
+    image: ImageFile.ImageFile,
+    reduction: Reduction,
+    profile: bytes | None,
+    warn: Warn,
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Decodes a JPEG as it is stored, and makes it smaller."""
     if image.mode == "CMYK":
         # Whoever writes such JPEGs writes them inverted, as Adobe did.
         inks = 255 - _jpeg_pixels(data, image, 1, warn)
         inks = Image.frombytes("CMYK", image.size, inks.tobytes())
-        return shrink_by(_to_rgb(inks, profile, warn), shrink)
+        return reduction.apply(_to_rgb(inks, profile, warn))
     if max(image.size) > 8:
+        shrink = reduction.codec_shrink(image.height, image.width)
         pixels = _jpeg_pixels(data, image, shrink, warn)
+        pixels = average_areas(pixels, *reduction.sides(image.height, image.width))
     else:
         # So few pixels have several sizes that come to as many.
-        pixels = shrink_by(_jpeg_pixels(data, image, 1, warn), shrink)
+        pixels = reduction.apply(_jpeg_pixels(data, image, 1, warn))
     if profile is None:
         return pixels
     stored = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels)
@@ -406,7 +396,7 @@ def _jpeg_pixels(
     Raises:
         OSError, ValueError: it cannot be decoded to its end.
     """
-    rows, columns = shrunk_sides(image.height, image.width, shrink)
+    rows, columns = Reduction(shrink).sides(image.height, image.width)
     colorspace = "CMYK" if image.mode == "CMYK" else "RGB"
     options: dict[str, str | int] = {"colorspace": colorspace}
     if shrink > 1:

@@ -20,6 +20,7 @@ from input_pipeline.files.images import (
     open_header,
     orientation_of,
 )
+from input_pipeline.files.reduction import Reduction, average_areas, shrink_by
 from input_pipeline.files.tiff_parts import (
     BITS,
     COMPRESSION,
@@ -42,6 +43,8 @@ from input_pipeline.files.tiff_parts import (
 MOST_PIXELS = 10_000_000_000
 # Rows of strips or tiles that decode to more are no help.
 _MOST_PART_BYTES = 256 << 20
+# Of an image that is made smaller, so much is decoded at a time, or one row of parts.
+_SLICE_BYTES = 64 << 20
 _RATIONAL_TAGS = (529, 532)  # Other colour coefficients than the usual ones.
 _WHOLE_NUMBERS = {1, 3, 4, 7, 16}  # Types of tags: bytes, and what has 16 to 64 bits.
 
@@ -108,6 +111,48 @@ class BandReader:
         small = wrap(tags, data, rows_per_part, self._prefix)
         pixels = decode(small, max_pixels=MOST_PIXELS, name=self._path, warn=warn)
         return pixels[top - start : bottom - start]
+
+    def read_reduced(
+        self, reduction: Reduction, top: int, bottom: int, warn: Warn = ignore
+    ) -> UInt8[np.ndarray, "rows columns 3"]:
+        """Decodes rows of the image as it is when it has been made smaller.
+
+        Args:
+          reduction: how much smaller.
+          top, bottom: the first row of the smaller image, and the one after the last.
+          warn: as in `decode`.
+
+        Returns:
+          The rows that `reduction` makes of the whole image: bit for bit by a factor; by a
+          reference side within one grey level, for columns are rounded before rows are averaged.
+
+        Raises:
+          ImageError: as `read`.
+        """
+        height, width = reduction.sides(self.height, self.width)
+        if not reduction.reference_side or (height, width) == (self.height, self.width):
+            shrink = reduction.shrink
+            rows = self.read(top * shrink, min(bottom * shrink, self.height), warn)
+            return shrink_by(rows, shrink)
+        # Row n of the smaller image covers the rows from edges[n] to edges[n + 1].
+        edges = np.arange(top, bottom + 1) * (self.height / height)
+        first, last = top * self.height // height, -(-bottom * self.height // height)
+        parts = 1 if self._row_bytes else self._rows
+        # Whole parts, so that none is decoded twice.
+        step = parts * max(1, _SLICE_BYTES // (3 * self.width * parts))
+        averaged = np.zeros((bottom - top, width, 3), np.float32)
+        for start in range(first - first % step, last, step):
+            start, stop = max(start, first), min(start + step, last)
+            rows = average_areas(self.read(start, stop, warn), stop - start, width)
+            touched = slice(
+                max(start * height // self.height - top, 0),
+                min(-(-stop * height // self.height) - top, bottom - top),
+            )
+            row = np.arange(start, stop)
+            inside = np.clip(edges[touched.start : touched.stop + 1, None], row, row + 1)
+            shares = np.diff(inside, axis=0) * (height / self.height)
+            averaged[touched] += np.tensordot(shares.astype(np.float32), rows, 1)
+        return np.rint(averaged).astype(np.uint8)
 
     def _parts(self, plane: int, first: int, last: int) -> list[tuple[int, int]]:
         """Gives offset and bytes of all strips or tiles in some rows of them."""

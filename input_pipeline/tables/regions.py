@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from input_pipeline.files.images import ImageError, load
+from input_pipeline.files.images import UNREDUCED, ImageError, load
+from input_pipeline.files.reduction import Reduction
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.table_files import read_table
 
@@ -36,7 +37,12 @@ def find_regions(manifest: Manifest) -> dict[int, Path]:
 
 
 def load_region(
-    path: Path, height: int, width: int, *, max_pixels: int, shrink: int = 1
+    path: Path,
+    height: int,
+    width: int,
+    *,
+    max_pixels: int,
+    reduction: Reduction = UNREDUCED,
 ) -> Bool[np.ndarray, "height width"]:
     """Reads a mask: white where the image is bad, black elsewhere.
 
@@ -44,12 +50,12 @@ def load_region(
       path: of the mask.
       height, width: of its image, made smaller.
       max_pixels: a larger file is refused.
-      shrink: by so much its image was made smaller, and the mask is.
+      reduction: how its image was made smaller, and the mask is.
 
     Raises:
       ImageError: it cannot be read or has another size than its image.
     """
-    mask = load(path, max_pixels=max_pixels, shrink=shrink)[..., 0] > 127
+    mask = load(path, max_pixels=max_pixels, reduction=reduction)[..., 0] > 127
     if mask.shape != (height, width):
         raise ImageError(
             f"{path}: the mask has {mask.shape[0]}×{mask.shape[1]} pixels, its image "

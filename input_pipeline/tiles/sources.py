@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from input_pipeline.distortions.catalogue import distort
-from input_pipeline.files.images import ImageError, Warn, load, read_size, shrink_by, shrunk_sides
+from input_pipeline.files.images import ImageError, Warn, load, read_header
 from input_pipeline.files.prepared import open_file
 from input_pipeline.files.windows import BandReader, open_bands
 from input_pipeline.tables.manifest import Manifest
@@ -51,11 +51,18 @@ class Version(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How one image is cut: its grid, and its height and width in pixels."""
+    """How one image is cut.
+
+    Attributes:
+      grid: its tiles.
+      height, width: in pixels, once it has been made smaller.
+      read_pixels: how many are held when it is read, before it is made smaller.
+    """
 
     grid: Grid
     height: int
     width: int
+    read_pixels: int
 
 
 # An ImageError says why there is no picture where there should be one.
@@ -122,19 +129,23 @@ class TileSource:
             size = self.tiling.size
             origins = (picture.positions * size).astype(np.int32)
             laid_out = Grid(origins, picture.positions, (rows, columns))
-            return Layout(laid_out, rows * size, columns * size)
+            return Layout(laid_out, rows * size, columns * size, len(origins) * size**2)
+        if isinstance(picture, ImageError):
+            raise picture
+        reduction, shrink = self.tiling.reduction, 1
         if isinstance(picture, np.ndarray):
             height, width = picture.shape[:2]
-            height, width = shrunk_sides(height, width, self.tiling.shrink)
-        elif isinstance(picture, Version):
-            height, width = (min(side, picture.crop) for side in self._size(picture.path))
-        elif isinstance(picture, ImageError):
-            raise picture
         elif bands := self._bands(index):
-            height, width = shrunk_sides(bands.height, bands.width, self.tiling.shrink)
+            height, width = bands.height, bands.width
         else:
-            height, width = self._size(picture)
-        return Layout(grid(height, width, self.tiling), height, width)
+            path = picture.path if isinstance(picture, Version) else picture
+            height, width, has_scales = read_header(path, max_pixels=self._max_pixels)
+            shrink = reduction.codec_shrink(height, width) if has_scales else 1
+        read_pixels = height * width // shrink**2
+        height, width = reduction.sides(height, width)
+        if isinstance(picture, Version):
+            height, width = min(height, picture.crop), min(width, picture.crop)
+        return Layout(grid(height, width, self.tiling), height, width, read_pixels)
 
     def pieces(self, index: int, layout: Layout) -> Sequence[Int[np.ndarray, " tile"] | None]:
         """Says which tiles to cut at a time: those of a row of the grid, or None for all."""
@@ -160,12 +171,12 @@ class TileSource:
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
             return np.stack([self._load_tile(picture.paths[number]) for number in chosen])
-        origins, size, shrink = layout.grid.origins[chosen], self.tiling.size, self.tiling.shrink
+        origins, size = layout.grid.origins[chosen], self.tiling.size
         if isinstance(picture, (str, Path)) and (bands := self._bands(index)):
             top, bottom = needed_rows(layout.height, origins, size)
             warn = self._warn_of(picture)
-            rows = bands.read(top * shrink, min(bottom * shrink, bands.height), warn)
-            return cut(shrink_by(rows, shrink), origins - (top, 0), size)
+            rows = bands.read_reduced(self.tiling.reduction, top, bottom, warn)
+            return cut(rows, origins - (top, 0), size)
         return cut(self._pixels(index), origins, size)
 
     def pixel_masks(
@@ -237,9 +248,6 @@ class TileSource:
 
         return warn
 
-    def _size(self, path: str | Path) -> tuple[int, int]:
-        return read_size(path, max_pixels=self._max_pixels, shrink=self.tiling.shrink)
-
     def _load_tile(self, path: str) -> np.ndarray:
         tile = load(path, max_pixels=self._max_pixels, warn=self._warn_of(path))
         size = self.tiling.size
@@ -259,7 +267,7 @@ class TileSource:
     def _pixels(self, index: int) -> np.ndarray:
         picture = self._pictures[index]
         if isinstance(picture, np.ndarray):
-            return shrink_by(picture, self.tiling.shrink)
+            return self.tiling.reduction.apply(picture)
         if isinstance(picture, Version):
             return _degrade(self._decode(picture.path), picture)
         if isinstance(picture, ImageError):
@@ -273,8 +281,8 @@ class TileSource:
             if name in self._cache:
                 self._cache.move_to_end(name)
                 return self._cache[name]
-        shrink, warn = self.tiling.shrink, self._warn_of(path)
-        image = load(path, max_pixels=self._max_pixels, shrink=shrink, warn=warn)
+        reduction, warn = self.tiling.reduction, self._warn_of(path)
+        image = load(path, max_pixels=self._max_pixels, reduction=reduction, warn=warn)
         with self._lock:
             if image.nbytes <= self._cache_bytes and name not in self._cache:
                 self._cache[name] = image

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int, Int32, UInt8
 
+from input_pipeline.files.reduction import Reduction
+
 EDGE_LOW = 50
 EDGE_HIGH = 70
 
@@ -28,12 +30,15 @@ class Tiling:
             last tile inwards, so that tiles cover the image without padding; "drop" leaves the
             rest unseen; "pad" keeps the stride and pads the last tile.
         shrink: the image's sides are made so many times smaller before it is cut: 1, 2, 4 or 8.
+        reference_side: the image's shorter side is brought down to so many pixels before it is
+            cut, at least one tile's; 0 leaves it as it is, as it does smaller images.
     """
 
     size: int = 256
     stride: int = 256
     edge: Edge = "shift"
     shrink: int = 1
+    reference_side: int = 0
 
     def __post_init__(self):
         if self.size < 1:
@@ -47,6 +52,18 @@ class Tiling:
             raise ValueError(
                 f"The tiling's edge is {self.edge!r}; choose one of {', '.join(get_args(Edge))}."
             )
+        if 0 < self.reference_side < self.size:
+            raise ValueError(
+                f"The reference side is {self.reference_side} pixels, less than a tile's "
+                f"{self.size}: every larger image would end as one row of padded tiles; set it to "
+                f"{self.size} or more, or to 0."
+            )
+        _ = self.reduction  # Refuses what cannot be together.
+
+    @property
+    def reduction(self) -> Reduction:
+        """How images are made smaller before they are cut."""
+        return Reduction(self.shrink, self.reference_side)
 
 
 class Grid(NamedTuple):

@@ -85,7 +85,7 @@ def take_view(
         moved = origins + round(view.shift * tiling.stride)
         origins = np.clip(moved, 0, last).astype(np.int32)
     tiles = cut(image, origins, tiling.size)
-    return tiles, Layout(Grid(origins, positions, shape), height, width)
+    return tiles, Layout(Grid(origins, positions, shape), height, width, height * width)
 
 
 def mirror_cut_tiles(

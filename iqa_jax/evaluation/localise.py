@@ -58,7 +58,7 @@ def localise(
                     answer.layout.height,
                     answer.layout.width,
                     max_pixels=max_pixels,
-                    shrink=source.tiling.shrink,
+                    reduction=source.tiling.reduction,
                 )
             except ImageError as error:
                 say(f"WARNING: {error}")

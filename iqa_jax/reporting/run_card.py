@@ -112,7 +112,10 @@ def _list_facts_from_config(
     data, model, tiles = config.data, config.model, config.tiles
     kind = kind_from_config(config)
     yield "Labels", f"{kind.name}, column {kind.column}" if kind.column else kind.name
-    yield "Input", f"RGB photographs in tiles of {tiles.size} pixels every {tiles.stride}"
+    cut = f"RGB photographs in tiles of {tiles.size} pixels every {tiles.stride}"
+    if tiles.reference_side:
+        cut += f", once the shorter side of larger ones is down to {tiles.reference_side}"
+    yield "Input", cut
     known = {"imagenet": "ImageNet weights", "none": "random weights"}
     weights = known.get(model.weights, f"the encoder of the run {model.weights}")
     trained = f"its last {model.trainable_layers} convolutions were trained"

@@ -127,7 +127,7 @@ def needed_splits_from_config(config: Config) -> tuple[str, ...]:
 def tiling_from_config(config: Config) -> Tiling:
     """Says how images are cut."""
     tiles = config.tiles
-    return Tiling(tiles.size, tiles.stride, tiles.edge, tiles.shrink)
+    return Tiling(tiles.size, tiles.stride, tiles.edge, tiles.shrink, tiles.reference_side)
 
 
 def source_from_config(config: Config, manifest: Manifest, cached: bool = False) -> TileSource:

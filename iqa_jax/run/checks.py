@@ -10,7 +10,7 @@ import jax
 import ml_collections
 
 from configs.default import opinion_set
-from input_pipeline.files.images import SHRINKS
+from input_pipeline.files.reduction import SHRINKS
 from input_pipeline.tiles.views import FLIPS
 from iqa_jax.analysis.detectors import DETECTORS
 from iqa_jax.analysis.kinds import KINDS, KNN, fusions_for
@@ -74,6 +74,7 @@ _RANGES = (
     ("host.threads", 1, 1024, "from 1 to 1024"),
     ("host.workers", 0, 1024, "from 0 to 1024"),
     ("tiles.size", 32, _INFINITE, "32 or more: the encoder halves a tile five times"),
+    ("tiles.reference_side", 0, _INFINITE, "0 (off) or more"),
     ("tiles.edge_sum_min", 0, _INFINITE, "0 or more"),
     ("tiles.edge_sum_max", -1, _INFINITE, "-1 (no limit) or more"),
     ("augment.hue_jitter", 0, 0.5, "from 0 to 0.5"),

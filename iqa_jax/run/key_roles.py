@@ -32,7 +32,10 @@ def answer_keys(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Gives the keys that the answers of an ensemble must have in common."""
     data, tiles = config.data, config.tiles
     return {
-        **{f"tiles.{key}": tiles[key] for key in ("size", "stride", "edge", "shrink")},
+        **{
+            f"tiles.{key}": tiles[key]
+            for key in ("size", "stride", "edge", "shrink", "reference_side")
+        },
         "data.label_kind": data.label_kind,
         "data.classes": tuple(data.classes),
         "data.minimum": data.minimum,

@@ -67,6 +67,9 @@ def embeddings_from_config(
       OSError: the disk has no room for them.
     """
     tiling, copies = source.tiling, config.bags.copies
+    cut = [tiling.size, tiling.stride, tiling.edge, tiling.shrink]
+    if tiling.reference_side:  # Only then, so that embeddings from before it are found.
+        cut.append(tiling.reference_side)
     cache = EmbeddingCache(
         Path(os.path.expanduser(config.bags.cache_folder)),
         {
@@ -75,7 +78,7 @@ def embeddings_from_config(
             ),
             "pooling": config.model.pooling,
             "dtype": config.model.dtype,
-            "tiling": [tiling.size, tiling.stride, tiling.edge, tiling.shrink],
+            "tiling": cut,
             "copies": copies,
             "decoding": DECODING,
         },
@@ -187,7 +190,8 @@ def _check_room(
         raise OSError(
             f"the embeddings of {len(missing)} images, {tiles} tiles in {copies} "
             f"copies, take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free. Make "
-            "them fewer (config.tiles.shrink, config.tiles.stride, config.bags.copies) or shorter "
+            "them fewer (config.tiles.shrink, config.tiles.reference_side, config.tiles.stride, "
+            "config.bags.copies) or shorter "
             '(config.model.pooling="stages" or "mean"), or name another disk: '
             "config.bags.cache_folder."
         )

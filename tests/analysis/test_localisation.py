@@ -6,6 +6,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from input_pipeline.files.images import ImageError
+from input_pipeline.files.reduction import Reduction
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.localisation import pixel_auc, pointing_game, summarise_localisation
@@ -79,7 +80,7 @@ def test_masks_are_found_and_read(tmp_path, region):
     paths = find_regions(read_manifest(tmp_path / "manifest.csv", None))
     assert paths == {1: tmp_path / "mask.png"}
     np.testing.assert_array_equal(load_region(paths[1], 40, 50, max_pixels=10**6), region)
-    small = load_region(paths[1], 20, 25, max_pixels=10**6, shrink=2)
+    small = load_region(paths[1], 20, 25, max_pixels=10**6, reduction=Reduction(2))
     np.testing.assert_array_equal(small, region.reshape(20, 2, 25, 2).mean(axis=(1, 3)) >= 0.5)
     with pytest.raises(ImageError, match=r"mask has 40×50 pixels, its image 50×40"):
         load_region(paths[1], 50, 40, max_pixels=10**6)

@@ -55,7 +55,9 @@ class Evaluation:
         values = np.asarray(values, np.float32)
         tiles = np.repeat(values[:, None], 2, axis=1)
         self.answers = [
-            Answered(first + i, {"mean_score": row}, tiles[i], np.ones(2), Layout(GRID, 16, 32))
+            Answered(
+                first + i, {"mean_score": row}, tiles[i], np.ones(2), Layout(GRID, 16, 32, 16 * 32)
+            )
             for i, row in enumerate(values)
         ]
         nothing = np.zeros((0, values.shape[1]))

@@ -13,7 +13,8 @@ from PIL import Image
 from input_pipeline.batches.bags import tile_reader, training_batches
 from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.batches.worker_batches import WorkerBatches
-from input_pipeline.files.images import load, shrink_by
+from input_pipeline.files.images import load
+from input_pipeline.files.reduction import shrink_by
 from input_pipeline.tables.labels import LabelSpec
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tiles.features import FeatureTable

@@ -20,6 +20,7 @@ from input_pipeline.files.color_profiles import (
     make_profile,
     to_srgb,
 )
+from input_pipeline.files.reduction import Reduction
 from input_pipeline.files.windows import open_bands
 from made_files import DISPLAY_P3, P3
 from tiff_writer import write_tiff
@@ -209,8 +210,8 @@ def test_bands_and_smaller_pictures_have_the_same_colours(tmp_path):
         np.testing.assert_array_equal(open_bands(path, 0).read(5, 40), whole[5:40])
         assert (whole != PHOTO).any()
     for shrink in (2, 8):
-        bare, _ = decode(encode(PHOTO, "JPEG"), shrink=shrink)
-        pixels, _ = decode(encode(PHOTO, "JPEG", icc_profile=P3), shrink=shrink)
+        bare, _ = decode(encode(PHOTO, "JPEG"), reduction=Reduction(shrink))
+        pixels, _ = decode(encode(PHOTO, "JPEG", icc_profile=P3), reduction=Reduction(shrink))
         np.testing.assert_array_equal(pixels, np.asarray(to_srgb(Image.fromarray(bare), P3)))
 
 

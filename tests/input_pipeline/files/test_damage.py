@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.files import images
+from input_pipeline.files.reduction import Reduction
 from made_files import encode
 
 
@@ -37,7 +38,7 @@ def test_a_jpeg_damaged_inside_is_read_and_said_to_be(options, capfd):
         data[:-2] + bytes(50) + b"\xff\xd9",
     ):
         for shrink in (1, 4):
-            pixels, (warning,) = decode(damaged, shrink=shrink)
+            pixels, (warning,) = decode(damaged, reduction=Reduction(shrink))
             assert warning.startswith("the file is damaged inside (") and "copy or" in warning
             assert pixels.shape == (512 // shrink, 512 // shrink, 3)
         if "progressive" not in options:
@@ -69,7 +70,7 @@ def test_a_remark_on_the_header_is_no_damage_unless_bytes_are_lost_there():
     pixels, warnings = decode(odd)
     np.testing.assert_array_equal(pixels, decode(data)[0])
     assert odd != data and not warnings
-    assert decode(odd, shrink=4)[0].shape == (128, 128, 3)
+    assert decode(odd, reduction=Reduction(4))[0].shape == (128, 128, 3)
 
 
 def test_what_comes_after_a_jpeg_is_no_damage():

@@ -8,7 +8,8 @@ import skimage.data
 from PIL import Image, features
 
 from input_pipeline.files import heif
-from input_pipeline.files.images import ImageError, decode, load, read_size
+from input_pipeline.files.images import ImageError, decode, load, read_header
+from input_pipeline.files.reduction import Reduction
 
 PHOTO = skimage.data.astronaut()[:96, :128]
 START = {
@@ -50,8 +51,9 @@ def test_a_photo_of_a_phone_is_read_upright(tmp_path, write, orientation):
     expected = decode(png(PHOTO, orientation), max_pixels=10**6).astype(int)
     pixels = load(path)
     assert pixels.shape == expected.shape and np.abs(pixels - expected).mean() < 3
-    assert read_size(path) == pixels.shape[:2]
-    assert load(path, shrink=4).shape[:2] == read_size(path, shrink=4)
+    assert read_header(path)[:2] == pixels.shape[:2]
+    quarter = Reduction(4)
+    assert load(path, reduction=quarter).shape[:2] == quarter.sides(*pixels.shape[:2])
 
 
 @pytest.mark.parametrize("write", [write_heic, write_avif])

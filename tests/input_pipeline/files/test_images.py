@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image, ImageFile, ImageOps
 
 from input_pipeline.files import images
+from input_pipeline.files.reduction import Reduction
 
 LIMIT = 10_000_000
 
@@ -168,7 +169,7 @@ def test_exif_orientation_turns_picture_and_size(tmp_path, kind, orientation):
     path = tmp_path / "photo"
     path.write_bytes(encode(stored, kind, exif=exif))
     decoded = images.load(path)
-    assert images.read_size(path) == decoded.shape[:2] == (32, 48)
+    assert images.read_header(path)[:2] == decoded.shape[:2] == (32, 48)
     assert np.abs(decoded[8::16, 8::16].astype(int) - upright[8::16, 8::16]).max() < 10
 
 
@@ -217,8 +218,9 @@ def test_a_smaller_picture_has_the_means_of_squares(photo, tmp_path, kind, error
         turned = np.rot90(mean_of_squares(photo, shrink), -1)
     for expected, more in ((mean_of_squares(photo, shrink), {}), (turned, {"exif": exif})):
         path.write_bytes(encode(photo, kind, **options, **more))
-        small = images.load(path, shrink=shrink)
-        assert images.read_size(path, shrink=shrink) == small.shape[:2] == expected.shape[:2]
+        small = images.load(path, reduction=Reduction(shrink))
+        height, width, _ = images.read_header(path)
+        assert Reduction(shrink).sides(height, width) == small.shape[:2] == expected.shape[:2]
         assert np.abs(small - expected).max() <= error and small.std() > 20
 
 
@@ -229,20 +231,20 @@ def test_a_smaller_jpeg_has_the_pixels_of_pillow(photo, shrink):
         data = encode(picture, "JPEG", **options)
         pillows = Image.open(io.BytesIO(data))
         pillows.draft(None, (157 // shrink, 111 // shrink))
-        small = images.decode(data, max_pixels=LIMIT, shrink=shrink)
+        small = images.decode(data, max_pixels=LIMIT, reduction=Reduction(shrink))
         np.testing.assert_array_equal(small, np.asarray(pillows.convert("RGB")))
     cmyk = encode(Image.fromarray(photo).convert("CMYK"), "JPEG")
-    small = images.decode(cmyk, max_pixels=LIMIT, shrink=shrink)
+    small = images.decode(cmyk, max_pixels=LIMIT, reduction=Reduction(shrink))
     assert np.abs(small - mean_of_squares(decode(cmyk), shrink)).max() <= 0.51
     for missing in (1, 40):
         with pytest.raises(images.ImageError, match="cut short"):
-            images.decode(data[:-missing], max_pixels=LIMIT, shrink=shrink)
+            images.decode(data[:-missing], max_pixels=LIMIT, reduction=Reduction(shrink))
 
 
 def test_size_is_read_without_decoding(photo, tmp_path):
     path = tmp_path / "cut.png"
     path.write_bytes(encode(photo, "PNG")[:2000])
-    assert images.read_size(path) == photo.shape[:2]
+    assert images.read_header(path)[:2] == photo.shape[:2]
     with pytest.raises(images.ImageError, match="cut short"):
         images.load(path)
 
@@ -264,7 +266,7 @@ def test_declared_bomb_is_refused_from_its_header(tmp_path):
     for data in (png, bmp):
         path = tmp_path / "bomb"
         path.write_bytes(data)
-        for read in (images.load, images.read_size):
+        for read in (images.load, images.read_header):
             with pytest.raises(images.ImageError, match="60000x60000 .* limit"):
                 read(path)
 
@@ -311,7 +313,7 @@ def test_one_pixel_is_an_image(tmp_path):
     path = tmp_path / "one.png"
     path.write_bytes(encode(np.full((1, 1, 3), 7, np.uint8), "PNG"))
     np.testing.assert_array_equal(images.load(path), [[[7, 7, 7]]])
-    assert images.read_size(path) == (1, 1)
+    assert images.read_header(path)[:2] == (1, 1)
 
 
 def test_bad_files_end_in_a_sentence_that_names_them(tmp_path):
@@ -326,7 +328,7 @@ def test_bad_files_end_in_a_sentence_that_names_them(tmp_path):
         "folder.png": "folder",
         "missing.png": "no such file",
     }.items():
-        for read in (images.load, images.read_size):
+        for read in (images.load, images.read_header):
             with pytest.raises(images.ImageError, match=f"{name}.*{reason}.*[.]"):
                 read(tmp_path / name)
 

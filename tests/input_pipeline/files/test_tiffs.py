@@ -83,7 +83,7 @@ def read(path):
         return None
     bands = open_bands(path, 0)
     if bands is not None:
-        assert (bands.height, bands.width) == whole.shape[:2] == images.read_size(path)
+        assert (bands.height, bands.width) == whole.shape[:2] == images.read_header(path)[:2]
         for top, bottom in ((0, 5), (4, 21), (17, HEIGHT)):
             np.testing.assert_array_equal(bands.read(top, bottom), whole[top:bottom])
     return whole
@@ -164,7 +164,7 @@ def test_a_turned_tiff_is_turned_whatever_its_planes(planar, tmp_path):
     path.write_bytes(write_tiff(samples, 2, planar=planar, more={274: ("H", 6)}))
     pixels = images.load(path)
     np.testing.assert_array_equal(pixels, np.rot90(samples, -1))
-    assert images.read_size(path) == pixels.shape[:2] and open_bands(path, 0) is None
+    assert images.read_header(path)[:2] == pixels.shape[:2] and open_bands(path, 0) is None
 
 
 def test_planes_that_are_missing_are_an_error(tmp_path):
