@@ -19,11 +19,11 @@ from jaxtyping import Int, Shaped, UInt8
 from input_pipeline.checks.signatures import SIGNATURE, VERSION, sign_picture, unknown_signature
 from input_pipeline.files.images import DECODING, ImageError, decode, read_header
 from input_pipeline.files.prepared import TABLE, is_prepared, open_file
-from input_pipeline.files.reduction import Reduction
+from input_pipeline.files.reduction import SHRINKS, Reduction
 from input_pipeline.tables.manifest import Manifest
 
-# A larger picture is decoded smaller, which spares most of the work, but no side below this.
-_LEAST_SIDE = Reduction(reference_side=256)
+# A larger picture is decoded smaller, which spares most of the work.
+_LEAST_SIDE = 256
 # Side of a tile in the picture that is put together of tiles already cut.
 _TILE_SIDE = 32
 _KEPT_EVERY = 5000
@@ -91,11 +91,12 @@ class KeptSignatures:
 
     def _decode(self, path: str, digest) -> UInt8[np.ndarray, "height width 3"]:
         height, width, _ = read_header(path, max_pixels=self._max_pixels)
-        reduction = Reduction(_LEAST_SIDE.codec_shrink(height, width))
+        side = min(height, width)
+        shrink = max(shrink for shrink in SHRINKS if shrink == 1 or side // shrink >= _LEAST_SIDE)
         with open_file(path) as file:
             data = file.read()
         digest.update(data)
-        return decode(data, max_pixels=self._max_pixels, reduction=reduction, name=path)
+        return decode(data, max_pixels=self._max_pixels, reduction=Reduction(shrink), name=path)
 
     def _keep(self) -> None:
         chosen = [row for row in np.flatnonzero(self._is_made) if self._keys[row]]

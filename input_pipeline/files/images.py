@@ -7,9 +7,9 @@ what the decoder remarked. Pillow's format classes are called directly and not t
 module's own argument, not a process-wide setting of Pillow's. Colours are converted to sRGB where
 the file says that they are others.
 
-Every reader can give the picture smaller. A JPEG is then decoded at that size, or at the nearest
-above it that the decoder knows, which spares most of the work and of the memory; other formats are
-decoded whole and averaged.
+Every reader can give the picture smaller. A JPEG is then decoded at that size, or at one above it
+that the decoder knows, which spares most of the work and of the memory; other formats are decoded
+whole and averaged.
 """
 
 import io

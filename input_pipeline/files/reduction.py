@@ -7,6 +7,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 SHRINKS = (1, 2, 4, 8)  # What the decoder of JPEGs can do.
+# Shrink -> how many reference sides the shorter side of a JPEG has that is decoded so. Areas of a
+# few decoded pixels are blurred against the same areas of all pixels: so twice the reference side
+# is left by a half, and three times by the rest, which keeps nine tenths of the sharpness (standard
+# deviation of the Laplacian) of photographs decoded whole. A scorer would see more of a loss.
+_REFERENCE_SIDES = {8: 24, 4: 12, 2: 4}
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,11 @@ class Reduction:
         return rows, columns
 
     def codec_shrink(self, height: int, width: int) -> int:
-        """Says by how much the decoder of a JPEG may shrink it, so that `sides` are never above."""
+        """Says by how much the decoder of a JPEG shrinks it; areas are then averaged to `sides`."""
         if not self.reference_side:
             return self.shrink
-        shorter = min(height, width)
-        return max((s for s in SHRINKS if self.reference_side * s <= shorter), default=1)
+        shorter, side = min(height, width), self.reference_side
+        return next((s for s, least in _REFERENCE_SIDES.items() if shorter >= least * side), 1)
 
     def apply(
         self, pixels: UInt8[np.ndarray, "height width 3"]

@@ -82,6 +82,8 @@ def test_masks_are_found_and_read(tmp_path, region):
     np.testing.assert_array_equal(load_region(paths[1], 40, 50, max_pixels=10**6), region)
     small = load_region(paths[1], 20, 25, max_pixels=10**6, reduction=Reduction(2))
     np.testing.assert_array_equal(small, region.reshape(20, 2, 25, 2).mean(axis=(1, 3)) >= 0.5)
+    again = load_region(paths[1], 20, 25, max_pixels=10**6, reduction=Reduction(reference_side=20))
+    np.testing.assert_array_equal(again, small)
     with pytest.raises(ImageError, match=r"mask has 40×50 pixels, its image 50×40"):
         load_region(paths[1], 50, 40, max_pixels=10**6)
     (tmp_path / "manifest.csv").write_text("path\na.png\nb.png\n")

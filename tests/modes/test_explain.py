@@ -83,6 +83,19 @@ def test_company_changes_nothing(explainer, tiny_manifest, photo):
         )
 
 
+def test_a_picture_above_the_reference_side_is_explained_all_over(explainer, tiny_run, photo):
+    limited = iqa_jax.load_explainer(tiny_run)
+    limited.config.tiles.reference_side = 64
+    large = np.repeat(np.repeat(np.hstack([photo, photo[::-1]]), 5, axis=0), 5, axis=1)
+    found, expected = limited.explain(large), explainer.explain(np.hstack([photo, photo[::-1]]))
+    np.testing.assert_array_equal(found.image, expected.image)
+    assert found.tiles == 8 and found.score == pytest.approx(expected.score, abs=1e-6)
+    for name in ("tile_scores", "attention", "grad_cam"):
+        values = getattr(found.maps, name)
+        assert values.shape == (64, 128) and np.isfinite(values).all()
+        np.testing.assert_allclose(values, getattr(expected.maps, name), atol=1e-6)
+
+
 def test_what_speaks_for_a_class_does_not_speak_for_the_other(explainer, photo):
     bad, good = (explainer.explain(photo, of=name) for name in ("bad", "good"))
     assert bad.explains == 'what speaks for "bad"' and good.explains == 'what speaks for "good"'

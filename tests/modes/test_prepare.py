@@ -122,8 +122,9 @@ def test_tiles_give_the_same_batches_and_bags_as_cutting_them(prepared, tiny_con
     assert_same_data(tiny_config, other)
 
 
-def test_tiles_of_smaller_images_are_not_made_smaller_again(tiny_config, tmp_path):
-    tiny_config.tiles.random, tiny_config.tiles.shrink = False, 2
+@pytest.mark.parametrize(("key", "value"), [("shrink", 2), ("reference_side", 32)])
+def test_tiles_of_smaller_images_are_not_made_smaller_again(tiny_config, tmp_path, key, value):
+    tiny_config.tiles.random, tiny_config.tiles[key] = False, value
     tiny_config.prepare.what = "tiles"
     assert prepare(tiny_config, str(tmp_path / "set")) == 0
     other = tiny_config.copy_and_resolve_references()

@@ -83,7 +83,13 @@ def test_a_killed_run_goes_on_where_it_stopped(embed, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tiles.stride": 16}, {"tiles.edge": "drop"}, {"model.pooling": "stages"}, {"scale": 1.5}],
+    [
+        {"tiles.stride": 16},
+        {"tiles.edge": "drop"},
+        {"tiles.reference_side": 40},
+        {"model.pooling": "stages"},
+        {"scale": 1.5},
+    ],
 )
 def test_what_embeddings_depend_on_is_not_mixed_up(embed, tmp_path, changes):
     """Another tiling, another pooling, other weights."""

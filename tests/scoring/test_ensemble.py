@@ -239,6 +239,7 @@ def test_a_member_that_has_seen_what_is_tested_is_refused(runs, tiny_manifest, t
     ("changes", "sentence"),
     [
         ({"tiles.stride": 16}, "tiles.stride is 32, and here it is 16"),
+        ({"tiles.reference_side": 40}, "tiles.reference_side is 0, and here it is 40"),
         ({"model.fusion": "attention"}, "model.fusion is mean_embedding, and here it is attention"),
         ({"data.classes": ("worse", "better")}, "data.classes is"),
         ({"data.features": ("n_tiles",)}, "scaled by each run"),

@@ -57,6 +57,13 @@ def clean_rows():
     ]
 
 
+def test_tiles_are_counted_of_what_will_be_cut(tmp_path):
+    found = audit_rows(tmp_path, clean_rows(), tiling=Tiling(128, 128, reference_side=300))
+    # 512 × 512, 300 × 451, 400 × 600 and 427 × 640: the second stays, the others are 300 high.
+    assert found.table["tiles"].tolist() == [3 * 3, 3 * 4, 3 * 4, 3 * 4]
+    assert found.table["height"].tolist() == [512, 300, 400, 427] and not found.warnings
+
+
 def test_a_clean_manifest_has_no_findings_and_true_counts(tmp_path):
     steps = []
     found = audit_rows(tmp_path, clean_rows(), progress=lambda *step: steps.append(step))

@@ -6,7 +6,9 @@ import skimage.data
 import tifffile
 from PIL import Image
 
+from input_pipeline.files import windows
 from input_pipeline.files.images import ImageError, load
+from input_pipeline.files.reduction import Reduction
 from input_pipeline.files.windows import open_bands
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.tiling import Tiling
@@ -82,6 +84,38 @@ def test_tiles_are_those_of_the_whole(size, edge, shrink, tmp_path):
     np.testing.assert_array_equal(tiles, whole.tiles(0, layout))
     masks = np.concatenate([banded.pixel_masks(layout, piece) for piece in pieces])
     np.testing.assert_array_equal(masks, whole.pixel_masks(layout))
+
+
+@pytest.mark.parametrize("name", ["tiles, deflate", "one strip", "strips, deflate, predictor"])
+@pytest.mark.parametrize("side", [40, 150, 202, 203])
+@pytest.mark.parametrize("slice_bytes", [1, 20_000, 64 << 20])
+def test_bands_down_to_a_reference_side_are_near_the_whole(
+    name, side, slice_bytes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(windows, "_SLICE_BYTES", slice_bytes)
+    path = write(tmp_path / "photo.tif", **FORMATS[name])
+    tiling = Tiling(32, 27, reference_side=side)
+    whole = TileSource([path], tiling, max_pixels=10**6)
+    banded = TileSource([path], tiling, max_pixels=1000, whole_pixels=1000)
+    layout, plain = banded.layout(0), whole.layout(0)
+    assert (layout.height, layout.width) == (plain.height, plain.width) and layout.height == side
+    np.testing.assert_array_equal(layout.grid.origins, plain.grid.origins)
+    pieces = banded.pieces(0, layout)
+    assert len(pieces) == layout.grid.shape[0] > 1
+    tiles = np.concatenate([banded.tiles(0, layout, piece) for piece in pieces])
+    difference = np.abs(tiles.astype(int) - whole.tiles(0, plain))
+    # Rounded twice; not at all where nothing is made smaller.
+    assert difference.max() <= (side < 203) and difference.mean() < 0.3
+
+
+def test_each_part_is_decoded_once_for_a_smaller_image(tmp_path, monkeypatch):
+    path = write(tmp_path / "photo.tif", **FORMATS["strips, deflate, predictor"])
+    bands, read = open_bands(path, 0), []
+    monkeypatch.setattr(windows, "_SLICE_BYTES", 3 * 301 * 25)
+    plain = bands._read_part
+    monkeypatch.setattr(bands, "_read_part", lambda *part: read.append(part[1:]) or plain(*part))
+    assert bands.read_reduced(Reduction(reference_side=50), 0, 50).shape == (50, 74, 3)
+    assert len(read) == len(set(read)) == 21  # Strips of 10 rows.
 
 
 def test_what_cannot_be_cut_is_left_to_the_decoder_of_all(tmp_path):
