@@ -110,28 +110,32 @@ def main() -> None:
     """Writes the photographs, runs the rounds and prints the JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--heights", type=int, nargs="+", default=[3000, 6000], help="of 4:3")
-    parser.add_argument("--reference_side", type=int, default=768)
+    parser.add_argument("--reference_sides", type=int, nargs="+", default=[512, 768])
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
 
     packages = ("simplejpeg", "opencv-python-headless", "pillow")
-    machine, results = describe_machine(packages), {}
+    machine, results = describe_machine(packages), []
     with tempfile.TemporaryDirectory() as name:
         for height in arguments.heights:
             path = Path(name) / f"{height}.jpg"
             write_photo(path, height)
-            found = measure(path, arguments.reference_side, arguments.rounds)
-            reduced, whole = (read(side, path, arguments.reference_side) for side in SIDES)
-            results[f"{height}x{height * 4 // 3}"] = found | {
-                "file_megabytes": round(path.stat().st_size / 2**20, 1),
-                "mean_difference": round(float(np.abs(reduced.astype(int) - whole).mean()), 3),
-                "sharpness": round(sharpness(reduced) / sharpness(whole), 3),
-            }
+            for reference_side in arguments.reference_sides:
+                found = measure(path, reference_side, arguments.rounds)
+                reduced, whole = (read(side, path, reference_side) for side in SIDES)
+                difference = np.abs(reduced.astype(int) - whole).mean()
+                about = {
+                    "photo": [height, height * 4 // 3],
+                    "reference_side": reference_side,
+                    "file_megabytes": round(path.stat().st_size / 2**20, 1),
+                    "mean_difference": round(float(difference), 3),
+                    "sharpness": round(sharpness(reduced) / sharpness(whole), 3),
+                }
+                results.append(about | found)
     print(
         json.dumps(
             {
                 "benchmark": "large_photos",
-                "reference_side": arguments.reference_side,
                 "rounds": arguments.rounds,
                 "photos": results,
                 **machine,
