@@ -1,5 +1,6 @@
 """Explanations of a trained run: files, arrays, errors, and that they explain its answers."""
 
+import json
 import shutil
 
 import cv2
@@ -83,9 +84,14 @@ def test_company_changes_nothing(explainer, tiny_manifest, photo):
         )
 
 
-def test_a_picture_above_the_reference_side_is_explained_all_over(explainer, tiny_run, photo):
-    limited = iqa_jax.load_explainer(tiny_run)
-    limited.config.tiles.reference_side = 64
+def test_a_picture_above_the_reference_side_is_explained_all_over(
+    explainer, tiny_run, photo, tmp_path
+):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["tiles"]["reference_side"] = 64
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    limited = iqa_jax.load_explainer(tmp_path / "run")
     large = np.repeat(np.repeat(np.hstack([photo, photo[::-1]]), 5, axis=0), 5, axis=1)
     found, expected = limited.explain(large), explainer.explain(np.hstack([photo, photo[::-1]]))
     np.testing.assert_array_equal(found.image, expected.image)
