@@ -35,12 +35,13 @@ import sklearn.datasets
 from jaxtyping import config as jaxtyping_config
 from jaxtyping import install_import_hook
 
-# Shapes and types of arguments and results are checked where a test calls these rooms, however
-# deep. What is imported before has no checks: nothing above imports them. Batches and distortions
-# make functions that worker processes get, and a function that checks cannot be sent.
+# Shapes and types of arguments and results are checked in the tests of these rooms, however deep.
+# What is imported before has no checks: nothing above imports them. Batches and distortions make
+# functions that worker processes get, and a function that checks cannot be sent.
 _CHECKED = ("iqa_jax.models", "iqa_jax.learning", "iqa_jax.analysis", "input_pipeline.checks",
             "input_pipeline.files", "input_pipeline.tables", "input_pipeline.tiles")  # fmt: skip
 install_import_hook(_CHECKED, "checked_types.checked")
+jaxtyping_config.update("jaxtyping_disable", True)
 
 jax.config.update("jax_num_cpu_devices", 8)
 # The folder of main.py: what one start has compiled, tests and other starts find.
@@ -104,6 +105,15 @@ def tiny_manifest(tmp_path_factory) -> Path:
 
 def _is_of_a_pure_room(path: Path) -> bool:
     return path.relative_to(ROOT / "tests").parts[0] in ("analysis", "learning", "models")
+
+
+@pytest.fixture(autouse=True)
+def _checked_types(request, monkeypatch):
+    """Checks types and shapes in the tests of the rooms that are checked."""
+    folders = {tuple(room.replace("iqa_jax.", "").split(".")) for room in _CHECKED}
+    parts = request.path.relative_to(ROOT / "tests").parts
+    if parts[:1] in folders or parts[:2] in folders or request.path.stem == "test_checked_types":
+        monkeypatch.setattr(jaxtyping_config, "jaxtyping_disable", False)
 
 
 def pytest_collection_modifyitems(items):

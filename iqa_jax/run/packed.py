@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,20 @@ ENDING = ".safetensors"
 SCORERS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 DEFAULT_SCORER = "photo_scorer"
 VARIABLES = "variables.safetensors"
-# Of a workdir, what answers and figures need. Checkpoints are not: they hold the optimizer too.
-_FILES = (
-    "config.json", "manifest.json", "versions.json", "features.json", "score_maps.json",
-    "calibration.json", "thresholds.json", "confidence.npz", "detector.npz", "probe.npz",
-    "seen.csv.gz",
-)  # fmt: skip
+# Of a workdir, what answers need besides what was fitted. Checkpoints hold the optimizer too.
+_FILES = ("config.json", "manifest.json", "versions.json", "features.json", "seen.csv.gz")
 
 
-def write_packed(workdir: Workdir, variables: Any, step: int, path: Path) -> str:
+def write_packed(
+    workdir: Workdir, variables: Any, step: int, fitted: Sequence[str], path: Path
+) -> str:
     """Writes a run into one file.
 
     Args:
         workdir: of the run.
         variables: `{"params": …, "batch_stats": …}` that answer.
         step: of their checkpoint.
+        fitted: names of the files of what was fitted for it, as far as they are there.
         path: ends in `.safetensors`; appears when it is complete.
 
     Returns:
@@ -60,7 +60,7 @@ def write_packed(workdir: Workdir, variables: Any, step: int, path: Path) -> str
     }
     files = {
         name: (workdir.folder / name).read_bytes()
-        for name in _FILES
+        for name in (*_FILES, *fitted)
         if (workdir.folder / name).exists()
     }
     files["config.json"] = config_to_json(_without_places(workdir.config())).encode()

@@ -13,6 +13,7 @@ from iqa_jax.modes.export import export
 from iqa_jax.run.packed import is_run, open_run, unpack
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir, WorkdirError
+from iqa_jax.scoring.fitted import FILES
 from iqa_jax.scoring.image_explainer import load_explainer
 from iqa_jax.scoring.quality_scorer import load_scorer
 
@@ -57,6 +58,17 @@ def test_it_knows_what_the_run_has_seen(packed, tiny_run):
     pd.testing.assert_frame_equal(
         seen_by(open_run(packed)).learnt, seen_by(Workdir(tiny_run)).learnt
     )
+
+
+def test_it_holds_every_file_of_what_is_fitted(tiny_run, tmp_path):
+    run = Workdir(shutil.copytree(tiny_run, tmp_path / "run"))
+    assert len(FILES) == len({*FILES}) == 6
+    for name in FILES:
+        (run.folder / name).write_bytes(name.encode())
+    export(run, str(tmp_path / "x.safetensors"))
+    folder = unpack(tmp_path / "x.safetensors")
+    for name in FILES:
+        assert (folder / name).read_bytes() == name.encode()
 
 
 def test_it_is_unpacked_once(packed, home):

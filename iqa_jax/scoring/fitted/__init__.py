@@ -10,6 +10,14 @@ from typing import Any
 import ml_collections
 
 from iqa_jax.run.workdir import Workdir
+from iqa_jax.scoring.fitted import (
+    calibration,
+    confidence,
+    detector,
+    probe,
+    score_maps,
+    thresholds,
+)
 from iqa_jax.scoring.fitted.calibration import read_calibration
 from iqa_jax.scoring.fitted.confidence import (
     ConfidenceSettings,
@@ -24,6 +32,11 @@ from iqa_jax.scoring.fitted.detector import (
 from iqa_jax.scoring.fitted.probe import ProbeSettings, probe_settings_from_config, read_probe
 from iqa_jax.scoring.fitted.score_maps import read_score_maps
 from iqa_jax.scoring.fitted.thresholds import read_thresholds
+
+# Where a workdir keeps them.
+FILES = tuple(
+    module.FILE for module in (calibration, confidence, detector, probe, score_maps, thresholds)
+)
 
 
 @dataclasses.dataclass(frozen=True)
