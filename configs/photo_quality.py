@@ -19,6 +19,9 @@ def get_config() -> ml_collections.ConfigDict:
     # No checkpoint is chosen: what `val` then fits holds what it promises.
     config.data.fractions = (0.8, 0.2, 0.0)
     config.early_stopping.metric = ""
+    # People saw pictures of 500 pixels: larger ones are brought down to that before they are cut.
+    config.tiles.reference_side = 512
+    config.uncertainty.ood_images = 200  # So that the scorer stays a small file.
     config.model.pooling = "last"
     config.model.norm_statistics = "running"
     config.model.hidden_dim = 0

@@ -57,6 +57,8 @@ def _run() -> int:
         return run(workdir, open_run(given.other), command)
     if mode == "predict":
         return run(workdir, given.images, given.output, given.shard, given.deduplicate)
+    if mode == "export":
+        return run(workdir, given.output)
     return run(workdir, given.images, given.output)
 
 

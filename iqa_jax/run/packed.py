@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,16 @@ SCORERS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 DEFAULT_SCORER = "photo_scorer"
 VARIABLES = "variables.safetensors"
 # Of a workdir, what answers need besides what was fitted. Checkpoints hold the optimizer too.
-_FILES = ("config.json", "manifest.json", "versions.json", "features.json", "seen.csv.gz")
+_FILES = ("config.json", "manifest.json", "versions.json", "features.json")
 
 
 def write_packed(
-    workdir: Workdir, variables: Any, step: int, fitted: Sequence[str], path: Path
+    workdir: Workdir,
+    variables: Any,
+    step: int,
+    fitted: Sequence[str],
+    others: Mapping[str, bytes],
+    path: Path,
 ) -> str:
     """Writes a run into one file.
 
@@ -42,6 +47,7 @@ def write_packed(
         variables: `{"params": …, "batch_stats": …}` that answer.
         step: of their checkpoint.
         fitted: names of the files of what was fitted for it, as far as they are there.
+        others: name of a further file -> its content.
         path: ends in `.safetensors`; appears when it is complete.
 
     Returns:
@@ -65,7 +71,7 @@ def write_packed(
     }
     files["config.json"] = config_to_json(_without_places(workdir.config())).encode()
     files["manifest.json"] = json.dumps(_names_alone(workdir.read_json("manifest.json"))).encode()
-    for name, content in files.items():
+    for name, content in {**files, **others}.items():
         tensors[f"files/{name}"] = np.frombuffer(content, np.uint8)
     content = safetensors.numpy.save(tensors, {"format": "iqa_jax run", "step": str(step)})
     part = path.with_name(path.name + ".part")

@@ -28,7 +28,7 @@ from iqa_jax.run.workdir import Workdir, WorkdirError
 
 # Splits that a run learns from, or chooses its checkpoint by.
 FITTED_SPLITS = ("train", "val")
-_FILE = "seen.csv.gz"
+FILE = "seen.csv.gz"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +81,11 @@ def seen_before(config: ml_collections.ConfigDict) -> Seen:
 
 def seen_by(workdir: Workdir) -> Seen:
     """Lists what a run knows, from its workdir; from its manifest where that has no list yet."""
-    if (workdir.folder / _FILE).exists():
+    if (workdir.folder / FILE).exists():
         try:
-            return Seen(_read(workdir.folder / _FILE))
+            return Seen(_read(workdir.folder / FILE))
         except (OSError, EOFError, ValueError, zlib.error):
-            say(f"{workdir.folder / _FILE} is damaged and left out")
+            say(f"{workdir.folder / FILE} is damaged and left out")
     try:
         config, about = workdir.config(), workdir.read_json("manifest.json")
         path = about["path"]
@@ -109,11 +109,19 @@ def write_seen(workdir: Workdir, config: ml_collections.ConfigDict, known: pd.Da
       known: its images, as `identify_images`.
     """
     has_begun = bool(workdir.last.steps or workdir.best.steps)
-    if has_begun and (workdir.folder / _FILE).exists():
+    if has_begun and (workdir.folder / FILE).exists():
         return
-    text = _join(known, seen_before(config)).to_csv(index=False)
-    packed = gzip.compress(text.encode(), mtime=0)  # No time in it: same run, same bytes.
-    workdir.write_bytes(_FILE, packed)
+    workdir.write_bytes(FILE, _pack(_join(known, seen_before(config))))
+
+
+def seen_without_places(workdir: Workdir) -> bytes:
+    """Gives the list of a run as it is kept, but for where its images and other runs lay.
+
+    What is learnt is known by its content all the same.
+    """
+    rows = seen_by(workdir).rows
+    runs = [Path(run).name for run in rows["run"]]
+    return _pack(rows.assign(folder="", place="", run=runs))
 
 
 def flattered(count: int, where: str) -> str:
@@ -126,6 +134,11 @@ def flattered(count: int, where: str) -> str:
 
 def _join(known: pd.DataFrame, before: Seen) -> pd.DataFrame:
     return pd.concat([known.assign(run=""), before.rows], ignore_index=True)
+
+
+def _pack(rows: pd.DataFrame) -> bytes:
+    # No time in it: same run, same bytes.
+    return gzip.compress(rows.to_csv(index=False).encode(), mtime=0)
 
 
 def _read(path: Path) -> pd.DataFrame:
