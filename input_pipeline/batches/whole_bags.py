@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int, UInt8
 
 from input_pipeline.batches.ahead import map_ahead
 from input_pipeline.files.images import ImageError
+from input_pipeline.tiles.faults import Measured, measure
 from input_pipeline.tiles.features import FeatureTable, feature_width, measure_tiles
 from input_pipeline.tiles.sources import Layout, TileSource
 from input_pipeline.tiles.tiling import cut, random_origins
@@ -33,6 +34,7 @@ class Bag:
       view: which of the views of its image this is, counted from 0.
       is_last: False if the next bag goes on with the tiles of this image.
       warning: what is wrong with the picture all the same; empty if nothing is.
+      measured: of the image, if that was asked for and it is decoded whole.
     """
 
     image_id: int
@@ -44,6 +46,7 @@ class Bag:
     view: int = 0
     is_last: bool = True
     warning: str = ""
+    measured: Measured = Measured()
 
 
 def whole_bags(
@@ -54,6 +57,7 @@ def whole_bags(
     *,
     threads: int,
     views: Sequence[View] = (PLAIN,),
+    is_measured: bool = False,
 ) -> Iterator[Bag]:
     """Gives whole images in the given order, decoded ahead by threads; a bad one is a bag too.
 
@@ -67,6 +71,7 @@ def whole_bags(
       threads: images decoded at once, as far as memory allows.
       views: looks at every image, each a bag of its own, one after the other; a bad image is one
         bag all the same.
+      is_measured: images are measured too, by the threads that decode them.
     """
     size = source.tiling.size
 
@@ -84,15 +89,16 @@ def whole_bags(
             if isinstance(layout, ImageError):
                 raise layout
             if chosen is None:
-                looks = tiles_of_views(source, image_id, layout, views)
+                looks, image = tiles_of_views(source, image_id, layout, views)
             else:
-                looks = [(source.tiles(image_id, layout, chosen), layout)]
+                looks, image = [(source.tiles(image_id, layout, chosen), layout)], None
         except ImageError as error:
             nothing = np.zeros((0, size, size, 3), np.uint8)
             no_features = np.zeros((0, feature_width(features.names)), np.float32)
             return [Bag(image_id, nothing, no_features, None, str(error), is_last=is_last)]
         row = images.loc[image_id] if images is not None else {}
         bags, warning = [], source.warning(image_id)
+        of_image = Measured() if image is None or not is_measured else measure(image)
         for view, (tiles, layout) in enumerate(looks):
             measured = {}
             if features.names:
@@ -100,7 +106,7 @@ def whole_bags(
                 measured = measure_tiles(features.names, tiles, masks)
             values = features(measured, len(tiles), len(layout.grid.origins), row)
             about = {"view": view, "is_last": is_last, "warning": warning}
-            bags.append(Bag(image_id, tiles, values, layout, **about))
+            bags.append(Bag(image_id, tiles, values, layout, measured=of_image, **about))
         return bags
 
     def pieces():

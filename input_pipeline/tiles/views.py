@@ -102,7 +102,10 @@ def mirror_cut_tiles(
 
 def tiles_of_views(
     source: TileSource, image_id: int, layout: Layout, views: Sequence[View]
-) -> list[tuple[UInt8[np.ndarray, "tile size size 3"], Layout]]:
+) -> tuple[
+    list[tuple[UInt8[np.ndarray, "tile size size 3"], Layout]],
+    UInt8[np.ndarray, "height width 3"] | None,
+]:
     """Decodes an image once and cuts every view of it.
 
     Args:
@@ -111,16 +114,18 @@ def tiles_of_views(
       layout: the picture's.
       views: looks at it.
 
+    Returns:
+      The tiles and the layout of every view, and the image that they are of; None where it is given
+      as tiles already cut.
+
     Raises:
       ImageError: it cannot be read, or is given as tiles already cut, which cannot be moved or
         resized.
     """
-    if all(view == PLAIN for view in views):
-        return [(source.tiles(image_id, layout), layout)] * len(views)
     if source.is_cut(image_id):
         if any(view.shift or view.scale != 1 for view in views):
             raise ImageError("tiles already cut can be mirrored, not moved or resized.")
         tiles = source.tiles(image_id, layout)
-        return [mirror_cut_tiles(tiles, layout, view) for view in views]
+        return [mirror_cut_tiles(tiles, layout, view) for view in views], None
     image = source.image(image_id)
-    return [take_view(image, view, source.tiling) for view in views]
+    return [take_view(image, view, source.tiling) for view in views], image

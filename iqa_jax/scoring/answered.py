@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from input_pipeline.tiles.faults import Measured
 from input_pipeline.tiles.sources import Layout
 from iqa_jax.analysis.calibration_map import CalibrationMap
 
@@ -27,6 +28,7 @@ class Answered:
         and `samples` are their means and the rest is of the first, the image as it is.
       anomaly: [tile], how unlike good tiles each is; None without detector.
       warning: what is wrong with the picture that was read all the same; empty if nothing is.
+      measured: of the image, as in the bag.
     """
 
     image_id: int
@@ -40,6 +42,7 @@ class Answered:
     views: np.ndarray | None = None
     anomaly: np.ndarray | None = None
     warning: str = ""
+    measured: Measured = Measured()
 
     def calibrated(self, maps: Mapping[str, CalibrationMap], headline: str) -> "Answered":
         """Maps the probabilities of the image: the only place where raw ones become calibrated.

@@ -17,9 +17,11 @@ from input_pipeline.batches.listing import Input
 from input_pipeline.batches.whole_bags import Bag, whole_bags
 from input_pipeline.files.file_names import one_line
 from input_pipeline.files.images import DECODING, ImageError
+from input_pipeline.tiles.faults import Measured
 from input_pipeline.tiles.features import feature_width
-from input_pipeline.tiles.sources import TileSource
+from input_pipeline.tiles.sources import Picture, TileSource
 from input_pipeline.tiles.tiling import Tiling
+from iqa_jax.analysis.kinds import Kind
 from iqa_jax.host.progress import note
 from iqa_jax.run import build
 from iqa_jax.run.key_roles import run_part
@@ -28,13 +30,15 @@ from iqa_jax.run.variables import hash_tree
 from iqa_jax.scoring.fitted.confidence import COLUMNS, Confidence
 from iqa_jax.scoring.scorer import Scorer, scorer_from_config
 from iqa_jax.scoring.tables.duplicates import SeenContents
-from iqa_jax.scoring.tables.rows import answer_row
+from iqa_jax.scoring.tables.rows import answer_row, measured_row
 from iqa_jax.scoring.trained_run import TrainedRun
 
 # Inputs looked at together; images of several blocks still share a call of the encoder.
 _INPUTS_PER_BLOCK, _BYTES_PER_BLOCK = 256, 1 << 28
 # Larger images are read by bands where their format allows it.
 _WHOLE_PIXELS = 32_000_000
+# More are not drawn on a picture, and would be most of a row.
+_MOST_TILE_SCORES = 400
 # What a bag says whose content has been seen, and stands for the name of a file in its error.
 _KNOWN, _FILE = "scored before", "\0"
 
@@ -68,6 +72,11 @@ class QualityScorer:
         self._confidence = run.confidence or Confidence()
 
     @property
+    def kind(self) -> Kind:
+        """Says what scores mean."""
+        return self._run.kind
+
+    @property
     def columns(self) -> dict[str, type]:
         """Names and types of what a row says."""
         return {
@@ -77,6 +86,8 @@ class QualityScorer:
             **{f"p_{name}": float for name in self._run.kind.classes},
             **COLUMNS,
             "tiles": int,
+            **dict.fromkeys(Measured._fields, float),
+            "fault": str,
             "error": str,
             "warning": str,
         }
@@ -90,8 +101,9 @@ class QualityScorer:
         Returns:
           One row per picture, in order: `path` (empty where it is none), `score`, `label`,
           `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
-          `tiles`, `error`, `warning`. What the label kind does not have, or the run has not fitted,
-          is None.
+          `tiles`, `sharpness`, `noise`, `exposure`, `blockiness`, `fault`, `error`, `warning`. What
+          the label kind does not have, the run has not fitted, or cannot be measured of the
+          picture, is None.
 
         Raises:
           TypeError, ValueError: this is one picture, or an element is none.
@@ -109,6 +121,10 @@ class QualityScorer:
           seen: with it, equal files (and features) are scored once; a row then also says its
             `content`.
 
+        Returns:
+          Rows with `columns` and, besides, the `tile_scores` of images of no more than some
+          hundred tiles.
+
         Raises:
           WorkdirError: the run needs features that are not there.
           TypeError, ValueError: an element is no picture.
@@ -122,7 +138,11 @@ class QualityScorer:
                     self._run.settings.confidence, answer, self._run.thresholds, self._confidence
                 )
                 row |= {"path": one.name, "label": row["predicted"]}
+                row |= measured_row(answer.measured)
                 row = {name: row.get(name) for name in self.columns}
+                if len(answer.tile_values) <= _MOST_TILE_SCORES:
+                    scores = self.kind.written_score(answer.tile_values)
+                    row["tile_scores"] = np.round(scores.astype(float), 4).tolist()
                 if seen is not None and content:
                     row["content"] = content
                     # Where an error names the file, its copies name theirs.
@@ -133,6 +153,12 @@ class QualityScorer:
                 row["error"] = row["error"].replace(_FILE, one_line(str(one.picture)))
             yield row
 
+    def source_of(self, pictures: Sequence[Picture]) -> TileSource:
+        """Gives the tiles of pictures as they are scored."""
+        return TileSource(
+            pictures, self._tiling, max_pixels=self._max_pixels, whole_pixels=_WHOLE_PIXELS
+        )
+
     def _bags(
         self, inputs: Iterable[Input], pending: dict[int, "_Pending"], seen: SeenContents | None
     ) -> Iterator[Bag]:
@@ -141,12 +167,7 @@ class QualityScorer:
         nothing = np.zeros((0, size, size, 3), np.uint8)
         no_features = np.zeros((0, feature_width(self._run.features.names)), np.float32)
         for block in _blocks(inputs):
-            source = TileSource(
-                [one.picture for one in block],
-                self._tiling,
-                max_pixels=self._max_pixels,
-                whole_pixels=_WHOLE_PIXELS,
-            )
+            source = self.source_of([one.picture for one in block])
             contents, is_new = [""] * len(block), [True] * len(block)
             if seen is not None:
                 hash_one = partial(_content, source, block)
@@ -161,6 +182,7 @@ class QualityScorer:
                 self._table_of(block),
                 threads=threads,
                 views=self._run.views,
+                is_measured=True,
             )
             place = 0
             for bag in bags:
@@ -186,6 +208,7 @@ class QualityScorer:
             run.thresholds,
             dataclasses.asdict(self._confidence),
             DECODING,
+            list(self.columns),
             {name: dataclasses.asdict(found) for name, found in (run.calibration or {}).items()},
         ]
         networks = [run.variables, *(member.variables for member in run.members)]

@@ -259,6 +259,7 @@ class Scorer:
             samples=drawn,
             anomaly=self._detector(self._split(embeddings)[0]) if self._detector else None,
             warning=bag.warning,
+            measured=bag.measured,
         )
 
     def _ask(

@@ -18,7 +18,10 @@ from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.tables.writers import TABLE_WRITERS
 
 TRUST = ["uncertainty", "mutual_information", "lower", "upper", "ood", "abstain"]
-COLUMNS = ["path", "score", "label", "p_bad", "p_good", *TRUST, "tiles", "error", "warning"]
+MEASURED = ["sharpness", "noise", "exposure", "blockiness", "fault"]
+COLUMNS = [
+    *("path", "score", "label", "p_bad", "p_good"), *TRUST, "tiles", *MEASURED, "error", "warning",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from input_pipeline.tiles.faults import Measured, name_fault
 from iqa_jax.scoring.answered import Answered
 from iqa_jax.scoring.fitted.confidence import Confidence, ConfidenceSettings, confidence_row
 
@@ -25,3 +26,8 @@ def answer_row(
     }
     tiles = {"tiles": len(answer.tile_values)}
     return row | trust | tiles | {"error": "", "warning": answer.warning}
+
+
+def measured_row(measured: Measured) -> dict[str, Any]:
+    """Gives the columns of what was measured of one image."""
+    return {**measured._asdict(), "fault": name_fault(measured)}
