@@ -20,9 +20,13 @@ _CROPS, _CROP = 3, 336
 
 # Edges are looked at through Gaussians of these sigmas, in pixels.
 _FINE, _COARSE = 1.0, 2.0
-# Below so many grey levels a pixel there is no edge but rounding; of a direction the steepest share counts, and
-# so many places at least.
-_LEAST_SLOPE, _STEEPEST, _LEAST_PLACES = 0.3, 0.1, 20
+# Below so many grey levels a pixel there is no edge but rounding; of a direction the steepest share
+# counts, and so many places at least.
+_LEAST_SLOPE, _STEEPEST, _LEAST_PLACES = 1.0, 0.1, 20
+# A picture of which so many grey levels' deviation are left, but no edge, is blurred beyond measure.
+_CONTRAST = 8.0
+# The variance of a difference over two pixels, which blurs as much.
+_SLOPES = 1 / 3
 # Four directions are told apart in their middle, at 22.5 degrees.
 _BETWEEN = 2**0.5 - 1
 
@@ -46,7 +50,7 @@ _GRID, _MOST_STEP, _ROUNDING = 8, 32, 0.5
 
 # Where a quantity leaves its range, and how far beyond it is as wrong again. Set so that the words
 # fit photographs of some 500 pixels that were degraded on purpose; see the tests.
-_BLURRED, _NOISY, _BLOCKY = 0.2, 8.0, 1.6
+_BLURRED, _NOISY, _BLOCKY = 0.25, 8.0, 1.6
 _DARK, _BRIGHT, _STOPS = -2.25, 1.6, 0.5
 FAULTS = ("blurred", "dark", "bright", "noisy", "blocky")
 
@@ -131,9 +135,12 @@ def measure_sharpness(luma: Luma) -> float | None:
             steepest = own[np.argpartition(steep[own], -count)[-count:]]
             found.append(np.median(ratios[steepest]))
     if not found:
-        return None
-    most = (_COARSE / _FINE) ** 2  # Of a step from one pixel to the next.
-    return float(np.clip((min(found) - 1) / (most - 1), 0, 1))
+        return 0.0 if fine.std() > _CONTRAST else None
+    # The second: one direction alone may have no edges but those of a soft background.
+    ratio = sorted(found)[:2][-1]
+    # With s of the edge, the ratio is (s² + coarse²) / (s² + fine²), both with the slopes' own blur.
+    variance = (_COARSE**2 + _SLOPES - ratio * (_FINE**2 + _SLOPES)) / max(ratio - 1, 1e-6)
+    return float(1 / (1 + max(variance, 0.0)))
 
 
 def _slopes(values: Float32[np.ndarray, "height width"]) -> tuple[np.ndarray, np.ndarray]:

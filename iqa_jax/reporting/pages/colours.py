@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import Normalize, to_hex
+from matplotlib.colors import to_hex
 
 # After Okabe & Ito 2008: mid-tone, to show on both grounds.
 SERIES = ("#d55e00", "#8a8f98", "#2f8fd3", "#009e73", "#cc79a7", "#a88400")
@@ -17,12 +17,13 @@ def score_colours(scores: Float[np.ndarray, " n"], score_range: tuple[float, flo
 
     Args:
         scores: scores, taken as the nearest end where they are off the scale.
-        score_range: the ends of the scale.
+        score_range: the worst and the best, the ends of the scale; worst may be the higher.
 
     Returns:
         One `#rrggbb` per score.
     """
-    shares = Normalize(*score_range, clip=True)(np.asarray(scores, dtype=float))
+    worst, best = score_range
+    shares = np.clip((np.asarray(scores, dtype=float) - worst) / (best - worst), 0, 1)
     return [to_hex(_SCORE_MAP(share)) for share in shares]
 
 

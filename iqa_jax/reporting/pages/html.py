@@ -28,7 +28,7 @@ from iqa_jax.reporting.pages.text_tables import (
 
 _ERROR_ROWS = 200
 _SUSPECT_SIDE = 96
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 # The sections in their order: identifier, heading, and the parts of a report that are in it.
 _SECTIONS = (
@@ -104,9 +104,9 @@ def write_report(path: Path, report: Report) -> None:
         ],
         scatters=[plots.draw_scatter(plot) for plot in report.scatters],
         coverages=[plots.draw_risk_coverage(plot) for plot in report.coverages],
-        mistakes=_galleries(report.mistakes, report.score_range),
-        extremes=_galleries(report.extremes, report.score_range),
-        uncertain=_galleries(report.uncertain, report.score_range),
+        mistakes=draw_galleries(report.mistakes, report.score_range),
+        extremes=draw_galleries(report.extremes, report.score_range),
+        uncertain=draw_galleries(report.uncertain, report.score_range),
         suspects=[(row, photo_uri(row.image, _SUSPECT_SIDE)) for row in suspects],
         maps=[draw_points(projection, report.score_range) for projection in report.projections],
         tables={
@@ -123,7 +123,7 @@ def write_report(path: Path, report: Report) -> None:
 def template(name: str) -> jinja2.Template:
     """Reads a template of this package's pages."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -145,7 +145,7 @@ def _is_there(part: object) -> bool:
     return len(part) > 0 if isinstance(part, Sized) else part is not None
 
 
-def _galleries(
+def draw_galleries(
     galleries: Sequence[Gallery], score_range: tuple[float, float]
 ) -> list[tuple[Gallery, list[Picture], list[str]]]:
     """Draws galleries: each with its pictures and the names of the maps that these have."""

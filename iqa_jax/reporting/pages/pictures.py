@@ -27,7 +27,7 @@ class Example:
     left corner) and `tile_size` are in pixels of the original, whose height and width are `size`.
     `predicted` is the class it was given, empty where there are no classes. `maps` are pictures of
     the whole image with a heat-map over it, by what they show; they may be smaller than the image.
-    `note` is what else to say of it.
+    `label` is empty where it was given none. `note` is what else to say of it.
     """
 
     name: str
@@ -99,7 +99,7 @@ def draw_picture(example: Example, score_range: tuple[float, float]) -> Picture:
 
     Args:
         example: the image and its tiles, as many as there may be.
-        score_range: lowest and highest score, the ends of the colours.
+        score_range: worst and best score, the ends of the colours.
 
     Returns:
         The photo (JPEG) and the tiles (PNG) as data URIs, and the numbers where they have room.
@@ -130,7 +130,7 @@ def draw_picture(example: Example, score_range: tuple[float, float]) -> Picture:
         box = (left, top, max(left, round(right) - 1), max(top, round(bottom) - 1))
         draw.rectangle(box, fill=(*rgb, 60 if outline else 120), outline=outline, width=2)
 
-    decimals = 2 if score_range[1] - score_range[0] <= 10 else 0
+    decimals = 2 if abs(score_range[1] - score_range[0]) <= 10 else 0
     texts = [f"{score:.{decimals}f}" for score in scores]
     numbers = []
     if closest >= _NUMBER_SIDE:
@@ -151,7 +151,7 @@ def draw_picture(example: Example, score_range: tuple[float, float]) -> Picture:
 
 def _caption(scores: np.ndarray, texts: list[str], is_overlapping: bool) -> str:
     if len(scores) < 2:
-        return f"one tile, {texts[0]}" if texts else "no tiles"
+        return f"one tile, {texts[0]}" if texts else ""
     overlap = ", overlapping: each drawn at its middle" if is_overlapping else ""
     return f"{len(texts)} tiles, {texts[scores.argmin()]} to {texts[scores.argmax()]}{overlap}"
 

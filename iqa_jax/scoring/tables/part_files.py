@@ -97,11 +97,12 @@ class Parts:
             self._write_part()
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Gives the rows of the parts in their order.
+        """Gives all rows in their order.
 
         Raises:
           WorkdirError: a part is damaged.
         """
+        self._write_part()
         for path in sorted(self.folder.glob("rows-*.jsonl")):
             try:
                 with path.open(encoding="utf-8") as file:
