@@ -23,7 +23,7 @@ _FINE, _COARSE = 1.0, 2.0
 # Below so many grey levels a pixel there is no edge but rounding; of a direction the steepest share
 # counts, and so many places at least.
 _LEAST_SLOPE, _STEEPEST, _LEAST_PLACES = 1.0, 0.1, 20
-# A picture of which so many grey levels' deviation are left, but no edge, is blurred beyond measure.
+# With so much deviation, in grey levels, and no edge a picture is blurred beyond measure.
 _CONTRAST = 8.0
 # The variance of a difference over two pixels, which blurs as much.
 _SLOPES = 1 / 3
@@ -138,7 +138,7 @@ def measure_sharpness(luma: Luma) -> float | None:
         return 0.0 if fine.std() > _CONTRAST else None
     # The second: one direction alone may have no edges but those of a soft background.
     ratio = sorted(found)[:2][-1]
-    # With s of the edge, the ratio is (s² + coarse²) / (s² + fine²), both with the slopes' own blur.
+    # The ratio is (s² + coarse²) / (s² + fine²), each with the slopes' own blur.
     variance = (_COARSE**2 + _SLOPES - ratio * (_FINE**2 + _SLOPES)) / max(ratio - 1, 1e-6)
     return float(1 / (1 + max(variance, 0.0)))
 

@@ -161,8 +161,8 @@ def _faults(by_fault: Mapping[str, array]) -> Table:
             (name or "nothing", len(by_fault[name]), float(np.median(by_fault[name])))
             for name in order
         ],
-        "Measured beside the score, and no part of it. Sharpness: 1 / (1 + s²) for edges blurred by "
-        "s pixels, 1 the sharpest. Noise: its standard deviation in grey levels of 0 to 255. "
+        "Measured beside the score, and no part of it. Sharpness: 1 / (1 + s²) for edges blurred "
+        "by s pixels, 1 the sharpest. Noise: its standard deviation in grey levels of 0 to 255. "
         "Exposure: mean light in stops from mid-grey, below 0 darker. Blockiness: steps between "
         "blocks of 8x8 pixels in parts of those inside, 1 without blocks. A picture may be meant "
         "dark, bright or soft: the word counts where the score is low.",

@@ -127,6 +127,34 @@ def test_a_stopped_start_scores_the_rest_alone(tiny_run, photos, encoded, monkey
         assert ours == theirs or float(ours) == pytest.approx(float(theirs), abs=1e-6)
 
 
+def test_a_page_of_a_stopped_start_is_of_all_rows(tiny_run, photos, encoded, monkeypatch):
+    whole = start(tiny_run, photos, "whole.csv")
+    write, target = predict_module._write_page, photos.parents[1] / "scores.html"
+
+    def stop(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_module, "_write_page", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict(Workdir(tiny_run), str(photos), str(target))
+    first = target.read_text()
+    target.unlink()
+    encoded.clear()
+    assert predict(Workdir(tiny_run), str(photos), str(target)) == SOME_FAILED
+    assert not encoded  # Every row was finished.
+    assert target.read_text() == first
+    assert "2 images could not be read" in first and first.count('class="name"') == 8
+    table = read(target.with_suffix(".csv"))
+    assert list(table["path"]) == list(whole["path"])
+    assert list(table["fault"]) == list(whole["fault"])
+    assert (table["noise"] == "").tolist() == (table["error"] != "").tolist()
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        "photos", "scores.csv", "scores.html", "whole.csv",
+    ]  # fmt: skip
+
+
 def test_a_killed_process_goes_on_where_it_was(tiny_run, photos, start_main):
     lines, target = photos.read_text().split(), photos.parents[1] / "scores.csv"
     # A part is a thousand rows; those of missing files are there soon, the rest takes a while.

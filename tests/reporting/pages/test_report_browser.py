@@ -2,19 +2,14 @@
 
 import html
 import re
-import shutil
 
 import pytest
 
+from browser import dump, needs_browser
 from iqa_jax.reporting.pages.html import write_report
-from programs import run_program
 from report_page import Page, full_report
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"none of {', '.join(NAMES)} is on PATH (apt-get install chromium)"
-)
+pytestmark = needs_browser
 
 # Would change the page if it were anything but text.
 HOSTILE = "<img src=x onerror=\"top.harm='done'\"><script>top.harm='done'</script>.png"
@@ -52,17 +47,6 @@ onload = () => {{
 }};
 </script>
 """
-
-
-def dump(path, folder):
-    """Gives the page as the browser holds it once it is loaded."""
-    options = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-        " --disable-background-networking --disable-component-update --window-size=800,900"
-    )
-    return run_program(
-        [BROWSER, *options.split(), f"--user-data-dir={folder}", "--dump-dom", path.as_uri()]
-    ).stdout
 
 
 @pytest.fixture(scope="module")
