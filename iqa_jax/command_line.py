@@ -45,7 +45,7 @@ flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare wit
 flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
 flags.DEFINE_string(
     "output", "scores.csv",
-    "predict: .csv, .jsonl or .parquet; export: .safetensors; explain, prepare: a folder.",
+    "predict: .csv, .jsonl, .parquet or .html; export: .safetensors; explain, prepare: a folder.",
 )  # fmt: skip
 flags.DEFINE_string(
     "beam_options", "", "prepare: run on Apache Beam with these options, as --runner=DirectRunner."
