@@ -1,3 +1,4 @@
+# make score IMAGES=photos   scores a folder and writes a page: scores.html, with scores.csv
 # make quickstart   from nothing to a trained, evaluated scorer and its report
 # make test         the test suite
 # make lint         the linter
@@ -11,7 +12,12 @@ IS_KNOWN := import ensurepip, sys; \
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: quickstart test lint types resolve clean
+.PHONY: score quickstart test lint types resolve clean
+
+score: $(VENV)/.installed
+	@test -n "$(IMAGES)" || { echo "Say which images: make score IMAGES=photos" >&2; exit 1; }
+	$(RUN) main.py --mode=predict --images="$(IMAGES)" --output=scores.html
+	@echo "Look at scores.html"
 
 quickstart: data/sample_photos/manifest.csv
 	$(RUN) main.py --config=configs/quickstart.py --workdir=runs/quickstart

@@ -1,0 +1,54 @@
+"""The scorer that comes with the program: the file it should be, and answers that make sense."""
+
+import hashlib
+import re
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+import iqa_jax
+from input_pipeline.distortions.catalogue import distort
+from iqa_jax.run.packed import DEFAULT_SCORER, SCORERS_FOLDER, open_run
+from iqa_jax.run.seen import seen_by
+
+CARD = (SCORERS_FOLDER / f"{DEFAULT_SCORER}.md").read_text()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def test_the_card_is_of_this_file():
+    content = (SCORERS_FOLDER / f"{DEFAULT_SCORER}.safetensors").read_bytes()
+    assert hashlib.sha256(content).hexdigest() in CARD
+    assert f"{len(content):,} bytes" in CARD and len(content) <= 15_000_000
+
+
+def test_the_file_says_what_the_card_says_of_it():
+    run = open_run("")
+    config, seen = run.config(), seen_by(run)
+    assert config.data.maximum == 100 and config.data.higher_is_better
+    assert config.tiles.reference_side == 512 and config.tiles.size == 256
+    trained = seen.rows[seen.rows["split"] == "train"]["name"]
+    assert (~trained.str.startswith("biq2021/")).sum() == 425
+    assert trained.str.startswith("biq2021/").sum() == 10_000
+    assert re.search(r"\b425 photographs.*\b10,000", CARD, re.DOTALL)
+    # Nothing says where they lay.
+    assert not seen.rows[["folder", "place"]].to_numpy(str).any()
+
+
+@pytest.mark.usefixtures("one_device")
+def test_faults_cost_and_size_does_not():
+    photo = skimage.data.astronaut()
+    large = cv2.resize(photo, None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
+    rng = np.random.default_rng(0)
+    bad = [distort(photo, name, 5, rng) for name in ("gaussian_blur", "white_noise", "jpeg")]
+    table = iqa_jax.load_scorer().score([photo, large, *bad])
+    clean, from_large, *spoilt = table["score"]
+    assert all(score < clean - 10 for score in spoilt)
+    assert abs(from_large - clean) < 5
+    assert (table["lower"] < table["score"]).all() and (table["score"] < table["upper"]).all()
+    assert table["tiles"].tolist() == [4] * 5
