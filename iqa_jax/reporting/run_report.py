@@ -145,7 +145,7 @@ def run_report(
         rankings=list(_rankings(metrics)),
         localisation=list(_localisation(metrics)),
         score_range=kind.score_range,
-        audit=workdir.read_text("audit.txt"),
+        audit=workdir.audit(),
         errors=[
             FileError(evaluations[name].images["name"].iloc[row], answer.error)
             for name in splits

@@ -29,7 +29,7 @@ SCORERS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 DEFAULT_SCORER = "photo_scorer"
 VARIABLES = "variables.safetensors"
 # Of a workdir, what answers need besides what was fitted. Checkpoints hold the optimizer too.
-_FILES = ("config.json", "manifest.json", "versions.json", "features.json")
+_FILES = ("config.json", "manifest.json", "versions.json", "features.json", "history.jsonl")
 
 
 def write_packed(

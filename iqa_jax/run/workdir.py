@@ -247,6 +247,11 @@ class Workdir:
             for key, value in arrays.items()
         }
 
+    def audit(self) -> str:
+        """Reads what was found in the images before training; a packed run has no images."""
+        path = self.folder / "audit.txt"
+        return self.read_text(path.name) if path.exists() else ""
+
     def history(self) -> list[dict[str, Any]]:
         """Reads the curves: one entry per logged step.
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import safetensors.numpy
 
+from iqa_jax.modes.evaluate import evaluate
 from iqa_jax.modes.export import export
 from iqa_jax.run.packed import is_run, open_run, unpack
 from iqa_jax.run.seen import seen_by
@@ -41,6 +42,26 @@ def test_it_answers_and_explains_as_the_workdir_does(packed, tiny_run, tiny_mani
     assert whole["score"].notna().all() and whole["uncertainty"].notna().all()
     maps = [load_explainer(place).explain(photos[0]).maps.grad_cam for place in (tiny_run, packed)]
     np.testing.assert_array_equal(*maps)
+
+
+@pytest.mark.usefixtures("one_device")
+def test_it_is_evaluated_on_labels_of_ones_own(
+    packed, tiny_run, tiny_manifest, tmp_path, monkeypatch
+):
+    mine = pd.read_csv(tiny_manifest).drop(columns="split")
+    mine["path"] = [str(tiny_manifest.parent / path) for path in mine["path"]]
+    mine[mine["group"] == "scene5"].to_csv(tmp_path / "mine.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    run = open_run(packed)
+    evaluate(run, "", "mine.csv", "")
+    (folder,) = tmp_path.glob("evaluation_mine_*")
+    evaluate(Workdir(shutil.copytree(tiny_run, tmp_path / "run")), "", "mine.csv", "")
+    (same,) = tmp_path.glob("run/evaluation_mine_*")
+    figures = [json.loads((one / "metrics.json").read_text())["all"] for one in (folder, same)]
+    assert figures[0] == figures[1] and figures[0]["n"] == 6
+    assert (folder / "report.html").stat().st_size > 10_000
+    with pytest.raises(WorkdirError, match="give --manifest"):
+        evaluate(run, "", "", "")
 
 
 def test_it_names_no_folder_of_who_made_it(packed, tiny_run, tiny_manifest):
