@@ -28,6 +28,7 @@ import cv2
 import jax
 import numpy as np
 import optax
+import pandas as pd
 import psutil
 import pytest
 import skimage.data
@@ -178,6 +179,25 @@ def unsplit_config(tiny_config, tiny_manifest, tmp_path):
     return tiny_config
 
 
+@pytest.fixture
+def opinion_config(unsplit_config, monkeypatch):
+    """The same with opinion scores and their standard deviation, on two random splits."""
+    from iqa_jax.analysis import bootstrap
+
+    monkeypatch.setattr(bootstrap, "DRAWS", 60)
+    config, data = unsplit_config, unsplit_config.data
+    scores = {"good": 80.0, "marginal": 50.0, "bad": 20.0}
+    rng = np.random.default_rng(0)
+    table = pd.read_csv(data.manifest, dtype=str)
+    noise = rng.normal(scale=5, size=len(table))
+    table = table.assign(label=table["label"].map(scores) + noise, std="30")
+    table.to_csv(data.manifest, index=False)
+    data.label_kind, data.label_std_column = "numeric", "std"
+    config.balanced_sampling, config.early_stopping.metric = False, "srcc"
+    config.epochs, config.protocol.splits = 2, 2
+    return config
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
     """The workdir of a tiny run that is finished; only to be read."""
@@ -186,6 +206,20 @@ def tiny_run(tiny_manifest, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     assert train(make_tiny_config(tiny_manifest), str(folder), "") == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tiny_manifest, tmp_path_factory) -> dict[str, Path]:
+    """The tiny manifest as a data set of whole images and one of tiles, in several shards."""
+    from iqa_jax.modes.prepare import prepare
+
+    folders = {}
+    for what in ("images", "tiles"):
+        config = make_tiny_config(tiny_manifest)
+        config.prepare.what, config.prepare.images_per_shard = what, 5
+        folders[what] = tmp_path_factory.mktemp("prepared") / what
+        assert prepare(config, str(folders[what])) == 0
+    return folders
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import ast
 import csv
 import dataclasses
 import inspect
-import json
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,7 @@ from iqa_jax.models.fusions import FUSIONS
 from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 from iqa_jax.models.quality_model import QualityModel
 from iqa_jax.modes import train as train_module
-from iqa_jax.run.checks import ConfigError, check_config
-from iqa_jax.run.config import config_from_json, config_to_json, differing_keys
+from iqa_jax.run.config import differing_keys
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.trained_run import TrainedRun
 from recipes import RECIPES, load_recipe
@@ -197,98 +195,3 @@ def test_a_recipe_sets_one_key_a_line(name):
             is_section = "ConfigDict()" in ast.unparse(node.value)
             assert len(node.targets) == 1 or is_section, ast.unparse(node)
             assert not any(isinstance(key, ast.Tuple) for key in keys), ast.unparse(node)
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_config_survives_json(name):
-    config = load_recipe(name)
-    back = config_from_json(config_to_json(config))
-    assert back.to_dict() == config.to_dict()
-    assert differing_keys(config, back) == []
-
-
-def test_a_run_from_before_a_key_goes_on_with_its_default():
-    config = default.get_config()
-    config.batch_size, config.optimizer.learning_rate = 7, 0.5
-    written = json.loads(config_to_json(config))
-    del written["optimizer"]["start_share"], written["tta"]
-    back = config_from_json(json.dumps(written))
-    assert back.to_dict() == config.to_dict()
-
-
-@pytest.mark.parametrize(
-    ("kind", "loss", "plcc_weight", "what"),
-    [
-        ("binary", "supcon", 0.0, "supcon"),
-        ("ordered", "triplet", 0.0, "triplet"),
-        ("numeric", "huber", 0.5, "loss.regression.plcc_weight"),
-        ("ranking", "hinge", 0.0, "hinge"),
-        ("pairs", "", 0.0, "logistic"),
-    ],
-)
-def test_a_loss_over_the_whole_batch_is_refused_in_parts(kind, loss, plcc_weight, what):
-    config = default.get_config()
-    config.data.manifest, config.data.label_kind = "manifest.csv", kind
-    config.loss.name, config.loss.regression.plcc_weight = loss, plcc_weight
-    config.accumulation_steps = 4
-    sentence = f"accumulation_steps is 4, but {what} compares the examples of a batch"
-    with pytest.raises(ConfigError, match=sentence):
-        check_config(config)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("data.label_kind", "quality"),
-        ("loss.name", "hubber"),
-        ("model.encoder", "resnet"),
-        ("tta.flips", "sideways"),
-        ("tiles.shrink", 3),
-    ],
-)
-def test_a_value_that_is_no_choice_hides_no_other_problem(key, value):
-    config = default.get_config()
-    config.update_from_flattened_dict({key: value, "batch_size": 0, "data.fractions": (1.0,)})
-    config.uncertainty.scale_intervals = True  # Asks what the label kind is.
-    with pytest.raises(ConfigError) as refused:
-        check_config(config)
-    shown = f'"{value}"' if isinstance(value, str) else value
-    for start in (
-        f"{key} is {shown}; the choices are",
-        "batch_size is 0",
-        "data.fractions is (1.0,",
-    ):
-        assert sum(line.startswith(start) for line in refused.value.problems) == 1, start
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "sentence"),
-    [
-        ("seed", -1, "seed is -1; it must be from 0 to 2147483647"),
-        ("seed", 2**31, "it must be from 0 to 2147483647"),
-        ("batch_size", 0, "batch_size is 0; it must be 1 or more"),
-        ("epochs", 0, "epochs is 0; it must be 1 or more"),
-        ("tiles.reference_side", -1, "tiles.reference_side is -1; it must be 0"),
-        ("tiles.reference_side", 255, "reference side is 255 pixels, less than a tile's 256"),
-        ("tiles.edge_sum_min", -1, "tiles.edge_sum_min is -1; it must be 0 or more"),
-        ("tiles.edge_sum_max", -2, "tiles.edge_sum_max is -2; it must be -1"),
-        ("data.fractions", (0.7, 0.3), "data.fractions is .*; give three shares: train, val"),
-        ("data.fractions", (0.7, 0.2, 0.2), "data.fractions is .*must be from 0 to 1 and sum to 1"),
-        ("data.fractions", (1.2, -0.1, -0.1), "data.fractions is .*must be from 0 to 1"),
-        ("data.fractions", (0.0, 0.5, 0.5), "data.fractions is .*; train needs a share above 0"),
-    ],
-)
-def test_a_value_out_of_range_is_refused_by_the_name_of_its_key(key, value, sentence):
-    config = default.get_config()
-    config.data.manifest = "manifest.csv"
-    check_config(config)
-    config.update_from_flattened_dict({key: value})
-    with pytest.raises(ConfigError, match=sentence) as refused:
-        check_config(config)
-    assert len(refused.value.problems) == 1
-
-
-def test_a_loss_per_example_is_accepted_in_parts():
-    config = default.get_config()
-    config.data.manifest, config.accumulation_steps = "manifest.csv", 4
-    check_config(config)

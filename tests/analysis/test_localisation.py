@@ -1,14 +1,9 @@
-"""Figures of localisation on maps whose answer is known, and reading the masks."""
+"""Figures of localisation on maps whose answer is known."""
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from input_pipeline.files.images import ImageError
-from input_pipeline.files.reduction import Reduction
-from input_pipeline.tables.manifest import read_manifest
-from input_pipeline.tables.regions import find_regions, load_region
 from iqa_jax.analysis.localisation import pixel_auc, pointing_game, summarise_localisation
 
 
@@ -72,19 +67,3 @@ def test_a_summary_averages_images_with_a_region(region):
     assert found["images"] == 2
     assert found["region_share"] == pytest.approx(region.mean())
     assert found["maps"] == {"map": {"pixel_auc": 0.5, "pointing_game": 0.5}}
-
-
-def test_masks_are_found_and_read(tmp_path, region):
-    Image.fromarray(region).save(tmp_path / "mask.png")
-    (tmp_path / "manifest.csv").write_text("path,region\na.png,\nb.png,mask.png\n")
-    paths = find_regions(read_manifest(tmp_path / "manifest.csv", None))
-    assert paths == {1: tmp_path / "mask.png"}
-    np.testing.assert_array_equal(load_region(paths[1], 40, 50, max_pixels=10**6), region)
-    small = load_region(paths[1], 20, 25, max_pixels=10**6, reduction=Reduction(2))
-    np.testing.assert_array_equal(small, region.reshape(20, 2, 25, 2).mean(axis=(1, 3)) >= 0.5)
-    again = load_region(paths[1], 20, 25, max_pixels=10**6, reduction=Reduction(reference_side=20))
-    np.testing.assert_array_equal(again, small)
-    with pytest.raises(ImageError, match=r"mask has 40×50 pixels, its image 50×40"):
-        load_region(paths[1], 50, 40, max_pixels=10**6)
-    (tmp_path / "manifest.csv").write_text("path\na.png\nb.png\n")
-    assert find_regions(read_manifest(tmp_path / "manifest.csv", None)) == {}

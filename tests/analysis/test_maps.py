@@ -114,3 +114,13 @@ def test_a_large_image_has_small_maps():
     )  # fmt: skip
     assert maps.step == 6 and maps.grad_cam.shape == (11, 854)
     assert np.all(np.diff(maps.tile_scores[0]) >= 0)
+
+
+def test_the_map_shows_each_tile_at_its_place():
+    origins = np.array([[0, 0], [0, 8]])
+    arguments = (np.zeros(2), np.ones(2) / 2, np.zeros((2, 1, 1)), origins, 8, 8, 16)
+    maps = make_maps(*arguments, anomaly=np.array([1.0, 3.0]))
+    np.testing.assert_array_equal(maps.anomaly[:, :8], 1)
+    np.testing.assert_array_equal(maps.anomaly[:, 8:], 3)
+    np.testing.assert_array_equal(maps.relevance()["anomaly"], maps.anomaly)
+    assert "anomaly" not in make_maps(*arguments).relevance()

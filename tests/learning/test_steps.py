@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from iqa_jax.learning.state import create_state, merge, partition
+from iqa_jax.learning.state import create_state, partition
 from iqa_jax.learning.steps import train_step
 from iqa_jax.run import build
 from iqa_jax.run.variables import initial_variables
@@ -144,16 +144,6 @@ def test_bfloat16_computes_in_half_and_keeps_float32(stepper, task):
     loss, half_loss = float(figures["loss"]), float(half_figures["loss"])
     assert loss != half_loss
     assert half_loss == pytest.approx(loss, rel=0.05)
-
-
-def test_partition_and_merge_are_inverse(tiny_config):
-    config = tiny_config
-    params = initial_variables(config)["params"]
-    for layers in (0, 5, 52):
-        config.model.trainable_layers = layers
-        halves = partition(params, build.is_trainable_from_config(config))
-        assert not set(halves[0]) & set(halves[1])
-        jax.tree.map(np.testing.assert_array_equal, merge(*halves), params)
 
 
 def test_the_loss_of_tiles_is_the_mean_over_real_tiles(stepper, task):

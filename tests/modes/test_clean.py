@@ -16,7 +16,6 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.studies import study
-from iqa_jax.studies.label_noise import draw_folds
 from iqa_jax.training.data import TrainingError
 
 
@@ -31,20 +30,6 @@ def config(tiny_config, tmp_path):
     config.bags.cache_folder = str(tmp_path / "embeddings")
     config.evaluate_every_epochs, config.noise.folds = 1.0, 2
     return config
-
-
-def test_no_group_is_on_both_sides_of_a_fold_and_every_image_is_judged_once(config):
-    manifest = build.manifest_from_config(config)
-    images, folds = manifest.images, draw_folds(manifest, 3, config.seed)
-    assert len(folds) == 3
-    judged = np.sum([fold == "test" for fold in folds], axis=0)
-    np.testing.assert_array_equal(judged, images["split"] == "train")
-    for fold in folds:
-        assert images.assign(fold=fold).groupby("group")["fold"].nunique().max() == 1
-        np.testing.assert_array_equal(fold == "val", images["split"] == "val")
-        # What the recipe is tested on teaches no fold anything.
-        assert set(fold[images["split"] == "test"]) == {"unused"}
-        assert (fold == "train").sum() + (fold == "test").sum() == 28
 
 
 @pytest.mark.usefixtures("one_device")
@@ -143,11 +128,6 @@ def test_killed_in_the_middle_it_goes_on_and_another_filter_shares_the_folds(
     config.noise.folds = 4
     with pytest.raises(WorkdirError, match="lists other splits than are drawn now"):
         clean(config, str(folder), "")
-
-
-def test_more_folds_than_groups_are_refused_in_a_sentence(config):
-    with pytest.raises(TrainingError, match="noise.folds is 5: 4 groups cannot fill"):
-        draw_folds(build.manifest_from_config(config), 5, config.seed)
 
 
 def test_a_wrong_config_is_refused_with_every_reason(config, tmp_path):

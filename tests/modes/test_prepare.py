@@ -1,7 +1,5 @@
 """A prepared data set gives what its manifest gives, bit for bit, and is whole or not usable."""
 
-import dataclasses
-import json
 import shutil
 import sys
 
@@ -13,30 +11,14 @@ from input_pipeline.batches.bags import training_batches
 from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.checks.audit import audit
 from input_pipeline.datasets import records
-from input_pipeline.files.images import ImageError, load
+from input_pipeline.files.images import ImageError
 from input_pipeline.tables.manifest import read_manifest
-from input_pipeline.tables.regions import find_regions
 from input_pipeline.tables.table_files import ManifestError
 from input_pipeline.tiles.tile_index import fit_index_features, index_tiles
 from iqa_jax.modes import prepare as prepare_module
 from iqa_jax.modes.prepare import prepare
 from iqa_jax.run import build
 from iqa_jax.run.workdir import WorkdirError
-from iqa_jax.scoring.inputs import listing_from_config
-from programs import run_program
-from tiny import make_tiny_config
-
-
-@pytest.fixture(scope="module")
-def prepared(tiny_manifest, tmp_path_factory):
-    """The tiny manifest as a data set of whole images and one of tiles, in several shards."""
-    folders = {}
-    for what in ("images", "tiles"):
-        config = make_tiny_config(tiny_manifest)
-        config.prepare.what, config.prepare.images_per_shard = what, 5
-        folders[what] = tmp_path_factory.mktemp("prepared") / what
-        assert prepare(config, str(folders[what])) == 0
-    return folders
 
 
 @pytest.fixture(params=["as_given", "drawn"])
@@ -131,53 +113,6 @@ def test_tiles_of_smaller_images_are_not_made_smaller_again(tiny_config, tmp_pat
     other.data.manifest = str(tmp_path / "set")
     assert_same_data(tiny_config, other)
     assert len(open_data(other)[0].tiles) == 42  # One of 32² pixels per image of 64².
-
-
-def test_any_reader_of_tfds_finds_it(prepared, tiny_manifest):
-    import tensorflow_datasets as tfds
-
-    table = pd.read_csv(tiny_manifest).set_index("path")
-    builder = tfds.builder_from_directory(prepared["images"])
-    assert {name: info.num_examples for name, info in builder.info.splits.items()} == {
-        "train": 28, "val": 7, "test": 7,
-    }  # fmt: skip
-    assert builder.info.splits["train"].num_shards == 6
-    assert "lowest quality first: bad, marginal, good" in builder.info.description
-    assert builder.info.metadata["label"]["classes"] == ["bad", "good"]
-    source = builder.as_data_source("val")
-    for example in source:
-        row = table.loc[example["path"].decode()]
-        assert example["label"].decode() == row["label"]
-        assert example["group"].decode() == row["group"]
-        image = build.TileSource(
-            [tiny_manifest.parent / row.name], build.Tiling(32, 32, "shift"), max_pixels=10**6
-        ).image(0)
-        np.testing.assert_array_equal(example["image"], image)
-    tiles = tfds.builder_from_directory(prepared["tiles"])
-    assert tiles.info.splits["test"].num_examples == 7 * 4
-    first = tiles.as_data_source("test")[1]
-    assert (first["row"], first["column"]) == (0, 1) and first["image"].shape == (32, 32, 3)
-
-
-def test_predict_lists_its_records_with_their_content(prepared, tiny_config, tiny_manifest):
-    names = pd.read_csv(tiny_manifest)["path"]
-    tiny_config.data.features = ("exposure",)
-    with listing_from_config(tiny_config, str(prepared["images"])) as listing:
-        inputs = list(listing.read())
-    assert sorted(one.name for one in inputs) == sorted(names)
-    assert {one.name: one.features["exposure"] for one in inputs}["scene2_3.png"] == 23.0
-    for one in inputs[:5]:
-        ours = load(one.picture)
-        np.testing.assert_array_equal(ours, load(tiny_manifest.parent / one.name))
-
-
-def test_reading_needs_no_tensorflow(prepared):
-    code = (
-        "import sys; from input_pipeline.files.prepared import open_file; "
-        f"assert open_file({str(prepared['images'] / 'train[27]')!r}).read(4) == b'\\x89PNG'; "
-        "assert 'tensorflow' not in sys.modules"
-    )
-    run_program([sys.executable, "-c", code])
 
 
 def test_a_killed_run_goes_on_after_its_last_whole_shard(tiny_config, tmp_path, monkeypatch):
@@ -300,34 +235,6 @@ def test_what_cannot_be_prepared_is_said(prepared, tiny_config, tiny_manifest, t
         del sys.modules["apache_beam"]
 
 
-def test_a_folder_that_is_no_prepared_set_is_refused_in_a_sentence(prepared, tiny_config, tmp_path):
-    def problem_with(path):
-        tiny_config.data.manifest = str(path)
-        with pytest.raises(ManifestError) as caught:
-            build.manifest_from_config(tiny_config)
-        (sentence,) = caught.value.problems
-        return sentence
-
-    assert "no data set that --mode=prepare has written" in problem_with(tmp_path)
-    assert "did you mean 'images'" in problem_with(prepared["images"].parent / "imags")
-    copy = tmp_path / "copy"
-    shutil.copytree(prepared["images"], copy)
-    mark = json.loads((copy / "iqa_jax.json").read_text())
-    for change, sentence in ((json.dumps(mark | {"format": 0}), "in format 0"),
-                             ("torn", "in format None")):  # fmt: skip
-        (copy / "iqa_jax.json").write_text(change)
-        assert sentence in problem_with(copy)
-    (copy / "iqa_jax.json").write_text(json.dumps(mark))
-    tiny_config.data.manifest = str(copy)
-    for path in copy.glob("images-val*"):
-        path.unlink()
-    manifest, source = open_data(tiny_config)
-    lost = manifest.split("val").index[0]
-    with pytest.raises(ImageError, match=r"copy/val\[0\]: it cannot be read \(the record cannot"):
-        source.image(lost)
-    assert source.image(manifest.split("train").index[0]).shape == (64, 64, 3)
-
-
 def test_rankings_are_learnt_from_it_as_from_a_manifest(prepared, tiny_config, tiny_manifest):
     # Kinds without a label column read a folder as images, but not this one.
     tiny_config.data.label_kind, tiny_config.data.classes = "ranking", ()
@@ -341,17 +248,6 @@ def test_rankings_are_learnt_from_it_as_from_a_manifest(prepared, tiny_config, t
     pd.testing.assert_frame_equal(tables[0][columns], tables[1][columns])
 
 
-def test_a_moved_data_set_is_the_same(prepared, tiny_config, tmp_path):
-    shutil.copytree(prepared["images"], tmp_path / "elsewhere" / "set")
-    tiny_config.data.manifest = str(prepared["images"])
-    other = tiny_config.copy_and_resolve_references()
-    other.data.manifest = str(tmp_path / "elsewhere" / "set")
-    (manifest, source), (moved, same) = open_data(tiny_config), open_data(other)
-    assert manifest.digest == moved.digest
-    assert dataclasses.asdict(manifest.label) == dataclasses.asdict(moved.label)
-    assert source.content(5) == same.content(5)
-
-
 def test_the_command_line(start_main, tiny_manifest, tmp_path):
     process = start_main(
         "--mode=prepare", "--config=configs/default.py", f"--output={tmp_path / 'set'}",
@@ -361,42 +257,6 @@ def test_the_command_line(start_main, tiny_manifest, tmp_path):
     assert process.returncode == 0, errors
     assert "42 images, 0 left out" in said
     assert len(list((tmp_path / "set").glob("images-train.array_record-*-of-00002"))) == 2
-
-
-def test_opinion_scores_and_masks_are_kept(tiny_config, tiny_manifest, tmp_path):
-    import tensorflow_datasets as tfds
-
-    table = pd.read_csv(tiny_manifest)[["path"]].iloc[::6]
-    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
-    # Difference scores: lower is better; the manifest leaves the splits to be drawn.
-    table["mos"] = np.linspace(0.062, 0.875, len(table))
-    table["mos_std"] = 0.042
-    table["region"] = ["masks/a.png", *[""] * (len(table) - 1)]
-    table.to_csv(tmp_path / "manifest.csv", index=False)
-    tiny_config.update_from_flattened_dict({
-        "data.manifest": str(tmp_path / "manifest.csv"), "data.label_kind": "numeric",
-        "data.label_column": "mos", "data.label_std_column": "mos_std", "data.features": (),
-        "data.maximum": 1.0, "data.higher_is_better": False, "balanced_sampling": False,
-        "early_stopping.metric": "srcc",
-    })  # fmt: skip
-    assert prepare(tiny_config, str(tmp_path / "set")) == 0
-    other = tiny_config.copy_and_resolve_references()
-    other.data.manifest = str(tmp_path / "set")
-    (manifest, _), (found, _) = open_data(tiny_config), open_data(other)
-    columns = ["name", "label", "label_text", "group", "split", "mos_std"]
-    pd.testing.assert_frame_equal(manifest.images[columns], found.images[columns])
-    assert manifest.images["label"].is_monotonic_decreasing
-    assert find_regions(manifest) == find_regions(found) == {0: tmp_path / "masks" / "a.png"}
-    # For other readers of TFDS the scores are as the manifest has them.
-    builder = tfds.builder_from_directory(tmp_path / "set")
-    assert "from 0 to 1, lower is better" in builder.info.description
-    scores = {
-        example["path"].decode(): (example["label"], example["mos_std"])
-        for source in builder.as_data_source().values()
-        for example in source
-    }
-    for path, mos in table[["path", "mos"]].itertuples(index=False):
-        assert scores[path] == (np.float32(mos), np.float32(0.042))
 
 
 def test_beam_writes_what_threads_write(tiny_config, prepared, tmp_path):

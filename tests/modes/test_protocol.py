@@ -1,4 +1,4 @@
-"""Protocols: splits are what they say, no run is done twice, leaks are refused, figures add up."""
+"""Protocols: no run is done twice, leaks are refused, figures add up."""
 
 import csv
 import json
@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from iqa_jax.analysis import bootstrap
 from iqa_jax.modes.compare_runs import compare_runs
 from iqa_jax.modes.protocol import run_protocol
 from iqa_jax.run import build
@@ -23,33 +22,12 @@ from iqa_jax.scoring import trained_run
 from iqa_jax.studies import baseline_runs, study
 from iqa_jax.studies.baselines import BASELINES
 from iqa_jax.studies.baselines.rows import Answers
-from iqa_jax.studies.splits import draw_splits
 from iqa_jax.training.data import TrainingError
 
 
-def rewrite(path, change) -> None:
-    """Changes the rows of a manifest."""
-    table = pd.read_csv(path, dtype=str)
-    change(table).to_csv(path, index=False)
-
-
 @pytest.fixture
-def config(unsplit_config, monkeypatch):
-    """Opinion scores with a standard deviation, on two random splits."""
-    monkeypatch.setattr(bootstrap, "DRAWS", 60)
-    config, data = unsplit_config, unsplit_config.data
-    scores = {"good": 80.0, "marginal": 50.0, "bad": 20.0}
-    rng = np.random.default_rng(0)
-    rewrite(
-        data.manifest,
-        lambda table: table.assign(
-            label=table["label"].map(scores) + rng.normal(scale=5, size=len(table)), std="30"
-        ),
-    )
-    data.label_kind, data.label_std_column = "numeric", "std"
-    config.balanced_sampling, config.early_stopping.metric = False, "srcc"
-    config.epochs, config.protocol.splits = 2, 2
-    return config
+def config(opinion_config):
+    return opinion_config
 
 
 @pytest.mark.usefixtures("one_device")
@@ -252,44 +230,6 @@ def test_baselines_of_labels_that_are_no_scores_are_refused(tiny_config, tmp_pat
     tiny_config.protocol.baselines = ("ridge",)
     with pytest.raises(ConfigError, match="predict opinion scores; leave it empty for .*binary"):
         run_protocol(tiny_config, str(tmp_path / "protocol"), "")
-
-
-def draw(config):
-    images = build.manifest_from_config(config, whole="all").images
-    protocol = config.protocol
-    splits = draw_splits(
-        images,
-        protocol.kind,
-        splits=protocol.splits,
-        fractions=protocol.fractions,
-        seed=config.seed,
-    )
-    return images["group"].to_numpy(), list(splits)
-
-
-def test_folds_test_every_image_once(config):
-    config.protocol.kind, config.protocol.splits = "k_fold", 3
-    groups, splits = draw(config)
-    assert len(splits) == 3
-    np.testing.assert_array_equal(np.sum([split == "test" for split in splits], axis=0), 1)
-    for split in splits:
-        assert set(split) == {"train", "val", "test"}
-        assert all(len(set(split[groups == group])) == 1 for group in groups)
-
-
-def test_one_group_is_left_out_at_a_time(config):
-    config.protocol.kind = "leave_one_group_out"
-    groups, splits = draw(config)
-    assert [set(groups[split == "test"]) for split in splits] == [
-        {f"scene{number}"} for number in range(6)
-    ]
-    assert all({"train", "val"} < set(split) for split in splits)
-
-
-def test_without_a_share_for_val_there_is_none(config):
-    config.protocol.fractions = (0.8, 0.0, 0.2)
-    _, splits = draw(config)
-    assert all(set(split) == {"train", "test"} for split in splits)
 
 
 def test_a_wrong_protocol_is_refused_with_every_reason(config, tmp_path):

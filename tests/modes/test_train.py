@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from input_pipeline.tables.table_files import ManifestError
 from iqa_jax.host.lock import LOCK, InUseError
 from iqa_jax.learning.sharding import PlacementError
-from iqa_jax.modes.evaluate import evaluate_run
 from iqa_jax.modes.train import TrainingError, train
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.trained_run import TrainedRun
 from runs_elsewhere import last_checkpoint, wait_for_step
 from tiny import TINY
 
@@ -65,35 +62,6 @@ def test_killed_twice_is_never_stopped(
         np.testing.assert_array_equal(ours, theirs)
     for name in ("metrics.json", "predictions_test.csv", "features.json"):
         assert (folder / name).read_text() == (tiny_run / name).read_text(), name
-
-
-def test_the_loop_and_the_evaluator_agree(tiny_run):
-    before = json.loads((tiny_run / "metrics.json").read_text())
-    logged = {entry["step"]: entry for entry in Workdir(tiny_run).history() if "val/auroc" in entry}
-    assert sorted(logged) == [6, 12]
-    _, record = last_checkpoint(tiny_run)
-    (best,) = Workdir(tiny_run).best.steps
-    assert record["best"]["step"] == best
-    assert record["best"]["value"] == logged[best]["val/auroc"]
-    assert record["best"]["value"] == max(entry["val/auroc"] for entry in logged.values())
-    again = evaluate_run(Workdir(tiny_run))
-    assert again == before
-    figures = again["val"]["fusions"]["mean_score"]
-    for name in ("auroc", "accuracy", "log_loss"):
-        assert figures[name] == logged[best][f"val/{name}"], name
-
-
-def test_metrics_are_those_of_the_predictions(tiny_run):
-    metrics = json.loads((tiny_run / "metrics.json").read_text())
-    assert set(metrics) == {"val", "test"}
-    table = pd.read_csv(tiny_run / "predictions_test.csv")
-    assert len(table) == metrics["test"]["rows"] == 7
-    good = table[table["label"] == "good"]["score"].to_numpy()
-    bad = table[table["label"] == "bad"]["score"].to_numpy()
-    auroc = np.mean([(g > b) + (g == b) / 2 for g in good for b in bad])
-    assert metrics["test"]["auroc"] == pytest.approx(auroc)
-    # The thresholds of the three-class answer are fitted on val, so no figure is given there.
-    assert "three_class" in metrics["test"] and "three_class" not in metrics["val"]
 
 
 @pytest.mark.usefixtures("one_device")
@@ -215,18 +183,6 @@ def test_a_config_names_all_its_problems_at_once(tiny_config, tmp_path):
         train(tiny_config, str(tmp_path / "run"), "")
     assert len(raised.value.problems) == 3
     assert 'did you mean "auroc"' in str(raised.value)
-
-
-def test_a_split_that_is_not_there_is_refused_before_the_work(
-    tiny_config, tiny_run, tmp_path, monkeypatch
-):
-    tiny_config.uncertainty.split = "calibration"
-    with pytest.raises(TrainingError, match='uncertainty.split is "calibration"; the splits of'):
-        train(tiny_config, str(tmp_path / "run"), "")
-    assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(TrainedRun, "open", lambda *_: pytest.fail("it went on"))
-    with pytest.raises(ManifestError, match="there is no split 'tset'.*did you mean 'test'"):
-        evaluate_run(Workdir(tiny_run), split="tset")
 
 
 def test_a_torn_line_of_the_history_is_dropped(tmp_path):

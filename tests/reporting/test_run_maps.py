@@ -1,4 +1,4 @@
-"""Where images are in a plane, and what is laid over them."""
+"""Where images are in a plane."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from iqa_jax.analysis.kinds import KINDS
-from iqa_jax.reporting.pages.overlays import blend_grad_cam
 from iqa_jax.reporting.pages.point_map import MOST_DOTS
 from iqa_jax.reporting.run_maps import make_planes
 
@@ -50,19 +49,3 @@ def test_every_answered_image_has_a_place_in_its_split():
 def test_too_few_and_too_many_images_have_no_plane():
     assert make_planes({"test": evaluation(3)}, seed=0) == []
     assert make_planes({"test": evaluation(MOST_DOTS + 1)}, seed=0) == []
-
-
-def test_a_photograph_is_covered_where_the_map_is_relevant_and_seen_elsewhere():
-    image = np.full((8, 12, 3), 200, np.uint8)
-    grad_cam = np.zeros((8, 12), np.float32)
-    grad_cam[:, 6:] = 5
-    grad_cam[0, 0] = np.nan
-    blended = blend_grad_cam(image, grad_cam)
-    assert blended.shape == image.shape and blended.dtype == np.uint8
-    grey = blended[4, 1].astype(int)
-    assert np.ptp(grey) < 12
-    # The upper end of the colours is a light yellow: far more red than blue can be in grey.
-    assert int(blended[4, 10, 0]) > int(grey[0]) + 20
-    np.testing.assert_array_equal(
-        blend_grad_cam(image, np.zeros((8, 12), np.float32))[2, 2], blended[4, 1]
-    )

@@ -138,19 +138,3 @@ def test_files_that_are_no_run_are_said_to_be_none(packed, tmp_path):
             open_run(path)
         assert not is_run(path)
     assert is_run(packed) and not is_run(tmp_path)
-
-
-def test_an_ensemble_is_refused(tiny_run, tmp_path):
-    run = Workdir(shutil.copytree(tiny_run, tmp_path / "run"))
-    config = json.loads(run.read_text("config.json"))
-    config["model"]["ensemble"] = ["runs/other"]
-    run.write_text("config.json", json.dumps(config))
-    with pytest.raises(WorkdirError, match="together with other runs"):
-        export(run, str(tmp_path / "x.safetensors"))
-
-
-@pytest.mark.parametrize("output", ["scorer.npz", "nowhere/scorer.safetensors"])
-def test_an_output_that_cannot_be_is_refused(tiny_run, output, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(WorkdirError, match="--output="):
-        export(Workdir(tiny_run), output)

@@ -1,28 +1,22 @@
 """Order, balance, shares and features of training batches; whole images for evaluation."""
 
 import csv
-import dataclasses
 
 import cv2
-import grain
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from input_pipeline.batches.bags import tile_reader, training_batches
 from input_pipeline.batches.whole_bags import whole_bags
-from input_pipeline.batches.worker_batches import WorkerBatches
 from input_pipeline.files.images import load
-from input_pipeline.files.reduction import shrink_by
 from input_pipeline.tables.labels import LabelSpec
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.nss import nss_features
-from input_pipeline.tiles.sources import CutTiles, TileSource, Version, pictures_of
+from input_pipeline.tiles.sources import TileSource, pictures_of
 from input_pipeline.tiles.tile_index import fit_index_features, index_tiles
 from input_pipeline.tiles.tiling import Tiling, edge_sum
-from input_pipeline.tiles.views import View, tiles_of_views
 
 LABEL = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
 TILING = Tiling(32, 32, "shift")
@@ -136,18 +130,6 @@ def test_processes_give_the_batches_that_threads_give(data, batch_size):
     again = batches(data, batch_size=batch_size)
     again.set_state(position)
     assert_same(rest, take(again, 3))
-
-
-def _opencv_threads(_):
-    return cv2.getNumThreads()
-
-
-def test_a_worker_is_one_thread_to_opencv():
-    made = WorkerBatches(grain.MapDataset.range(1).map(_opencv_threads), workers=1)
-    try:
-        assert next(made) == 1
-    finally:
-        made.close()
 
 
 def test_only_training_images_with_a_label(data):
@@ -342,95 +324,3 @@ def test_a_tile_file_larger_than_a_tile_is_an_error(cut_manifest):
     source = TileSource(pictures_of(manifest), Tiling(16, 16), max_pixels=MAX_PIXELS)
     (bag,) = whole_bags(source, [0], NO_FEATURES, threads=1)
     assert "set tiles.size to the size of the tile files" in bag.error
-
-
-def test_a_bad_image_is_an_error_and_leaves_the_others_alone(tmp_path):
-    good = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
-    (tmp_path / "text.jpg").write_text("no image")
-    missing = tmp_path / "missing.png"
-    source = TileSource([good, tmp_path / "text.jpg", missing, good], TILING, max_pixels=MAX_PIXELS)
-    index = index_tiles(source, range(4), low=0, threads=2)
-    assert set(index.errors) == {1, 2} and set(index.image_id) == {0, 3}
-    bags = list(whole_bags(source, [3, 1, 0, 2], FeatureTable(), threads=2))
-    assert [bag.image_id for bag in bags] == [3, 1, 0, 2]
-    assert [len(bag.tiles) for bag in bags] == [6, 0, 6, 0]
-    assert "text.jpg" in bags[1].error and "missing.png" in bags[3].error
-    assert list(whole_bags(source, [], FeatureTable(), threads=2)) == []
-
-
-def test_shrunk_tiles_are_those_of_the_smaller_picture(tmp_path):
-    photo = np.random.default_rng(0).integers(0, 256, (131, 102, 3), np.uint8)
-    small = shrink_by(photo, 2)
-    Image.fromarray(photo).save(tmp_path / "photo.png")
-    tiling = Tiling(32, 20, shrink=2)
-    pictures = [
-        tmp_path / "photo.png",
-        photo,
-        photo[:, ::-1][:, ::-1],
-        Version(str(tmp_path / "photo.png"), "", 0, (), 1000),
-    ]
-    source = TileSource(pictures, tiling, max_pixels=MAX_PIXELS)
-    plain = TileSource([small], dataclasses.replace(tiling, shrink=1), max_pixels=MAX_PIXELS)
-    layout = plain.layout(0)
-    assert layout.grid.shape == (3, 2) and (layout.height, layout.width) == (66, 51)
-    for number in range(len(pictures)):
-        found = source.layout(number)
-        assert (found.height, found.width, found.grid.shape) == (66, 51, (3, 2))
-        np.testing.assert_array_equal(found.grid.origins, layout.grid.origins)
-        np.testing.assert_array_equal(source.tiles(number, layout), plain.tiles(0, layout))
-        np.testing.assert_array_equal(source.image(number), small)
-    # A tile already cut is one.
-    Image.fromarray(photo[:32, :32]).save(tmp_path / "tile.png")
-    cut = CutTiles((str(tmp_path / "tile.png"),), np.zeros((1, 2), np.int32))
-    source = TileSource([cut], tiling, max_pixels=MAX_PIXELS)
-    np.testing.assert_array_equal(source.tiles(0, source.layout(0))[0], photo[:32, :32])
-
-
-@pytest.mark.parametrize("sides", [(90, 100), (100, 90), (90, 90), (50, 300), (20, 30)])
-def test_no_larger_than_the_reference_side_is_as_without(sides, tmp_path):
-    photo = np.random.default_rng(0).integers(0, 256, (*sides, 3), np.uint8)
-    Image.fromarray(photo).save(tmp_path / "photo.png")
-    Image.fromarray(photo).save(tmp_path / "photo.jpg")
-    pictures = [
-        tmp_path / "photo.png",
-        tmp_path / "photo.jpg",
-        photo,
-        Version(str(tmp_path / "photo.png"), "gaussian_blur", 3, (1,), 40),
-    ]
-    plain, limited = (
-        TileSource(pictures, Tiling(32, 20, reference_side=side), max_pixels=MAX_PIXELS)
-        for side in (0, 90)
-    )
-    for number in range(len(pictures)):
-        layout, expected = limited.layout(number), plain.layout(number)
-        assert layout[1:] == expected[1:] and layout.grid.shape == expected.grid.shape
-        np.testing.assert_array_equal(layout.grid.origins, expected.grid.origins)
-        np.testing.assert_array_equal(limited.tiles(number, layout), plain.tiles(number, expected))
-
-
-@pytest.mark.parametrize("sides", [(131, 202), (202, 131)])
-def test_larger_than_the_reference_side_is_cut_as_the_smaller_picture(sides, tmp_path):
-    photo = np.random.default_rng(0).integers(0, 256, (*sides, 3), np.uint8)
-    Image.fromarray(photo).save(tmp_path / "photo.png")
-    Image.fromarray(photo).save(tmp_path / "photo.jpg")
-    path = tmp_path / "photo.png"
-    pictures = [path, photo, Version(str(path), "", 0, (), 1000), tmp_path / "photo.jpg"]
-    tiling = Tiling(32, 20, reference_side=32)
-    source = TileSource(pictures, tiling, max_pixels=MAX_PIXELS)
-    for number in range(len(pictures)):
-        small, layout = source.image(number), source.layout(number)
-        # 202 · 32 / 131 = 49.3...
-        assert small.shape == ((32, 49, 3) if sides[0] == 131 else (49, 32, 3))
-        plain = TileSource([small], Tiling(32, 20), max_pixels=MAX_PIXELS)
-        expected = plain.layout(0)
-        assert (layout.height, layout.width) == (expected.height, expected.width)
-        for ours, theirs in zip(layout.grid, expected.grid, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        np.testing.assert_array_equal(source.tiles(number, layout), plain.tiles(0, expected))
-    np.testing.assert_array_equal(source.image(0), source.image(1))
-    # What is held while it is read: a JPEG is decoded at half its sides.
-    held = [source.layout(number).read_pixels for number in range(len(pictures))]
-    assert held == [131 * 202, 131 * 202, 131 * 202, 131 * 202 // 4]
-    # Views are of the smaller picture.
-    ((tiles, layout),) = tiles_of_views(source, 0, source.layout(0), [View(scale=1.5)])
-    assert sorted((layout.height, layout.width)) == [48, 74] and len(tiles) == 2 * 4

@@ -14,9 +14,6 @@ from input_pipeline.tiles.features import FeatureTable
 from input_pipeline.tiles.sources import TileSource, pictures_of
 from input_pipeline.tiles.tile_index import index_tiles, without_tiles
 from input_pipeline.tiles.tiling import Tiling
-from iqa_jax.run import build
-from iqa_jax.run.workdir import Workdir
-from iqa_jax.training.data import TrainingError, prepare_training
 
 LABEL = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
 ORDER = {"batch_size": 4, "balanced": False, "seed": 0, "threads": 1}
@@ -110,25 +107,3 @@ def test_a_list_that_makes_no_sense_is_refused_with_its_rows(data, tmp_path):
     assert "row 4: the tile's row must be a whole number" in str(refused.value)
     with pytest.raises(ManifestError, match="no column 'column'"):
         drop_tiles(manifest, write(tmp_path, [(name, 0)], ("image", "row")))
-
-
-def test_training_reads_the_list_and_evaluation_does_not(tiny_config, tmp_path):
-    config = tiny_config
-    config.data.features = ()
-    manifest = build.manifest_from_config(config)
-    train, val = (manifest.split(name) for name in ("train", "val"))
-    images = [train["name"].iloc[0], val["name"].iloc[0]]
-    config.data.dropped_tiles = str(write(tmp_path, [(name, 1, 0) for name in images]))
-    data = prepare_training(config, build.manifest_from_config(config), Workdir(tmp_path))
-    first = int(train.index[0])
-    assert data.index.number[data.index.image_id == first].tolist() == [0, 1, 3]
-    # 24 labelled training images of four tiles.
-    assert len(data.index) == 95
-    # Manifests that are only answered know no such list.
-    assert not build.manifest_from_config(config, whole="all").dropped_tiles
-
-    bad = train["name"][train["label"] == 0]
-    rows = [(name, row, column) for name in bad for row in (0, 1) for column in (0, 1)]
-    config.data.dropped_tiles = str(write(tmp_path, rows))
-    with pytest.raises(TrainingError, match="no training tile is left of bad.*or shorten"):
-        prepare_training(config, build.manifest_from_config(config), Workdir(tmp_path))

@@ -1,6 +1,5 @@
 """A manifest is read the same from any format, and refused with every problem and its row."""
 
-import pandas as pd
 import pytest
 
 from input_pipeline.checks.split_checks import check_split_contents, find_straddling_groups
@@ -9,7 +8,6 @@ from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tables.table_files import ManifestError
 
 QUALITY = LabelSpec("binary", classes=("bad", "good"), marginal="marginal")
-OPINION = LabelSpec("numeric", column="mos", minimum=1, maximum=5)
 
 
 def write(folder, text, name="manifest.csv"):
@@ -53,30 +51,6 @@ def test_rows_become_images(tmp_path):
         manifest.split("vall")
 
 
-def test_format_separator_and_blanks_do_not_change_what_is_read(tmp_path):
-    plain = "path,label,split\na.jpg,good,train\nb.jpg,bad,val\n"
-    expected = read_manifest(write(tmp_path, plain), QUALITY)
-    frame = pd.DataFrame(
-        {
-            "path": ["a.jpg", "b.jpg"],
-            "label": pd.Categorical(["good", "bad"]),
-            "split": ["train", "val"],
-        }
-    )
-    parquet = tmp_path / "manifest.parquet"
-    frame.to_parquet(parquet)
-    sources = [
-        write(tmp_path, b"\xef\xbb\xbf" + plain.replace(",", ";").encode(), "excel.csv"),
-        write(tmp_path, plain.replace(",", "\t").replace("\n", "\r\n"), "tabs.csv"),
-        write(tmp_path, ' path , label,split \n a.jpg , good,train\nb.jpg,"bad",val\n', "s.csv"),
-        parquet,
-    ]
-    for source in sources:
-        manifest = read_manifest(source, QUALITY)
-        pd.testing.assert_frame_equal(manifest.images, expected.images)
-        assert manifest.digest == expected.digest
-
-
 def test_digest_follows_the_content_and_not_the_folder(tmp_path):
     text = "path,label,split\na.jpg,good,train\nb.jpg,bad,val\n"
     (tmp_path / "moved").mkdir()
@@ -110,82 +84,6 @@ def test_all_problems_are_told_at_once(tmp_path):
         "row 5: unknown label 'blurry' in 8 rows (rows 5, 6, 7, 8, 9 and 3 more); "
         "the labels are bad, marginal, good",
     ]
-
-
-def test_a_long_list_of_problems_is_cut_in_the_message_only(tmp_path):
-    text = "path,label\n" + "".join(f"{number}.jpg,\n" for number in range(70))
-    with pytest.raises(ManifestError, match="70 problems") as caught:
-        read_manifest(write(tmp_path, text), QUALITY)
-    assert len(caught.value.problems) == 70
-    message = str(caught.value)
-    assert "row 51:" in message and "row 52:" not in message and "20 more" in message
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("paht,label\na,good\n", "no path column 'path'; .* did you mean 'paht'"),
-        ("path,Label\na,good\n", "no label column 'label'; .* did you mean 'Label'"),
-        ("path,label,Groups\na,good,x\n", "'Groups' is not read; rename it to 'group'"),
-        ("path,label,Split\na,good,x\n", "'Split' is not read; rename it to 'split'"),
-        ("path,label,label\na,good,bad\n", "'label' appears twice"),
-        ("path,label,image\na,good,bad\n", "belong together: add row, column, or rename image"),
-        ("path,label\na,b.jpg,good\n", "row 2: has 3 cells where the header has 2"),
-        ("path,label\na.jpg\n", "row 2: has 1 cell where the header has 2"),
-        ('path,label\n"a.jpg,good\n', "quotes do not match"),
-        ("path,label\n", "no rows"),
-        ("path,label\n,\n\n", "no rows"),
-        ("", "empty"),
-        (b"PK\x03\x04\x00\x00", "not a text file; save it as 'CSV UTF-8'"),
-        ("path,label\na,good\nÄ,good\n".encode("latin-1"), "row 3: this is not UTF-8"),
-    ],
-)
-def test_a_table_of_another_form_is_refused(tmp_path, text, problem):
-    with pytest.raises(ManifestError, match=problem):
-        read_manifest(write(tmp_path, text), QUALITY)
-
-
-def test_a_missing_or_unreadable_manifest_is_named(tmp_path):
-    write(tmp_path, "path,label\n", "manifest.csv")
-    with pytest.raises(ManifestError, match="no such file; did you mean 'manifest.csv'"):
-        read_manifest(tmp_path / "manifets.csv", QUALITY)
-    with pytest.raises(ManifestError, match="this folder is no data set that --mode=prepare"):
-        read_manifest(tmp_path, QUALITY)
-    with pytest.raises(ManifestError, match="not a Parquet file"):
-        read_manifest(write(tmp_path, "path,label\n", "m.parquet"), QUALITY)
-
-
-def test_scores_are_turned_so_that_higher_is_better(tmp_path):
-    text = "path;mos\na.jpg;1.5\nb.jpg;5\nc.jpg;2\n"
-    manifest = read_manifest(write(tmp_path, text), OPINION)
-    assert manifest.images["label"].tolist() == [1.5, 5, 2]
-    assert manifest.images["label"].dtype == "float32"
-    dmos = LabelSpec("numeric", column="mos", minimum=1, maximum=5, higher_is_better=False)
-    manifest = read_manifest(write(tmp_path, text), dmos)
-    assert manifest.images["label"].tolist() == [4.5, 1, 4]
-    assert manifest.images["label_text"].tolist() == ["1.5", "5", "2"]
-
-
-def test_scores_that_are_none_are_refused(tmp_path):
-    text = "path;mos\na;2,5\nb;good\nc;nan\nd;inf\ne;\nf;5.01\ng;0\nh;3\n"
-    assert problems_of(tmp_path, text, OPINION) == [
-        "row 2: label '2,5' is not a number; write the decimals after a point",
-        "row 3: label 'good' is not a number",
-        "row 4: label 'nan' is not a number",
-        "row 5: label 'inf' is not a number",
-        "row 6: the label is empty",
-        "row 7: label 5.01 is outside the scale 1 to 5",
-        "row 8: label 0 is outside the scale 1 to 5",
-    ]
-
-
-def test_grades_written_as_numbers_are_text(tmp_path):
-    grades = LabelSpec("ordered", column="grade", classes=("1", "2", "3"))
-    frame = pd.DataFrame({"path": ["a", "b", "c"], "grade": [3, 1, 2]})
-    frame.to_parquet(tmp_path / "m.parquet")
-    assert read_manifest(tmp_path / "m.parquet", grades).images["label"].tolist() == [2, 0, 1]
-    frame.to_csv(tmp_path / "m.csv", index=False)
-    assert read_manifest(tmp_path / "m.csv", grades).images["label"].tolist() == [2, 0, 1]
 
 
 def test_tiles_already_cut_form_images(tmp_path):
@@ -256,50 +154,3 @@ def test_a_feature_that_is_none_is_refused(tmp_path):
     assert "no feature column 'sharpnes'" in problem and "did you mean 'sharpness'" in problem
     assert "another meaning" in problems_of(tmp_path, text, features=["label"])[0]
     assert "twice" in problems_of(tmp_path, text, features=["sharpness", "sharpness"])[0]
-
-
-def test_missing_splits_and_classes_are_told(tmp_path):
-    text = "path,label,split\na,good,Train\nb,bad,Train\nc,good,val\nd,marginal,val\n"
-    manifest = read_manifest(write(tmp_path, text), QUALITY)
-    assert check_split_contents(manifest) == [
-        "split 'train' has no images; the splits are val, Train; did you mean 'Train'?",
-        "split 'val' has no image of class 'bad'",
-    ]
-    assert check_split_contents(manifest, ("Train",)) == []
-    text = "path,mos,split\na,1,train\nb,2,train\nc,3,val\nd,3,val\n"
-    manifest = read_manifest(write(tmp_path, text), OPINION)
-    assert check_split_contents(manifest) == [
-        "split 'val' has only one label value: nothing can be compared in it"
-    ]
-
-
-def test_a_group_in_two_splits_is_told_with_its_rows(tmp_path):
-    text = (
-        "path,label,group,split\na,good,x,train\nb,bad,y,train\nc,good,x,val\nd,bad,x,train\n"
-        "e,bad,,train\nf,bad,,val\n"
-    )
-    manifest = read_manifest(write(tmp_path, text), QUALITY)
-    assert find_straddling_groups(manifest) == [
-        "group 'x' is in more than one split: rows 2, 5 in 'train' and row 4 in 'val'"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        ({"kind": "binray", "classes": ("a", "b")}, "did you mean 'binary'"),
-        ({"kind": "binary", "classes": ("a", "b", "c")}, "exactly two"),
-        ({"kind": "ordered", "classes": ("a",)}, "at least two"),
-        ({"kind": "unordered", "classes": ("a", "b", "a")}, "twice"),
-        ({"kind": "ordered", "classes": (1, 2)}, "must be text"),
-        ({"kind": "binary", "classes": ("a", "b"), "marginal": "a"}, "twice"),
-        ({"kind": "ordered", "classes": ("a", "b"), "marginal": "c"}, "marginal"),
-        ({"kind": "binary", "classes": ("a", "b"), "column": "path"}, "rename"),
-        ({"kind": "numeric"}, "minimum below its maximum"),
-        ({"kind": "numeric", "minimum": 5, "maximum": 1}, "minimum below its maximum"),
-        ({"kind": "numeric", "minimum": 1, "maximum": 5, "classes": ("a", "b")}, "no classes"),
-    ],
-)
-def test_a_label_description_without_sense_is_refused(arguments, problem, unchecked_types):
-    with pytest.raises(ValueError, match=problem):
-        LabelSpec(**arguments)

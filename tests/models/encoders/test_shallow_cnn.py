@@ -8,7 +8,6 @@ import skimage.data
 
 from components import make_encoder
 from input_pipeline.tiles import nss
-from iqa_jax.models.encoders.encoder import pool_last_again
 from iqa_jax.models.encoders.shallow_cnn import CHANNELS, normalise_contrast
 from iqa_jax.models.quality_model import MEAN, STANDARD_DEVIATION
 from iqa_jax.run.checks import ConfigError, check_config
@@ -64,14 +63,6 @@ def test_padding_has_no_part_in_the_statistics(photo, variables):
     frozen = make_encoder("shallow_cnn", pooling="stages", norm_statistics="running")
     _, kept = frozen.apply(variables, photo, train=True, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, kept["batch_stats"], variables["batch_stats"])
-
-
-def test_the_last_map_is_what_the_embedding_was_pooled_from(photo, variables):
-    embedding, last = STAGES.apply(variables, photo, method="encode_with_map")
-    again = pool_last_again(embedding, last, "stages")
-    np.testing.assert_allclose(again, embedding, atol=1e-6)
-    changed = pool_last_again(embedding, 2 * last, "stages")
-    assert (np.abs(changed - embedding).max(axis=0) > 1e-6).sum() > CHANNELS[1]
 
 
 def test_keys_that_it_has_no_use_for_are_refused(tiny_config):

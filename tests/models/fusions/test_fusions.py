@@ -11,7 +11,6 @@ import pytest
 from benchmarks import fusion_proofs
 from benchmarks.fusion_proofs import make_fusion
 from iqa_jax.models.fusions import FUSIONS, READOUTS
-from iqa_jax.models.fusions.fused import masked_softmax
 from iqa_jax.models.positions import POSITIONS
 
 SMALL = {
@@ -217,22 +216,6 @@ def test_attention_starts_within_the_reference_range():
         for leaf in params[name].values():
             assert np.abs(leaf).max() <= inputs**-0.5
         assert np.abs(params[name]["kernel"]).max() > 0.9 * inputs**-0.5
-
-
-def test_max_shares_ties():
-    embeddings = jnp.array([[[1.0, 0, 3], [2.0, 0, 1], [0.0, 0, 9]]])
-    mask = jnp.array([[True, True, False]])
-    position, grid = jnp.zeros((1, 3, 2), jnp.int32), jnp.array([[1, 3]])
-    fused = make_fusion("max_embedding").apply({}, embeddings, mask, position, grid)
-    np.testing.assert_allclose(fused.embedding, [[2, 0, 3]])
-    np.testing.assert_allclose(fused.attention, [[0.5, 0.5, 0]])
-
-
-def test_masked_softmax_survives_huge_scores():
-    scores = jnp.array([[1e4, 1e4 - 1, 3e38], [-1e30, -1e30, 0]])
-    mask = jnp.array([[True, True, False], [True, True, False]])
-    weights = masked_softmax(scores, mask)
-    np.testing.assert_allclose(weights, [[0.731059, 0.268941, 0], [0.5, 0.5, 0]], atol=1e-6)
 
 
 def test_a_class_token_that_sees_only_itself_still_ranks_tiles():

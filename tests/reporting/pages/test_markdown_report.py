@@ -1,14 +1,11 @@
-"""report.md and model_card.md: the figures of metrics.json, and names that stay names."""
+"""report.md: the figures of metrics.json, and names that stay names."""
 
 import re
 
 import pytest
 
-from iqa_jax.reporting.pages.markdown import block, code, prose
 from iqa_jax.reporting.pages.markdown_report import write_markdown_report
-from iqa_jax.reporting.pages.model_card import ModelCard, write_model_card
 from iqa_jax.reporting.pages.report import Confusion, Headline, Report, Table
-from iqa_jax.reporting.pages.text_tables import comparison_tables, write_numbers
 from report_page import EVIL, full_report, read_tables
 
 
@@ -103,87 +100,3 @@ def test_every_table_keeps_its_columns_whatever_the_names(tmp_path):
     outside = re.sub(r"```.*?```|`[^`\n]*`|<code>.*?</code>", "", text, flags=re.S)
     assert "<" not in outside.replace("&lt;", "")
     assert not re.search(r"(?<!\\)@\w|#\d", outside)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("photo_1.jpg", "`photo_1.jpg`"),
-        ("*a* <b>\n# c", "`*a* <b> # c`"),
-        ("", ""),
-        ("a|b`", "<code>a&#124;b&#96;</code>"),
-    ],
-)
-def test_chosen_words_are_code(text, expected):
-    assert code(text) == expected
-
-
-def test_sentences_have_no_marks():
-    assert prose("a_b *c* [d](e) `f` | <g> & \\") == (
-        r"a\_b \*c\* \[d\](e) \`f\` \| &lt;g\> &amp; \\"
-    )
-    assert "@a" not in prose("@a #1") and "#1" not in prose("@a #1")
-
-
-def test_a_fence_is_longer_than_any_in_its_text():
-    text = "a\n````\nb"
-    fence, *inside, end = block(text).split("\n")
-    assert "\n".join(inside) == text and fence == end == "`````"
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.12345, 9.9], ["0.123", "9.900"]),
-        ([0.12345, 12.345, 7], ["0.12", "12.35", "7"]),
-        ([1234.5, 2.0], ["1234", "2"]),
-        ([0.00001, 0.0, -0.5], ["1e-05", "0.000", "-0.500"]),
-        ([None, float("nan"), float("inf"), "–"], ["undefined"] * 3 + ["–"]),
-    ],
-)
-def test_figures_under_one_another_have_the_same_decimals(values, expected):
-    assert write_numbers(values) == expected
-
-
-CARD = ModelCard(
-    name="run",
-    purpose="Tells bad photographs from good ones.",
-    use=["Photographs like those of the manifest."],
-    facts={"Labels": "binary, column the_label"},
-    images=Table("", ["Split", "Images", "bad"], [["train", 360, 150], ["test", 90, 50]]),
-    headlines=REPORT.headlines,
-    warnings=["auroc differs."],
-    figures=comparison_tables(REPORT),
-    limits=["No other images."],
-    commands={"Score images": "python main.py --mode=predict"},
-    versions={"jax": "0.10.2"},
-    config_digest="c" * 64,
-    manifest_digest="d" * 64,
-)
-
-
-def test_a_model_card_says_what_it_was_given(tmp_path):
-    write_model_card(tmp_path / "card.md", CARD)
-    text = (tmp_path / "card.md").read_text()
-    headings = re.findall("^## (.*)$", text, re.M)
-    assert headings == [
-        "Intended use",
-        "What it is",
-        "What it was trained and measured on",
-        "Figures",
-        "Limits",
-        "How to use it",
-        "Where it comes from",
-    ]
-    tables = read_tables(text)
-    assert tables["What it was trained and measured on"][1:] == [
-        ["`train`", "360", "150"],
-        ["`test`", "90", "50"],
-    ]
-    assert tables["Mean score: splits side by side"][2] == [
-        "AUROC",
-        "0.962 (0.901 to 0.995)",
-        "0.500",
-    ]
-    for part in ("c" * 64, "d" * 64, "> auroc differs.", "--mode=predict", r"the\_label"):
-        assert part in text

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from input_pipeline.tables.labels import LABEL_KINDS, LabelSpec
 from iqa_jax.analysis.kinds import KINDS, fusions_for
 from iqa_jax.analysis.late_fusion import LATE_FUSIONS
-from iqa_jax.analysis.metric_table import FIGURES, LOWER_IS_BETTER
+from iqa_jax.analysis.metric_table import FIGURES
 from iqa_jax.evaluation.evaluation import measure_answers
 from iqa_jax.learning.tasks import TASKS
 from iqa_jax.run.config import headline_metric, kind_from_config
@@ -113,10 +114,10 @@ def test_no_file_compares_a_kind_with_its_name():
     assert {place.split(":")[0] for place in found} == {"input_pipeline/tables/labels.py"}, found
 
 
-def test_errors_are_better_where_they_are_lower():
-    assert set(LOWER_IS_BETTER) == {
-        "log_loss", "ece", "grade_mae", "rmse", "mae", "rmse_mapped", "outlier_ratio",
-    }  # fmt: skip
-    assert FIGURES["mae"].meaning.endswith("; lower is better.")
-    assert FIGURES["srcc"].meaning.endswith("given scores.")
-    assert all(not figure.means.endswith(".") for figure in FIGURES.values())
+def test_a_score_is_written_in_the_direction_of_its_label():
+    values = np.array([[20.0], [70.0]])
+    numeric = partial(KINDS["numeric"], minimum=0, maximum=100)
+    assert numeric(higher_is_better=False).written_score(values).tolist() == [80, 30]
+    assert numeric().written_score(values).tolist() == [20, 70]
+    good = np.array([[0.2, 0.8]])
+    assert KINDS["binary"](higher_is_better=False).written_score(good).tolist() == [0.8]

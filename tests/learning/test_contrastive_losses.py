@@ -1,0 +1,199 @@
+"""Losses of embeddings against plain loops."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from iqa_jax.learning.contrastive_losses import (
+    near_level,
+    same_class,
+    semi_hard_triplet,
+    supervised_contrastive,
+)
+from iqa_jax.learning.tasks import TASKS, Labels
+
+CLASSES, DIM = 4, 6
+# The last class has one member; the rows after it are padding.
+LABELS = np.array([0, 1, 0, 1, 2, 2, 0, 1, 2, 1, 0, 3, 1, 0])
+IS_REAL = np.arange(len(LABELS)) < 12
+SIMILARITIES = {"classes": same_class, "levels": near_level}
+LOSSES = {
+    "supcon": partial(supervised_contrastive, temperature=0.1),
+    "triplet": partial(semi_hard_triplet, margin=0.3),
+}
+
+
+def make_embeddings(seed=0, count=len(LABELS)):
+    embeddings = np.random.default_rng(seed).normal(size=(count, DIM))
+    # Some negatives nearer than positives, some farther: both branches of the mining.
+    embeddings[:6] += 2 * np.eye(DIM)[LABELS[:6]]
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
+def similarity_by_hand(kind, a, b):
+    return float(a == b) if kind == "classes" else 1 - abs(a - b) / (CLASSES - 1)
+
+
+def supcon_by_hand(embeddings, labels, kind, temperature):
+    """One anchor and one positive at a time, in double precision."""
+    losses = []
+    for i, anchor in enumerate(embeddings):
+        others = [j for j in range(len(labels)) if j != i]
+        logits = [anchor @ embeddings[j] / temperature for j in others]
+        highest = max(logits)
+        normaliser = highest + np.log(sum(np.exp(logit - highest) for logit in logits))
+        alike = [similarity_by_hand(kind, labels[i], labels[j]) for j in others]
+        loss = 0.0
+        for weight, logit in zip(alike, logits, strict=True):
+            loss += weight * (normaliser - logit)
+        losses.append(loss / sum(alike) if sum(alike) else 0.0)
+    return np.array(losses)
+
+
+def triplet_by_hand(embeddings, labels, kind, margin):
+    """One anchor, one positive and one negative at a time."""
+    losses = []
+    for i, anchor in enumerate(embeddings):
+        found = []
+        for p in range(len(labels)):
+            if p == i:
+                continue
+            alike = similarity_by_hand(kind, labels[i], labels[p])
+            near = ((anchor - embeddings[p]) ** 2).sum()
+            semi_hard, others = [], []
+            for n in range(len(labels)):
+                gap = alike - similarity_by_hand(kind, labels[i], labels[n])
+                if n == i or gap <= 0:
+                    continue
+                far = ((anchor - embeddings[n]) ** 2).sum()
+                (semi_hard if far > near else others).append(near - far + margin * gap)
+            if semi_hard or others:
+                found.append(max(0.0, max(semi_hard) if semi_hard else min(others)))
+        losses.append(sum(found) / len(found) if found else 0.0)
+    return np.array(losses)
+
+
+@pytest.mark.parametrize("kind", SIMILARITIES)
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_that_of_a_plain_loop(name, kind):
+    embeddings, labels = make_embeddings()[IS_REAL], LABELS[IS_REAL]
+    by_hand = {
+        "supcon": partial(supcon_by_hand, temperature=0.1),
+        "triplet": partial(triplet_by_hand, margin=0.3),
+    }[name](embeddings, labels, kind)
+    similarity = SIMILARITIES[kind](jnp.array(labels), CLASSES)
+    found = LOSSES[name](jnp.array(embeddings), similarity, jnp.ones(len(labels), bool))
+    np.testing.assert_allclose(found, by_hand, rtol=2e-4, atol=1e-6)
+    assert (by_hand > 0).sum() > 6 and np.ptp(by_hand) > 0.1
+    if kind == "classes":
+        assert by_hand[11] == 0  # Alone in its class.
+
+
+def test_both_branches_of_the_mining_are_tested():
+    embeddings = make_embeddings()[IS_REAL]
+    distance = ((embeddings[:, None] - embeddings) ** 2).sum(-1)
+    labels = LABELS[IS_REAL]
+    has_farther = [
+        (distance[i] > distance[i, p])[labels != labels[i]].any()
+        for i, p in zip(*np.nonzero(labels[:, None] == labels), strict=True)
+        if i != p
+    ]
+    assert any(has_farther) and not all(has_farther)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_padding_weighs_nothing_and_gets_no_gradient(name):
+    task = make_task(name)
+    embeddings = make_embeddings().astype(np.float32)
+    logits = np.concatenate([embeddings, np.zeros((len(LABELS), CLASSES), np.float32)], axis=1)
+    weight = jnp.where(jnp.array(IS_REAL), 1.0, 0.0)
+    compare = jax.value_and_grad(task.batch_loss)
+    loss, gradient = compare(jnp.array(logits), jnp.array(LABELS), weight)
+    assert loss > 0.1 and jnp.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[12:], 0)
+    assert (jnp.abs(gradient[:11, :DIM]).sum(axis=1) > 0).sum() > 6
+    # No loss reads the probe.
+    np.testing.assert_array_equal(gradient[:, DIM:], 0)
+    # Whatever the padding holds: other embeddings, other labels, nothing that is a number.
+    labels = LABELS.copy()
+    labels[12:] = -1
+    for garbage in (5.0, np.nan):
+        other = logits.copy()
+        other[12:] = garbage
+        same, same_gradient = compare(jnp.array(other), jnp.array(labels), weight)
+        np.testing.assert_array_equal(same, loss)
+        np.testing.assert_array_equal(same_gradient[:12], gradient[:12])
+    alone = task.batch_loss(jnp.array(logits[:12]), jnp.array(LABELS[:12]), jnp.ones(12))
+    assert float(alone) == pytest.approx(float(loss), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("real", [0, 1, 2])
+def test_a_batch_without_any_pair_costs_nothing(name, real):
+    task = make_task(name)
+    logits = jnp.array(np.random.default_rng(0).normal(size=(3, DIM + CLASSES)))
+    weight = (jnp.arange(3) < real).astype(jnp.float32)
+    loss, gradient = jax.value_and_grad(task.batch_loss)(logits, jnp.array([0, 1, 2]), weight)
+    assert loss == 0
+    np.testing.assert_array_equal(gradient, 0)
+
+
+def test_a_weight_scales_an_anchor():
+    task, logits = make_task("supcon"), jnp.array(make_embeddings())
+    weight, labels = np.where(IS_REAL, 1.0, 0.0), jnp.array(LABELS)
+    losses = LOSSES["supcon"](logits, same_class(labels, CLASSES), jnp.array(IS_REAL))
+    weight[3] = 2.5
+    expected = float(losses.sum() + 1.5 * losses[3]) / 12
+    assert float(task.batch_loss(logits, labels, jnp.array(weight))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.1, 100.0])
+def test_any_temperature_is_stable(temperature):
+    embeddings, labels = make_embeddings()[IS_REAL], LABELS[IS_REAL]
+    similarity, is_real = same_class(jnp.array(labels), CLASSES), jnp.ones(12, bool)
+
+    def loss(embeddings):
+        return supervised_contrastive(embeddings, similarity, is_real, temperature)
+
+    expected = supcon_by_hand(embeddings, labels, "classes", temperature)
+    single = jnp.array(embeddings, jnp.float32)
+    np.testing.assert_allclose(loss(single), expected, rtol=1e-3, atol=1e-3)
+    assert jnp.isfinite(jax.grad(lambda e: loss(e).sum())(single)).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_learning_brings_what_is_alike_together(name):
+    """And levels into their order: neighbours end nearer than the ends of the scale."""
+    labels = jnp.array(np.repeat([0, 1, 2], 5))
+    task = make_task(name, "ordered", classes=3)
+    optimizer = optax.adam(0.05)
+
+    def normalise(x):
+        return x / jnp.linalg.norm(x, axis=1, keepdims=True)
+
+    def update(_, carry):
+        x, state = carry
+        gradient = jax.grad(lambda x: task.batch_loss(normalise(x), labels, jnp.ones(15)))(x)
+        updates, state = optimizer.update(gradient, state)
+        return x + updates, state
+
+    x = jnp.array(np.random.default_rng(0).normal(size=(15, DIM)))
+    x, _ = jax.lax.fori_loop(0, 300, update, (x, optimizer.init(x)))
+    cosine = np.asarray(normalise(x) @ normalise(x).T)
+    blocks = cosine.reshape(3, 5, 3, 5).mean(axis=(1, 3))
+    assert blocks.diagonal().min() > blocks[0, 1] > blocks[0, 2]
+    assert blocks.diagonal().min() > blocks[1, 2] > blocks[0, 2]
+
+
+KEYS = {
+    "supcon": {"temperature": 0.1, "projection_dim": DIM},
+    "triplet": {"margin": 0.3, "projection_dim": DIM},
+}
+
+
+def make_task(name, kind="unordered", classes=CLASSES):
+    return TASKS[kind][name].make(Labels(classes, minimum=0.0, maximum=1.0), **KEYS[name])

@@ -1,0 +1,54 @@
+"""What a config is built into."""
+
+import jax
+import pytest
+
+from configs import default
+from iqa_jax.analysis.kinds import KINDS
+from iqa_jax.learning.state import AnchoredState, AveragedState, TrainState
+from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS
+from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
+from iqa_jax.run import build
+
+
+def test_without_a_decay_the_checkpoint_is_as_it_was(tiny_config):
+    plain = build.abstract_state_from_config(tiny_config)
+    assert type(plain) is TrainState
+    assert set(vars(plain)) == {"step", "params", "batch_stats", "opt_state"}
+    tiny_config.optimizer.ema_decay = 0.9
+    averaged = build.abstract_state_from_config(tiny_config)
+    assert type(averaged) is AveragedState
+    tiny_config.optimizer.start_share = 0.5
+    anchored = build.abstract_state_from_config(tiny_config)
+    assert type(anchored) is AnchoredState
+    shapes = jax.tree.map(lambda leaf: leaf.shape, plain.variables)
+    for variables in (averaged.variables, anchored.average, anchored.start):
+        assert jax.tree.map(lambda leaf: leaf.shape, variables) == shapes
+
+
+_ALL = [(kind, name) for kind, losses in TASKS.items() for name in losses]
+
+
+@pytest.mark.parametrize(("kind", "name"), _ALL)
+def test_the_network_has_the_outputs_of_every_task(kind, name):
+    config = default.get_config()
+    config.data.label_kind, config.loss.name = kind, name
+    config.data.classes = ("bad", "fair", "good")[: 2 if kind == "binary" else 3]
+    config.encoder.mobilenet_v2.width_multiplier, config.tiles.size = 0.1, 32
+    state = build.abstract_state_from_config(config)
+    head, task = state.params["head"], build.task_from_config(config)
+    if name == "coral":
+        assert head["output"]["kernel"].shape == (128, 1)
+        assert head["bias"].shape == (2,)
+    elif name in CLASS_CONTRASTS:
+        classes = len(config.data.classes)
+        width = config.loss[name].projection_dim
+        assert head["output"]["kernel"].shape == (128, width)
+        assert head["probe_kernel"].shape == (width, classes)
+        assert task.outputs == width + classes
+        return
+    else:
+        assert head["output"]["kernel"].shape == (128, task.outputs)
+    width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))
+    expected = {"emd": 10} if kind == "numeric" else width
+    assert task.outputs == expected.get(name, 3 if KINDS[kind].has_classes else 1)
