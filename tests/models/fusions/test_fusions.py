@@ -31,14 +31,20 @@ def small(name, **keys):
     return make_fusion(name, **{key: value for key, value in keys.items() if key in fields})
 
 
+# Fusions that see where tiles lie have a key `positions`; the others must not.
+SEES_PLACES = {
+    name: any(field.name == "positions" for field in dataclasses.fields(module))
+    for name, module in FUSIONS.items()
+}
 POOLS = ("mean_embedding", "max_embedding", "attention", "gated_attention")
-ORDER_FREE = {name: small(name) for name in POOLS} | {
+ORDER_FREE = {name: small(name) for name in FUSIONS if not SEES_PLACES[name]} | {
     f"tile_vit none {readout}": small("tile_vit", positions="none", readout=readout)
     for readout in READOUTS
 }
 POSITIONAL = {
     f"{name} {positions}": small(name, positions=positions, depth=1)
-    for name in ("gated_attention_positions", "tile_vit")
+    for name in FUSIONS
+    if SEES_PLACES[name]
     for positions in POSITIONS
     if positions != "none"
 }
