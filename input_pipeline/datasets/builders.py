@@ -23,15 +23,7 @@ import numpy as np
 import pandas as pd
 import tensorflow_datasets as tfds
 
-from input_pipeline.datasets import (
-    biq2021,
-    csiq,
-    kadid10k,
-    koniq10k,
-    live_in_the_wild,
-    spaq,
-    tid2013,
-)
+from input_pipeline.datasets import DATASETS
 from input_pipeline.datasets.layouts import LayoutError, OpinionSet, missing_images
 from input_pipeline.tables.manifest import DEFAULT_FRACTIONS
 from input_pipeline.tables.splits import assign_splits
@@ -114,50 +106,17 @@ class OpinionBuilder(  # pyright: ignore[reportGeneralTypeIssues]
             yield row["path"], {"image": folder / row["path"], **row}
 
 
-class LiveInTheWild(OpinionBuilder):
-    """LIVE In the Wild."""
-
-    OPINION_SET = live_in_the_wild.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = live_in_the_wild.SET.instructions
-
-
-class Koniq10k(OpinionBuilder):
-    """KonIQ-10k."""
-
-    OPINION_SET = koniq10k.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = koniq10k.SET.instructions
-
-
-class Kadid10k(OpinionBuilder):
-    """KADID-10k."""
-
-    OPINION_SET = kadid10k.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = kadid10k.SET.instructions
+def _make_builder(opinion_set: OpinionSet) -> type[OpinionBuilder]:
+    """Makes the builder of a set, which TFDS registers under the set's own name."""
+    about = {
+        "__module__": __name__,
+        "__doc__": f"{opinion_set.title}.",
+        "OPINION_SET": opinion_set,
+        "MANUAL_DOWNLOAD_INSTRUCTIONS": opinion_set.instructions,
+    }
+    # TFDS takes the name apart at its capitals.
+    name = "".join(part.capitalize() for part in opinion_set.name.split("_"))
+    return type(name, (OpinionBuilder,), about)
 
 
-class Tid2013(OpinionBuilder):
-    """TID2013."""
-
-    OPINION_SET = tid2013.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = tid2013.SET.instructions
-
-
-class Csiq(OpinionBuilder):
-    """CSIQ."""
-
-    OPINION_SET = csiq.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = csiq.SET.instructions
-
-
-class Spaq(OpinionBuilder):
-    """SPAQ."""
-
-    OPINION_SET = spaq.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = spaq.SET.instructions
-
-
-class Biq2021(OpinionBuilder):
-    """BIQ2021."""
-
-    OPINION_SET = biq2021.SET
-    MANUAL_DOWNLOAD_INSTRUCTIONS = biq2021.SET.instructions
+BUILDERS = {name: _make_builder(opinion_set) for name, opinion_set in DATASETS.items()}

@@ -49,13 +49,13 @@ def test_a_builder_gives_the_same_images_and_scores(name, layouts, tmp_path):
 def test_a_builder_refuses_a_set_that_is_not_whole(layouts, tmp_path):
     import tensorflow_datasets as tfds
 
-    from input_pipeline.datasets import builders
+    from input_pipeline.datasets.builders import BUILDERS
 
     folder = tmp_path / "set"
     folder.mkdir()
     lay_out_koniq10k(folder)
     (folder / "1024x768" / "10007357496.jpg").unlink()
-    builder = builders.Koniq10k(data_dir=tmp_path / "data")
+    builder = BUILDERS["koniq10k"](data_dir=tmp_path / "data")
     with pytest.raises(LayoutError, match="1 of the 3 rated images are not there"):
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=folder)
