@@ -103,7 +103,7 @@ class Kind(abc.ABC):
         self, values: Float[np.ndarray, "*image values"]
     ) -> Float[np.ndarray, "*image"]:
         """Gives the score as tables of answers have it: in the direction of the label column."""
-        return self.score_of(values)
+        return np.asarray(self.score_of(values))
 
     @abc.abstractmethod
     def label_of(
