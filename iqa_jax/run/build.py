@@ -1,5 +1,6 @@
 """Builds the parts of a run from its config; everything below takes plain arguments."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -228,8 +229,11 @@ def encoder_from_config(config: Config, axis_name: str | None = None) -> nn.Modu
         "norm_statistics": model.norm_statistics,
     }
     if model.encoder in config.encoder:
-        keys |= {**config.encoder[model.encoder], "trainable_layers": _trainable_layers(config)}
-    return ENCODERS[model.encoder](**keys)
+        keys |= config.encoder[model.encoder]
+    module = ENCODERS[model.encoder]
+    if any(field.name == "trainable_layers" for field in dataclasses.fields(module)):
+        keys["trainable_layers"] = _trainable_layers(config)
+    return module(**keys)
 
 
 def model_from_config(config: Config, axis_name: str | None = None) -> QualityModel:

@@ -8,6 +8,7 @@ import pytest
 from iqa_jax.models.heads import CoralHead, ProjectionHead, TwoLayerHead
 
 CLASSES, DIM = 4, 6
+_RNG = np.random.default_rng(0)
 
 
 def make_head(outputs):
@@ -24,9 +25,6 @@ def test_the_head_projects_onto_the_sphere_and_probes_where():
     np.testing.assert_array_equal(outputs[..., DIM:], 0)
     gradient = jax.grad(lambda x: head.apply(variables, x)[..., 0].sum())(0 * embedding)
     assert jnp.isfinite(gradient).all()
-
-
-_RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("head", [TwoLayerHead, CoralHead])

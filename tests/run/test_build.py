@@ -2,13 +2,18 @@
 
 import jax
 import pytest
+from ml_collections import ConfigDict
 
 from configs import default
 from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.state import AnchoredState, AveragedState, TrainState
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS
 from iqa_jax.learning.tasks.classification import CLASSIFICATIONS
+from iqa_jax.models.encoders import ENCODERS
+from iqa_jax.models.encoders.shallow_cnn import ShallowCNN
 from iqa_jax.run import build
+
+_ALL = [(kind, name) for kind, losses in TASKS.items() for name in losses]
 
 
 def test_without_a_decay_the_checkpoint_is_as_it_was(tiny_config):
@@ -24,9 +29,6 @@ def test_without_a_decay_the_checkpoint_is_as_it_was(tiny_config):
     shapes = jax.tree.map(lambda leaf: leaf.shape, plain.variables)
     for variables in (averaged.variables, anchored.average, anchored.start):
         assert jax.tree.map(lambda leaf: leaf.shape, variables) == shapes
-
-
-_ALL = [(kind, name) for kind, losses in TASKS.items() for name in losses]
 
 
 @pytest.mark.parametrize(("kind", "name"), _ALL)
@@ -52,3 +54,19 @@ def test_the_network_has_the_outputs_of_every_task(kind, name):
     width = {"coral": 2, "corn": 2} | dict.fromkeys(CLASSIFICATIONS, len(config.data.classes))
     expected = {"emd": 10} if kind == "numeric" else width
     assert task.outputs == expected.get(name, 3 if KINDS[kind].has_classes else 1)
+
+
+class Narrow(ShallowCNN):
+    """An encoder with a key of its own, all of whose layers train."""
+
+    channels: int
+
+
+def test_an_encoder_gets_the_keys_of_its_section_and_no_others(tiny_config, monkeypatch):
+    monkeypatch.setitem(ENCODERS, "narrow", Narrow)
+    tiny_config.model.encoder = "narrow"
+    with tiny_config.unlocked():
+        tiny_config.encoder.narrow = ConfigDict({"channels": 7})
+    assert build.encoder_from_config(tiny_config).channels == 7
+    tiny_config.model.encoder, tiny_config.model.trainable_layers = "mobilenet_v2", 3
+    assert build.encoder_from_config(tiny_config).trainable_layers == 3

@@ -12,7 +12,7 @@ from iqa_jax.reporting.pages.colours import colour_stops
 from iqa_jax.reporting.pages.page_files import write_page
 from iqa_jax.reporting.pages.pictures import Picture, draw_picture, photo_uri
 from iqa_jax.reporting.pages.point_map import draw_points
-from iqa_jax.reporting.pages.report import Gallery, Headline, Report
+from iqa_jax.reporting.pages.report import TABLE_SECTIONS, Gallery, Headline, Report
 from iqa_jax.reporting.pages.text_tables import (
     UNDEFINED,
     comparison_tables,
@@ -44,8 +44,7 @@ _SECTIONS = (
     ("uncertain", "Most uncertain images", ("uncertain",)),
     ("suspects", "Labels to check", ("suspects",)),
     ("map", "Map of the images", ("projections",)),
-    ("rankings", "Rankings", ("rankings",)),
-    ("localisation", "Localisation", ("localisation",)),
+    *((name, title, (name,)) for name, title in TABLE_SECTIONS.items()),
     ("data", "Data", ("audit", "errors")),
     ("configuration", "Configuration", ("config",)),
     ("versions", "Versions", ("versions",)),
@@ -110,8 +109,7 @@ def write_report(path: Path, report: Report) -> None:
         suspects=[(row, photo_uri(row.image, _SUSPECT_SIDE)) for row in suspects],
         maps=[draw_points(projection, report.score_range) for projection in report.projections],
         tables={
-            name: [text_table(table) for table in getattr(report, name)]
-            for name in ("rankings", "localisation")
+            name: [text_table(table) for table in getattr(report, name)] for name in TABLE_SECTIONS
         },
         errors=report.errors[:_ERROR_ROWS],
         colour_bar=colour_stops(),

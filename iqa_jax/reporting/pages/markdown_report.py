@@ -5,7 +5,7 @@ from pathlib import Path
 
 from iqa_jax.reporting.pages.markdown import block, code, prose, table
 from iqa_jax.reporting.pages.page_files import write_page
-from iqa_jax.reporting.pages.report import Headline, Report
+from iqa_jax.reporting.pages.report import TABLE_SECTIONS, Headline, Report
 from iqa_jax.reporting.pages.text_tables import (
     comparison_tables,
     confusion_table,
@@ -72,8 +72,8 @@ def _parts(report: Report) -> Iterator[str]:
     for confusion in report.confusions:
         yield f"### {prose(confusion.title)}"
         yield table(confusion_table(confusion), are_columns_names=True, are_rows_names=True)
-    for title, tables in (("Rankings", report.rankings), ("Localisation", report.localisation)):
-        if tables:
+    for name, title in TABLE_SECTIONS.items():
+        if tables := getattr(report, name):
             yield f"## {title}"
         for shown in map(text_table, tables):
             yield f"### {prose(shown.title)}"

@@ -202,6 +202,10 @@ class FileError:
     message: str
 
 
+# The parts of a report that are tables alone, and the headings of their sections.
+TABLE_SECTIONS = {"rankings": "Rankings", "localisation": "Localisation"}
+
+
 @dataclass(frozen=True)
 class Report:
     """All that a report shows; an empty part is left out.
