@@ -21,6 +21,7 @@ TESTED_ELSEWHERE = {
     "reporting/cleaning.py": "modes/test_clean.py",
     "reporting/pages/cleaning.py": "modes/test_clean.py",
     "reporting/pages/report.py": "reporting/pages/test_html.py",
+    "reporting/pages/scores.py": "reporting/test_score_page.py",
     "reporting/reported_run.py": "reporting/test_run_images.py",
     "scoring/explainer.py": "scoring/test_image_explainer.py",
     "studies/baselines/rows.py": "studies/baselines/test_baselines.py",
