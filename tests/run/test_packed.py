@@ -1,6 +1,7 @@
 """A run in one file: it answers as its workdir does, and gives nothing away but that."""
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 
