@@ -87,7 +87,8 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.encoder = "mobilenet_v2"  # mobilenet_v2 | shallow_cnn (random at first, all of it trains)
-    model.weights = "imagenet"  # Of the encoder: imagenet | none | the workdir of another run.
+    # Of the encoder: imagenet | none | photo_scorer | the workdir or the file of another run.
+    model.weights = "imagenet"
     model.weights_of = "encoder"  # What is taken from another run: encoder | all.
     # Of feature maps: mean (of the last) | last (its mean and std) | stages (mean and std of every
     # block's output) | layers (also of the wider maps within the blocks: 3.6 times as long).
