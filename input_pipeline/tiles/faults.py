@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-Luma = UInt8[np.ndarray, "height width"]
+# Sides of any length: crops and reductions of one picture go through one function.
+Luma = UInt8[np.ndarray, "_ _"]
 
 # Sharpness and exposure are of the picture as a screen shows it, noise and blocks of its pixels.
 _SEEN_PIXELS = 1 << 20
