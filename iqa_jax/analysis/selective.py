@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RiskCoverage:
 
 
 def risk_coverage(
-    uncertainty: Real[np.ndarray, " n"], loss: Real[np.ndarray, " n"]
+    uncertainty: Real[np.ndarray, " n"], loss: Real[np.ndarray, " n"] | Bool[np.ndarray, " n"]
 ) -> RiskCoverage:
     """Draws the curve of the risk of the images that one is surest of.
 

@@ -1,122 +1,117 @@
-"""A run that learns embeddings answers like any other, and is judged by its answers."""
+"""Padding, batches without a pair and weights in the loss of embeddings; what it leads to."""
 
-from pathlib import Path
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import pandas as pd
+import optax
 import pytest
 
-from iqa_jax.modes.explain import explain
-from iqa_jax.modes.train import train
-from iqa_jax.run.checks import ConfigError, check_config
-from iqa_jax.run.config import headline_metric
-from iqa_jax.run.variables import initial_variables, restore_trained
-from iqa_jax.run.workdir import Workdir, WorkdirError
-from iqa_jax.scoring.fitted.probe import (
-    probe_settings_from_config,
-    read_probe,
+from iqa_jax.learning.contrastive_losses import (
+    same_class,
+    semi_hard_triplet,
+    supervised_contrastive,
 )
-from iqa_jax.scoring.image_explainer import load_explainer
-from iqa_jax.scoring.quality_scorer import load_scorer
+from iqa_jax.learning.tasks import TASKS, Labels
+
+CLASSES, DIM = 4, 6
+# The last class has one member; the rows after it are padding.
+LABELS = np.array([0, 1, 0, 1, 2, 2, 0, 1, 2, 1, 0, 3, 1, 0])
+IS_REAL = np.arange(len(LABELS)) < 12
+LOSSES = {
+    "supcon": partial(supervised_contrastive, temperature=0.1),
+    "triplet": partial(semi_hard_triplet, margin=0.3),
+}
 
 
-@pytest.fixture
-def supcon_config(tiny_config):
-    """A tiny run that learns embeddings, with a detector of anomalous tiles besides."""
-    tiny_config.loss.name, tiny_config.anomaly.kind = "supcon", "coreset"
-    tiny_config.loss.supcon.projection_dim, tiny_config.anomaly.quantile = 8, 0.5
-    tiny_config.evaluation.fusion = "mean_embedding"
-    tiny_config.early_stopping.metric = "knn_auroc"
-    return tiny_config
+def make_embeddings(seed=0, count=len(LABELS)):
+    embeddings = np.random.default_rng(seed).normal(size=(count, DIM))
+    # Some negatives nearer than positives, some farther: both branches of the mining.
+    embeddings[:6] += 2 * np.eye(DIM)[LABELS[:6]]
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
-def _count_only(state, batch, **_):
-    """Stands for the update, which takes long to compile: what is tested comes after it."""
-    return state.replace(step=state.step + 1), {"loss": 0.0, "gradient_norm": 0.0}
+def cost_of(task):
+    """Gives the loss of a batch as a function of its parts."""
+    return lambda logits, label, weight: task.batch_loss(logits, {"label": label, "weight": weight})
 
 
-@pytest.mark.usefixtures("one_device")
-def test_a_run_that_learns_embeddings_answers_like_any_other(supcon_config, tmp_path, monkeypatch):
-    monkeypatch.setattr("iqa_jax.training.loop.train_step", _count_only)
-    config, folder = supcon_config, tmp_path / "run"
-    assert train(config, str(folder), "") == 0
-    workdir = Workdir(folder)
-    metrics = workdir.read_json("metrics.json")
-    for figures in metrics.values():
-        # The answer is the linear probe's.
-        assert figures["linear_probe_auroc"] == figures["auroc"]
-        assert 0 <= figures["knn_auroc"] <= 1 and 0 <= figures["knn_accuracy"] <= 1
-        assert figures["anomaly"]["kind"] == "coreset" and 0 <= figures["anomaly"]["auroc"] <= 1
-    # The loop has chosen the checkpoint by what the evaluation of it finds.
-    seen = {entry["step"]: entry for entry in workdir.history() if "val/knn_auroc" in entry}
-    step = metrics["val"]["step"]
-    assert seen[step]["val/knn_auroc"] == metrics["val"]["knn_auroc"]
-    assert max(entry["val/knn_auroc"] for entry in seen.values()) == metrics["val"]["knn_auroc"]
-
-    # Predicting and explaining find the probe and the detector in the workdir.
-    table = pd.read_csv(folder / "predictions_test.csv")
-    home = Path(config.data.manifest).parent
-    paths = [str(home / name) for name in table["path"][:3]]
-    known = load_scorer(folder).score(paths)
-    np.testing.assert_allclose(known["score"], table["score"][:3], atol=1e-4)
-    # Of embeddings of length 1, an untrained network has few: the answers are far apart.
-    assert np.ptp(table["score"]) > 0.1
-    explainer = load_explainer(folder)
-    explanation, other = (explainer.explain(paths[0], of=name) for name in ("bad", "good"))
-    assert explanation.maps.anomaly.shape == explanation.maps.grad_cam.shape == (64, 64)
-    # The middle of the four tiles is the image's anomaly.
-    tiles = explanation.maps.anomaly[[16, 16, 48, 48], [16, 48, 16, 48]]
-    assert np.median(tiles) == pytest.approx(explanation.anomaly, rel=1e-4)
-    assert (explanation.maps.grad_cam + other.maps.grad_cam).max() > 0
-    assert explain(workdir, paths[0], str(tmp_path / "explained")) == 0
-    (maps,) = (tmp_path / "explained").glob("*.npz")
-    with np.load(maps) as found:
-        np.testing.assert_array_equal(found["anomaly"], explanation.maps.anomaly)
-    row = pd.read_csv(tmp_path / "explained" / "index.csv").iloc[0]
-    assert row["anomaly"] == pytest.approx(explanation.anomaly, rel=1e-6)
-
-    # Training never moves the probe; without what is fitted nothing answers.
-    trained, _ = restore_trained(workdir, config)
-    np.testing.assert_array_equal(trained["params"]["head"]["probe_kernel"], 0)
-    probe = read_probe(workdir, step, probe_settings_from_config(config))
-    assert np.abs(probe.kernel).max() > 0.1
-    (folder / "probe.npz").unlink()
-    with pytest.raises(WorkdirError, match="has no probe.npz for its checkpoint of step"):
-        load_scorer(folder)
-    # The same command fits it again, and another run can start from its encoder.
-    monkeypatch.setattr("iqa_jax.modes.train.evaluate_run", lambda *_, **__: None)
-    assert train(config, str(folder), "") == 0
-    np.testing.assert_array_equal(
-        read_probe(workdir, step, probe_settings_from_config(config)).kernel, probe.kernel
-    )
-    config.model.weights, config.seed = str(folder), 1
-    start = initial_variables(config)["params"]
-    jax.tree.map(np.testing.assert_array_equal, start["encoder"], trained["params"]["encoder"])
-    assert not np.array_equal(
-        start["head"]["output"]["kernel"], trained["params"]["head"]["output"]["kernel"]
-    )
+@pytest.mark.parametrize("name", LOSSES)
+def test_padding_weighs_nothing_and_gets_no_gradient(name):
+    task = make_task(name)
+    embeddings = make_embeddings().astype(np.float32)
+    logits = np.concatenate([embeddings, np.zeros((len(LABELS), CLASSES), np.float32)], axis=1)
+    weight = jnp.where(jnp.array(IS_REAL), 1.0, 0.0)
+    compare = jax.value_and_grad(cost_of(task))
+    loss, gradient = compare(jnp.array(logits), jnp.array(LABELS), weight)
+    assert loss > 0.1 and jnp.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[12:], 0)
+    assert (jnp.abs(gradient[:11, :DIM]).sum(axis=1) > 0).sum() > 6
+    # No loss reads the probe.
+    np.testing.assert_array_equal(gradient[:, DIM:], 0)
+    # Whatever the padding holds: other embeddings, other labels, nothing that is a number.
+    labels = LABELS.copy()
+    labels[12:] = -1
+    for garbage in (5.0, np.nan):
+        other = logits.copy()
+        other[12:] = garbage
+        same, same_gradient = compare(jnp.array(other), jnp.array(labels), weight)
+        np.testing.assert_array_equal(same, loss)
+        np.testing.assert_array_equal(same_gradient[:12], gradient[:12])
+    alone = cost_of(task)(jnp.array(logits[:12]), jnp.array(LABELS[:12]), jnp.ones(12))
+    assert float(alone) == pytest.approx(float(loss), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"early_stopping.metric": "knn_log_loss"}, "early_stopping.metric is"),
-        ({"loss.name": "", "early_stopping.metric": "knn_auroc"}, "early_stopping.metric is"),
-        ({"loss.tile_weight": 1.0, "bags.tiles": 4}, "supcon compares images only"),
-        ({"batch_size": 3}, "two of each class: give 4 or more"),
-        ({"loss.supcon.temperature": 0.0}, "loss.supcon.temperature is 0.0"),
-        ({"loss.name": "tripplet"}, 'did you mean "triplet"'),
-    ],
-)
-def test_settings_that_cannot_be_are_refused(tiny_config, changes, problem):
-    tiny_config.update_from_flattened_dict({"loss.name": "supcon", **changes})
-    with pytest.raises(ConfigError, match=problem) as raised:
-        check_config(tiny_config)
-    assert len(raised.value.problems) == 1
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("real", [0, 1, 2])
+def test_a_batch_without_any_pair_costs_nothing(name, real):
+    task = make_task(name)
+    logits = jnp.array(np.random.default_rng(0).normal(size=(3, DIM + CLASSES)))
+    weight = (jnp.arange(3) < real).astype(jnp.float32)
+    loss, gradient = jax.value_and_grad(cost_of(task))(logits, jnp.array([0, 1, 2]), weight)
+    assert loss == 0
+    np.testing.assert_array_equal(gradient, 0)
 
 
-def test_a_run_is_judged_by_its_answers_not_by_neighbours(tiny_config):
-    tiny_config.loss.name, tiny_config.early_stopping.metric = "supcon", "knn_accuracy"
-    check_config(tiny_config)
-    assert headline_metric(tiny_config) == "accuracy"
+def test_a_weight_scales_an_anchor():
+    task, logits = make_task("supcon"), jnp.array(make_embeddings())
+    weight, labels = np.where(IS_REAL, 1.0, 0.0), jnp.array(LABELS)
+    losses = LOSSES["supcon"](logits, same_class(labels, CLASSES), jnp.array(IS_REAL))
+    weight[3] = 2.5
+    expected = float(losses.sum() + 1.5 * losses[3]) / 12
+    assert float(cost_of(task)(logits, labels, jnp.array(weight))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_learning_brings_what_is_alike_together(name):
+    """And levels into their order: neighbours end nearer than the ends of the scale."""
+    labels = jnp.array(np.repeat([0, 1, 2], 5))
+    task = make_task(name, "ordered", classes=3)
+    optimizer = optax.adam(0.05)
+
+    def normalise(x):
+        return x / jnp.linalg.norm(x, axis=1, keepdims=True)
+
+    def update(_, carry):
+        x, state = carry
+        gradient = jax.grad(lambda x: cost_of(task)(normalise(x), labels, jnp.ones(15)))(x)
+        updates, state = optimizer.update(gradient, state)
+        return x + updates, state
+
+    x = jnp.array(np.random.default_rng(0).normal(size=(15, DIM)))
+    x, _ = jax.lax.fori_loop(0, 300, update, (x, optimizer.init(x)))
+    cosine = np.asarray(normalise(x) @ normalise(x).T)
+    blocks = cosine.reshape(3, 5, 3, 5).mean(axis=(1, 3))
+    assert blocks.diagonal().min() > blocks[0, 1] > blocks[0, 2]
+    assert blocks.diagonal().min() > blocks[1, 2] > blocks[0, 2]
+
+
+KEYS = {
+    "supcon": {"temperature": 0.1, "projection_dim": DIM},
+    "triplet": {"margin": 0.3, "projection_dim": DIM},
+}
+
+
+def make_task(name, kind="unordered", classes=CLASSES):
+    return TASKS[kind][name].make(Labels(classes, minimum=0.0, maximum=1.0), **KEYS[name])

@@ -14,7 +14,7 @@ from iqa_jax.learning.sharding import jit_placement, pmap_placement
 from iqa_jax.learning.state import create_state
 from iqa_jax.learning.steps import train_step
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS, default_loss
-from iqa_jax.models.quality_model import ModelOutput
+from iqa_jax.models.quality_model import ModelOutput, QualityModel
 from small_tasks import make_task
 
 _RNG = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def test_learning_one_grade_leads_to_that_grade(name):
     assert probabilities.max(-1).min() > 0.9
 
 
-class _Linear:
+class _Linear(QualityModel):
     """Stands for the network: the logits are linear in the mean colour of a bag's tiles."""
 
     def apply(self, variables, batch, **_):
