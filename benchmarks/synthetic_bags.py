@@ -47,7 +47,8 @@ def planted_bags(key: Key[Array, ""], batch: int, *, tiles: int, shift: float) -
     label = jax.random.bernoulli(label_key, shape=(batch,))
     place = jax.random.randint(place_key, (batch, 1), 0, tiles)
     is_key = (jnp.arange(tiles) == place) & label[:, None]
-    embeddings = jax.random.normal(noise_key, (batch, tiles, DIM)).at[..., 0].add(shift * is_key)
+    noise = jax.random.normal(noise_key, (batch, tiles, DIM))
+    embeddings = noise.at[..., 0].add(shift * is_key.astype(noise.dtype))
     return _bags(embeddings, jnp.tile(jnp.array([[1, tiles]]), (batch, 1)), label, is_key)
 
 
@@ -123,7 +124,8 @@ def adjacency_bags(
     block = jax.random.categorical(draw_key, jnp.where(is_block, 0.0, -jnp.inf))
     rank = jnp.argsort(jax.random.uniform(scatter_key, (batch, tiles)))
     is_key = jnp.where(label[:, None], blocks[grid, block], rank < 4)
-    embeddings = jax.random.normal(noise_key, (batch, tiles, DIM)).at[..., 0].add(shift * is_key)
+    noise = jax.random.normal(noise_key, (batch, tiles, DIM))
+    embeddings = noise.at[..., 0].add(shift * is_key.astype(noise.dtype))
     return _bags(embeddings, jnp.array(grids)[grid], label, is_key)
 
 

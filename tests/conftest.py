@@ -25,6 +25,7 @@ os.environ.setdefault("XLA_FLAGS", " ".join(_XLA_FLAGS))
 sys.modules["clu.metric_writers"] = None
 
 import cv2
+import flax.linen
 import jax
 import numpy as np
 import optax
@@ -130,9 +131,15 @@ def _strict_promotion(request, monkeypatch):
     if not _is_of_a_pure_room(request.path):
         yield
         return
-    # Optax's Adam raises a float to the power of a whole number.
-    loose = jax.numpy_dtype_promotion("standard")(optax.tree.bias_correction)
-    monkeypatch.setattr(optax.tree, "bias_correction", loose)
+    loose = jax.numpy_dtype_promotion("standard")
+    # Optax's Adam raises a float to the power of a whole number, and its schedules divide steps.
+    monkeypatch.setattr(optax.tree, "bias_correction", loose(optax.tree.bias_correction))
+    make_schedule = optax.warmup_cosine_decay_schedule
+    monkeypatch.setattr(
+        optax, "warmup_cosine_decay_schedule", lambda *given: loose(make_schedule(*given))
+    )
+    # Flax's LayerNorm takes the statistics of bfloat16 in float32.
+    monkeypatch.setattr(flax.linen.LayerNorm, "__call__", loose(flax.linen.LayerNorm.__call__))
     with jax.numpy_dtype_promotion("strict"):
         yield
 

@@ -40,4 +40,5 @@ def weigh(
     embeddings: Float[Array, "batch tile dim"], attention: Float[Array, "batch tile"]
 ) -> Fused:
     """Sums the embeddings of a bag by their shares."""
+    embeddings = embeddings.astype(attention.dtype)
     return Fused(jnp.einsum("btd,bt->bd", embeddings, attention), attention)
