@@ -119,10 +119,18 @@ def _checked_types(request, monkeypatch):
 
 
 def pytest_collection_modifyitems(items):
-    """Makes warnings errors in the tests of the pure rooms."""
+    """Makes warnings errors in the tests of the pure rooms, if they are of the test itself."""
+    errors = pytest.mark.filterwarnings(
+        "error",
+        # Another process may be writing what this one finds in the folder of what is compiled.
+        "ignore:Error reading persistent compilation cache entry:UserWarning",
+        # Of an earlier test's threads and garbage.
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+        "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+    )
     for item in items:
         if _is_of_a_pure_room(item.path):
-            item.add_marker(pytest.mark.filterwarnings("error"))
+            item.add_marker(errors)
 
 
 @pytest.fixture(autouse=True)

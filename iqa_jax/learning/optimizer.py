@@ -31,7 +31,8 @@ def step_decay(
 
     def schedule(step):
         decays = jnp.maximum(step - warmup_steps, 0) // decay_every_steps
-        return learning_rate * _warmup(step, warmup_steps) * decay_factor**decays
+        factor = decay_factor ** decays.astype(jnp.float32)
+        return learning_rate * _warmup(step, warmup_steps) * factor
 
     return schedule
 

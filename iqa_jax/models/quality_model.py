@@ -140,6 +140,7 @@ class QualityModel(nn.Module):
         embeddings = bags["embeddings"]
         if self.embedding_norm is not None:
             embeddings = self.embedding_norm(embeddings, mask, train)
+        embeddings = embeddings.astype(jnp.float32)
         embeddings = jnp.concatenate([embeddings, bags["features"]], axis=-1)
         drops = drops or train
         fused = self.fusion(embeddings, mask, position, grid, drops)

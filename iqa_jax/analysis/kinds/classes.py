@@ -110,7 +110,7 @@ class _Ordered(Classes):
     """Classes from the worst to the best: a score is the expected grade, on [0, 1]."""
 
     def score_of(self, values):
-        return values @ np.linspace(0, 1, values.shape[-1])
+        return np.asarray(values @ np.linspace(0, 1, values.shape[-1]))
 
 
 class Binary(_Ordered):
@@ -187,7 +187,7 @@ class Unordered(Classes):
         return f"Puts a photograph into one of the classes {', '.join(self.classes)}."
 
     def score_of(self, values):
-        return values.max(axis=-1)
+        return np.asarray(values.max(axis=-1))
 
     def _figures(self, values, labels):
         return class_metrics(values, labels, is_ordered=False)

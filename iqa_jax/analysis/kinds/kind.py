@@ -121,7 +121,7 @@ class Kind(abc.ABC):
         """Gives the columns `p_<class>` of one image; none where answers are scores."""
         return {}
 
-    def shown_label(self, label: float, text: str) -> str:
+    def shown_label(self, label: float | np.number, text: str) -> str:
         """Writes the label of an image beside its score.
 
         Args:

@@ -41,7 +41,7 @@ class Numeric(Scores):
         return scores if self.higher_is_better else self.minimum + self.maximum - scores
 
     def written_score(self, values):
-        return self.written(self.score_of(values))
+        return np.asarray(self.written(self.score_of(values)))
 
     def shown_label(self, label, text):
         # Scores beside it are higher-is-better; so is this, whatever the manifest's direction.

@@ -60,7 +60,7 @@ def normalise(
 ) -> Float[Array, "n height width channel"]:
     """Normalises with given statistics, then applies ReLU6 if `is_cut`; keeps the dtype of x."""
     factor = scale * jax.lax.rsqrt(var + EPSILON)
-    y = x * factor + (bias - mean * factor)
+    y = x.astype(jnp.float32) * factor + (bias - mean * factor)
     return (relu6(y) if is_cut else y).astype(x.dtype)
 
 

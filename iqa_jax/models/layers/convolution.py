@@ -61,7 +61,8 @@ class ConvolutionNorm(nn.Module):
         )
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         if not self.is_initializing() and not self.has_variable("params", "scale"):
-            x = self._convolve(inputs.astype(self.dtype), kernel.astype(self.dtype)) + bias
+            x = self._convolve(inputs.astype(self.dtype), kernel.astype(self.dtype))
+            x = x.astype(jnp.float32) + bias
             return (relu6(x) if self.is_cut else x).astype(self.dtype)
         scale = self.param("scale", nn.initializers.ones, (self.channels,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (self.channels,))

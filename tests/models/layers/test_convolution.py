@@ -44,7 +44,7 @@ def test_training_pass_equals_plain_formulation(
     kernel_size, stride, is_depthwise, channels, is_cut, mask
 ):
     rng = np.random.default_rng(0)
-    mask = np.array(mask, bool)
+    mask = jnp.array(mask, bool)
     layer = ConvolutionNorm(channels, kernel_size, stride, is_depthwise, is_cut)
     inputs = rng.normal(1, 2, (5, 6, 8, 6))
     params = {
@@ -82,6 +82,7 @@ def test_training_pass_equals_plain_formulation(
         jax.tree.leaves(gradients), jax.tree.leaves(wanted_gradients), strict=True
     ):
         np.testing.assert_allclose(gradient, value, atol=2e-6 * np.abs(value).max() + 1e-5)
+    mean, var = np.asarray(mean), np.asarray(var)
     np.testing.assert_allclose(moved["mean"], 0.9 * 5 + 0.1 * mean, rtol=1e-5)
     np.testing.assert_allclose(moved["var"], 0.9 * 3 + 0.1 * var, rtol=1e-5)
 
@@ -129,10 +130,10 @@ def test_many_devices_equal_one_with_uneven_masks(is_depthwise):
     devices = jax.devices()[:8]
     layer = ConvolutionNorm(6, 3 if is_depthwise else 1, 1, is_depthwise)
     rng = np.random.default_rng(1)
-    inputs = rng.normal(size=(16, 4, 4, 6)).astype(np.float32)
+    inputs = jnp.array(rng.normal(size=(16, 4, 4, 6)), jnp.float32)
     direction = rng.normal(size=inputs.shape).astype(np.float32)
     # One device has no real example at all.
-    mask = np.array([0, 0, 1, 1, 1, 0] + [1] * 10, bool)
+    mask = jnp.array([0, 0, 1, 1, 1, 0] + [1] * 10, bool)
     variables = layer.init(jax.random.key(0), inputs, mask, False)
 
     def run(layer, params, inputs, mask, direction):
