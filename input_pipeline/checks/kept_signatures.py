@@ -148,7 +148,7 @@ def _read(path: Path) -> Shaped[np.ndarray, " row"]:
 
 def _join(
     tiles: list[UInt8[np.ndarray, "height width 3"]], places: Int[np.ndarray, "tile 2"]
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "small_height small_width 3"]:
     """Puts a small picture together of the tiles of one."""
     rows, columns = places.max(axis=0) + 1
     small = np.zeros((rows, _TILE_SIDE, columns, _TILE_SIDE, 3), np.uint8)
