@@ -88,5 +88,5 @@ def test_larger_than_the_reference_side_is_cut_as_the_smaller_picture(sides, tmp
     held = [source.layout(number).read_pixels for number in range(len(pictures))]
     assert held == [131 * 202, 131 * 202, 131 * 202, 131 * 202 // 4]
     # Views are of the smaller picture.
-    ((tiles, layout),) = tiles_of_views(source, 0, source.layout(0), [View(scale=1.5)])
+    ((tiles, layout),), _ = tiles_of_views(source, 0, source.layout(0), [View(scale=1.5)])
     assert sorted((layout.height, layout.width)) == [48, 74] and len(tiles) == 2 * 4
