@@ -142,8 +142,7 @@ def test_border_is_seen_by_random_tiles_about_as_often_as_the_middle():
     way, rng = Tiling(16, 16), np.random.default_rng(0)
     origins = tiling.grid(64, 64, way).origins
     seen = sum(
-        coverage(64, 64, tiling.random_origins(64, 64, origins, way, rng), 16)
-        for _ in range(300)
+        coverage(64, 64, tiling.random_origins(64, 64, origins, way, rng), 16) for _ in range(300)
     )
     assert seen[0].mean() > 0.5 * seen[24:40].mean()
 
