@@ -42,6 +42,7 @@ def make_model(
         head=TwoLayerHead(8, outputs=2, dropout=dropout, dtype=dtype, begins_at_zero=False),
         embedding_norm=None,
         tiles_per_chunk=tiles_per_chunk,
+        set_scales=None,
     )
 
 

@@ -55,7 +55,7 @@ class QualityModel(nn.Module):
     head: nn.Module
     embedding_norm: nn.Module | None
     tiles_per_chunk: int
-    set_scales: nn.Module | None = None
+    set_scales: nn.Module | None
 
     def encode(
         self,

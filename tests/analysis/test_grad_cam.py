@@ -29,6 +29,7 @@ def make_model(fusion: str) -> QualityModel:
         head=LinearHead(),
         embedding_norm=None,
         tiles_per_chunk=0,
+        set_scales=None,
     )
 
 

@@ -71,6 +71,7 @@ def make_sampler(fusion: str, dropout: float, is_per_tile: bool, task):
         head=TwoLayerHead(8, outputs=2, dropout=dropout, dtype=np.float32, begins_at_zero=False),
         embedding_norm=EmbeddingNorm(),
         tiles_per_chunk=0,
+        set_scales=None,
     )  # fmt: skip
     initialise = jax.jit(lambda bags: model.init(jax.random.key(0), bags, method="answer"))
     variables = dict(initialise(make_bags(1, 1)))

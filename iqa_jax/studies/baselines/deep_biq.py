@@ -175,5 +175,6 @@ def encoder_config(
             "early_stopping.metric": "",
         }
     )
+    run.data.manifests = ml_collections.ConfigDict()
     check_config(run)
     return run

@@ -111,7 +111,7 @@ def _update(task, batch, placement, distortions=()):
     state = create_state(variables, optimizer, lambda path: True)
     step = partial(
         train_step,
-        model=_Linear(None, None, None, None, 0),
+        model=_Linear(None, None, None, None, 0, None),
         task=task,
         optimizer=optimizer,
         is_trainable=lambda path: True,
