@@ -31,6 +31,10 @@ def test_given_statistics_normalise(is_cut):
     expected = np.clip(expected, 0, 6) if is_cut else expected
     found = normalise(*map(jnp.asarray, (X, SCALE, BIAS, mean, var)), is_cut)
     np.testing.assert_allclose(found, expected, atol=2e-6)
+    half = normalise(
+        jnp.asarray(X, jnp.bfloat16), *map(jnp.asarray, (SCALE, BIAS, mean, var)), is_cut
+    )
+    assert half.dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0, 50.0])
