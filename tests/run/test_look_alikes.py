@@ -63,8 +63,10 @@ def test_no_burst_is_in_two_drawn_splits(bursts):
 
 def test_the_splits_of_a_protocol_part_no_burst(bursts):
     whole = protocol._read_whole(bursts, bursts.data.manifest, "all")
-    bursts.protocol.kind, bursts.protocol.splits = "k_fold", 3
-    for split in draw_splits(bursts, whole.images):
+    drawn = draw_splits(
+        whole.images, "k_fold", splits=3, fractions=bursts.protocol.fractions, seed=bursts.seed
+    )
+    for split in drawn:
         places = whole.images.assign(split=split).groupby(scene_of(whole.images))["split"]
         assert (places.nunique() == 1).all()
 
