@@ -10,7 +10,8 @@ undegraded pixels in its place, so the baseline here is the photograph before a 
 degraded, which planted degradations have. Outside the region the two are equal, so only pixels of
 the region can change the answer, and a map gains nothing by pointing elsewhere.
 
-Source: Petsiuk, Das, Saenko 2018, RISE, for the two curves; the baseline is ours.
+Source:
+    Petsiuk, Das, Saenko 2018, RISE, for the two curves; the baseline is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +28,8 @@ class Curve:
     """How an answer changes as pixels are replaced.
 
     Attributes:
-      shares: of the pixels that are replaced, from 0 to 1.
-      answers: at each share.
+        shares: of the pixels that are replaced, from 0 to 1.
+        answers: at each share.
     """
 
     shares: Float[np.ndarray, " step"]
@@ -57,12 +58,12 @@ def replacement_curve(
     rise at once. A map that is the same everywhere gives the random order to compare with.
 
     Args:
-      image: to begin with.
-      baseline: to end with.
-      relevance: higher goes first; NaN goes last.
-      answer: gives one number for each of some images.
-      steps: replacements, each of the same number of pixels.
-      side, rng: for ties; see `rank_pixels`.
+        image: to begin with.
+        baseline: to end with.
+        relevance: higher goes first; NaN goes last.
+        answer: gives one number for each of some images.
+        steps: replacements, each of the same number of pixels.
+        side, rng: for ties; see `rank_pixels`.
     """
     order = rank_pixels(relevance, side, rng)
     shares = np.linspace(0, 1, steps + 1)
@@ -82,9 +83,9 @@ def rank_pixels(
     the two images to a noise that is in neither, which a judge of quality sees at once.
 
     Args:
-      relevance: higher goes first; NaN goes last.
-      side: of a square in pixels, as large as the cells of the maps to be judged.
-      rng: for the order of squares, and of the pixels in one.
+        relevance: higher goes first; NaN goes last.
+        side: of a square in pixels, as large as the cells of the maps to be judged.
+        rng: for the order of squares, and of the pixels in one.
     """
     height, width = relevance.shape
     squares = rng.random((-(-height // side), -(-width // side)))

@@ -16,12 +16,12 @@ def run_folds(folds: Mapping[str, Sequence[str]], output: Path, jobs: int) -> di
     """Trains every fold that has no metrics yet.
 
     Args:
-      folds: name -> arguments of main.py.
-      output: a folder per fold is made in it.
-      jobs: folds trained at once.
+        folds: name -> arguments of main.py.
+        output: a folder per fold is made in it.
+        jobs: folds trained at once.
 
     Returns:
-      Name -> what metrics.json holds.
+        Name -> what metrics.json holds.
     """
 
     def run(name: str) -> dict:

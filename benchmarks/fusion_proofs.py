@@ -81,13 +81,13 @@ def train(
     """Trains a fusion and a linear head on drawn bags and answers the test bags.
 
     Args:
-      fusion: a module of `FUSIONS`.
-      draw: `(key, batch) -> Bags`.
-      test: bags to answer.
-      steps: updates of AdamW, the rate warming up and then falling to 0.
-      learning_rate: its peak.
-      head_init: of the head. Zeros, because a head that starts with the wrong sign teaches
-        attention to avoid the tile that decides, and then never sees it.
+        fusion: a module of `FUSIONS`.
+        draw: `(key, batch) -> Bags`.
+        test: bags to answer.
+        steps: updates of AdamW, the rate warming up and then falling to 0.
+        learning_rate: its peak.
+        head_init: of the head. Zeros, because a head that starts with the wrong sign teaches
+            attention to avoid the tile that decides, and then never sees it.
     """
     model, key = _Classifier(fusion, head_init), jax.random.key(0)
     schedule = optax.warmup_cosine_decay_schedule(0, learning_rate, steps // 10, steps)

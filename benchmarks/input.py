@@ -54,10 +54,10 @@ class Work(NamedTuple):
     """What every side does.
 
     Attributes:
-      tiles: taken of an image each time.
-      batch: images in a batch.
-      low, high: the band of edge pixels, both ends included.
-      size: side of a tile in pixels.
+        tiles: taken of an image each time.
+        batch: images in a batch.
+        low, high: the band of edge pixels, both ends included.
+        size: side of a tile in pixels.
     """
 
     tiles: int
@@ -93,7 +93,7 @@ def open_training(work: Work, manifest: str, *, is_cached: bool):
     """Opens what a run would train on; the images are known to be sound.
 
     Returns:
-      The config and the `TrainingData`.
+        The config and the `TrainingData`.
     """
     from input_pipeline.tiles.features import FeatureTable
     from iqa_jax.run import build
@@ -110,9 +110,9 @@ class PhotoTiles:
     """The peer's map-style data set.
 
     Args:
-      paths: of the photographs.
-      origins: of each, the tiles of the grid that are in the band, [tile, 2] top and left.
-      work: to do.
+        paths: of the photographs.
+        origins: of each, the tiles of the grid that are in the band, [tile, 2] top and left.
+        work: to do.
     """
 
     def __init__(self, paths: Sequence[str], origins: Sequence[np.ndarray], work: Work):

@@ -48,7 +48,7 @@ def embed_photos(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     """Makes the sample photos and their mean tile embeddings, both only once.
 
     Returns:
-      [image, dim] float64, and the manifest's rows in the same order.
+        [image, dim] float64, and the manifest's rows in the same order.
     """
     path, known = folder / "manifest.csv", folder / "embeddings.npy"
     if not path.exists():
@@ -81,10 +81,10 @@ def fit_features(embeddings: np.ndarray, scores: np.ndarray, rows: np.ndarray, s
     """Fits the feature stage on some rows, and gives the features of all.
 
     Args:
-      embeddings: [image, dim].
-      scores: [image], from 0 to 100.
-      rows: [image], True where the stage may look.
-      seed: of its first weights and batches.
+        embeddings: [image, dim].
+        scores: [image], from 0 to 100.
+        rows: [image], True where the stage may look.
+        seed: of its first weights and batches.
     """
     scaler = StandardScaler().fit(embeddings[rows])
     scaled = scaler.transform(embeddings)

@@ -23,11 +23,11 @@ def describe_machine(packages: Sequence[str]) -> dict[str, Any]:
     """Describes this machine and what is installed; ask before the work, for the load average.
 
     Args:
-      packages: whose versions count.
+        packages: whose versions count.
 
     Returns:
-      `machine`, `cores` (that this process may use), `load_average_before`, `date`, `python` and
-      `versions`.
+        `machine`, `cores` (that this process may use), `load_average_before`, `date`, `python` and
+        `versions`.
     """
     return {
         "machine": processor(),

@@ -21,10 +21,10 @@ class Work(NamedTuple):
     """What every side does.
 
     Attributes:
-      batch: tiles at once.
-      size: side of a tile in pixels.
-      platform: cpu | cuda.
-      dtype: float32 | bfloat16 (PyTorch: autocast).
+        batch: tiles at once.
+        size: side of a tile in pixels.
+        platform: cpu | cuda.
+        dtype: float32 | bfloat16 (PyTorch: autocast).
     """
 
     batch: int
@@ -160,14 +160,15 @@ def compare_sides(
     """Lets all sides take turns.
 
     Args:
-      work: to do.
-      peers: of `PEERS`, beside iqa_jax.
-      repeats: "train" and "inference" -> calls per turn.
-      rounds: of turns.
+        work: to do.
+        peers: of `PEERS`, beside iqa_jax.
+        repeats: "train" and "inference" -> calls per turn.
+        rounds: of turns.
 
     Returns:
-      For each of both: `seconds` of a call (the median over rounds) and `tiles_per_second`, side by
-      side, and for each peer the `ratio` of its time to ours; and `compile_seconds` of our step.
+        For each of both: `seconds` of a call (the median over rounds) and `tiles_per_second`, side
+        by side, and for each peer the `ratio` of its time to ours; and `compile_seconds` of our
+        step.
     """
     sides, pipes = ("iqa_jax", *peers), {}
     spawn = multiprocessing.get_context("spawn")

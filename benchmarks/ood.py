@@ -137,7 +137,8 @@ if __name__ == "__main__":
 def max_softmax(probabilities: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
     """Gives 1 − the highest probability.
 
-    Source: Hendrycks, Gimpel 2017.
+    Source:
+        Hendrycks, Gimpel 2017.
     """
     return 1 - np.asarray(probabilities).max(axis=1)
 
@@ -145,6 +146,7 @@ def max_softmax(probabilities: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " 
 def energy(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
     """Gives −log Σ exp(logit), of a head trained with cross-entropy.
 
-    Source: Liu et al. 2020, equation 4 at temperature 1.
+    Source:
+        Liu et al. 2020, equation 4 at temperature 1.
     """
     return -logsumexp(logits, axis=1)

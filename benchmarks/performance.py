@@ -38,10 +38,10 @@ class Row(NamedTuple):
     """A line of the table.
 
     Attributes:
-      what: was measured.
-      ours: what iqa_jax reaches, with its unit.
-      peer: whom it is set against, and what that reaches.
-      ratio: how many times better we are; None where nobody is compared.
+        what: was measured.
+        ours: what iqa_jax reaches, with its unit.
+        peer: whom it is set against, and what that reaches.
+        ratio: how many times better we are; None where nobody is compared.
     """
 
     what: str
@@ -159,7 +159,8 @@ def make_table(results: dict[str, dict[str, Any]]) -> str:
     """Gives the table in Markdown, and below it what each benchmark ran on.
 
     Args:
-      results: what the benchmarks of `CLAIMS` printed, by name; those that never ran have no rows.
+        results: what the benchmarks of `CLAIMS` printed, by name; those that never ran have no
+            rows.
     """
     lines = ["| | iqa_jax | peer in the same run | ratio |", "|---|---|---|---|"]
     for module, rows_of in CLAIMS.items():

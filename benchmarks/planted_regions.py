@@ -31,7 +31,7 @@ def judge_tiles(
     """Says which tiles are degraded by half or more or untouched, and of these which is degraded.
 
     Returns:
-      [tile] and [judged]; None where nothing is to rank.
+        [tile] and [judged]; None where nothing is to rank.
     """
     degraded = np.array(
         [region[top : top + size, left : left + size].mean() for top, left in origins]

@@ -50,12 +50,12 @@ def least_seconds(
     """Gives the time below which no program can get, layer by layer.
 
     Args:
-      size: side of a tile in pixels.
-      batch: tiles.
-      is_training: forward and backward pass, else the forward pass alone.
-      element_bytes: of activations.
-      flops: operations per second that the device reaches.
-      bandwidth: bytes per second that its memory reaches.
+        size: side of a tile in pixels.
+        batch: tiles.
+        is_training: forward and backward pass, else the forward pass alone.
+        element_bytes: of activations.
+        flops: operations per second that the device reaches.
+        bandwidth: bytes per second that its memory reaches.
     """
     total = 0.0
     for multiply_adds, inputs, outputs in list_layers(size):

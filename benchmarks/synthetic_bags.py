@@ -15,9 +15,9 @@ class Bags(NamedTuple):
     """A batch of bags without padding.
 
     Attributes:
-      embeddings, tile_mask, tile_position, grid_shape: what a fusion takes.
-      label: the answer.
-      is_key: tiles that decide it.
+        embeddings, tile_mask, tile_position, grid_shape: what a fusion takes.
+        label: the answer.
+        is_key: tiles that decide it.
     """
 
     embeddings: Float[Array, "batch tile dim"]
@@ -39,9 +39,9 @@ def planted_bags(key: Key[Array, ""], batch: int, *, tiles: int, shift: float) -
     """Draws bags of N(0, I) tiles; in every good one a single tile is moved along one axis.
 
     Args:
-      key: of this draw.
-      batch, tiles: how many.
-      shift: of the planted tile.
+        key: of this draw.
+        batch, tiles: how many.
+        shift: of the planted tile.
     """
     label_key, place_key, noise_key = jax.random.split(key, 3)
     label = jax.random.bernoulli(label_key, shape=(batch,))
@@ -69,12 +69,13 @@ def poison_bags(
     in training, and of every good bag in the test, is poison: N(poison, 0.1).
 
     Args:
-      key: of this draw.
-      batch, tiles: how many.
-      is_test: where the poison sits.
-      poison: -10 in the source.
+        key: of this draw.
+        batch, tiles: how many.
+        is_test: where the poison sits.
+        poison: -10 in the source.
 
-    Source: Raff and Holt 2023, "Reproducibility in multiple instance learning".
+    Source:
+        Raff and Holt 2023, "Reproducibility in multiple instance learning".
     """
     label_key, place_key, noise_key = jax.random.split(key, 3)
     label = jax.random.bernoulli(label_key, shape=(batch,))
@@ -106,13 +107,14 @@ def adjacency_bags(
     Whatever ignores where tiles are sees the same in both, and can only guess.
 
     Args:
-      key: of this draw.
-      batch: how many.
-      grids: shapes of as many tiles each; a bag has one at random.
-      shift: of the four tiles.
+        key: of this draw.
+        batch: how many.
+        grids: shapes of as many tiles each; a bag has one at random.
+        shift: of the four tiles.
 
-    Source: the question is Harvey et al. 2025's, where good bags have adjacent moved tiles and bad
-      ones have none; with four in both, counting them does not help.
+    Source:
+        The question is Harvey et al. 2025's, where good bags have adjacent moved tiles and bad ones
+        have none; with four in both, counting them does not help.
     """
     label_key, grid_key, block_key, noise_key = jax.random.split(key, 4)
     blocks = jnp.stack([_blocks(grid) for grid in grids])

@@ -19,7 +19,7 @@ class ScoreImages(beam.DoFn if beam else object):
     """Turns batches of paths into rows; every worker loads the scorer once.
 
     Args:
-      workdir: of the run, where every worker can read it.
+        workdir: of the run, where every worker can read it.
     """
 
     def __init__(self, workdir: str):

@@ -58,10 +58,10 @@ def find_recipe(path: str) -> str:
     """Finds a recipe: the file of that path, else the installed one that `configs/X.py` or X names.
 
     Args:
-      path: as the user wrote it.
+        path: as the user wrote it.
 
     Returns:
-      The path of the file; what was given if there is no such recipe.
+        The path of the file; what was given if there is no such recipe.
     """
     installed = Path(configs.__file__).with_name(f"{Path(path).stem}.py")
     is_ours = path in (installed.stem, f"configs/{installed.name}") and installed.is_file()
@@ -80,7 +80,7 @@ def check_flags() -> None:
     """Refuses flags that the mode lacks or has no use for.
 
     Raises:
-      UsageError: with a sentence.
+        UsageError: with a sentence.
     """
     _, needed, optional = MODES[flags.FLAGS.mode]
     given = {name for name in needed if flags.FLAGS[name].present and flags.FLAGS[name].value}
@@ -109,7 +109,7 @@ def parse(argv: list[str]) -> list[str]:
     here it is the home folder, in every flag and in every key, of a recipe too.
 
     Returns:
-      What is no flag, the name of the program first.
+        What is no flag, the name of the program first.
     """
     for argument in argv:
         key = re.match(r"--?(?:no)?config\.([\w.]+)", argument)

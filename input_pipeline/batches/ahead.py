@@ -20,11 +20,11 @@ def map_ahead(
     """Applies a function to items in threads; results come in the items' order.
 
     Args:
-      function: safe to call from several threads.
-      items: any number of them; only what is worked on ahead is held.
-      threads: calls at once.
-      weigh: an item -> the bytes that its call and its result take.
-      most: bytes of calls under way and of results that wait; one item may always be heavier.
+        function: safe to call from several threads.
+        items: any number of them; only what is worked on ahead is held.
+        threads: calls at once.
+        weigh: an item -> the bytes that its call and its result take.
+        most: bytes of calls under way and of results that wait; one item may always be heavier.
     """
     pool = ThreadPoolExecutor(threads)
     waiting, held = deque(), 0

@@ -40,15 +40,15 @@ def shuffled_batches(
     The order depends on the seed alone, and `get_state` after k batches leads back to batch k.
 
     Args:
-      labels: of the examples, or other values that may be balanced.
-      make_bag: number of an example and its random numbers -> the values of its bag.
-      batch_size: examples per batch, over all processes.
-      balanced: draw every label equally often.
-      seed: of order and random numbers.
-      threads: that make bags.
-      workers: processes that make batches instead, if not 0.
-      process, processes: this process makes that part of every batch.
-      join: makes one batch of what was made of its examples; by default their values are stacked.
+        labels: of the examples, or other values that may be balanced.
+        make_bag: number of an example and its random numbers -> the values of its bag.
+        batch_size: examples per batch, over all processes.
+        balanced: draw every label equally often.
+        seed: of order and random numbers.
+        threads: that make bags.
+        workers: processes that make batches instead, if not 0.
+        process, processes: this process makes that part of every batch.
+        join: makes one batch of what was made of its examples; by default their values are stacked.
     """
 
     def shuffled(examples, salt):
@@ -98,16 +98,16 @@ def bag_maker(
     """Makes the function that makes the bag of an example, whatever stands for its tiles.
 
     Args:
-      index: of the tiles that may be used.
-      images: has the labels.
-      features: scaling of the hand-crafted features.
-      examples: rows of the index, all of one image, that each example draws its tiles from.
-      read: gives the tiles.
-      tiles_per_bag: so many tiles are drawn anew from an example that has more.
+        index: of the tiles that may be used.
+        images: has the labels.
+        features: scaling of the hand-crafted features.
+        examples: rows of the index, all of one image, that each example draws its tiles from.
+        read: gives the tiles.
+        tiles_per_bag: so many tiles are drawn anew from an example that has more.
 
     Returns:
-      (number of an example, random numbers) -> what `read` names, `tile_mask`, `tile_position`,
-      `grid_shape`, `features`, `label`, `mask` and `image_id`.
+        (number of an example, random numbers) -> what `read` names, `tile_mask`, `tile_position`,
+        `grid_shape`, `features`, `label`, `mask` and `image_id`.
     """
     labels = images["label"].to_numpy()
 
@@ -145,9 +145,9 @@ def bag_batches(
     """Makes the stream of training batches of bags.
 
     Args:
-      index, images, features, read: as in `bag_maker`.
-      tiles_per_bag: 1: every tile is an example; more: every image is one.
-      **order: as in `shuffled_batches`.
+        index, images, features, read: as in `bag_maker`.
+        tiles_per_bag: 1: every tile is an example; more: every image is one.
+        **order: as in `shuffled_batches`.
     """
     is_tiles = tiles_per_bag == 1
     examples = np.arange(len(index))[:, None] if is_tiles else rows_by_image(index)
@@ -170,11 +170,11 @@ def tile_reader(
     """Makes what reads tiles of the index, by the name `tiles`.
 
     Args:
-      source: of the tiles.
-      index: of the tiles that may be used.
-      features: hand-crafted features that are asked for.
-      random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
-      low, high: the band of edge pixels.
+        source: of the tiles.
+        index: of the tiles that may be used.
+        features: hand-crafted features that are asked for.
+        random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
+        low, high: the band of edge pixels.
     """
     is_banded = low > 0 or high != NO_LIMIT
     measures = [
@@ -219,9 +219,9 @@ def training_batches(
     """Makes the stream of training batches of bags of tiles.
 
     Args:
-      source, random_tiles, low, high: as in `tile_reader`.
-      index, images, features: as in `bag_maker`.
-      **order: as in `bag_batches`.
+        source, random_tiles, low, high: as in `tile_reader`.
+        index, images, features: as in `bag_maker`.
+        **order: as in `bag_batches`.
     """
     read = tile_reader(source, index, features, random_tiles=random_tiles, low=low, high=high)
     return bag_batches(index, images, features, read, **order)

@@ -30,8 +30,8 @@ class EmbeddingCache:
     """Embeddings on disk, memory-mapped.
 
     Args:
-      root: folder that caches of all encoders share.
-      about: what embeddings depend on besides the picture (weights, tiling, copies), for JSON.
+        root: folder that caches of all encoders share.
+        about: what embeddings depend on besides the picture (weights, tiling, copies), for JSON.
     """
 
     def __init__(self, root: Path, about: Mapping[str, Any]):
@@ -88,9 +88,9 @@ def embedding_batches(
     """Makes the stream of training batches of bags of cached embeddings, by that name.
 
     Args:
-      read: image_id -> its embeddings, of all tiles of the grid.
-      index, images, features, tiles_per_bag: as in `bag_batches`.
-      **order: as in `shuffled_batches`.
+        read: image_id -> its embeddings, of all tiles of the grid.
+        index, images, features, tiles_per_bag: as in `bag_batches`.
+        **order: as in `shuffled_batches`.
     """
 
     def read_tiles(image_id, rows, rng):
@@ -112,12 +112,12 @@ def embedded_bags(
     """Gives whole images as bags of cached embeddings; a bad image is a bag with its error.
 
     Args:
-      read: image_id -> its embeddings.
-      source: of the layouts.
-      image_ids: which pictures.
-      features: hand-crafted features, none of them measured on pixels.
-      images: the manifest's images.
-      warning: image_id -> what is wrong with its picture.
+        read: image_id -> its embeddings.
+        source: of the layouts.
+        image_ids: which pictures.
+        features: hand-crafted features, none of them measured on pixels.
+        images: the manifest's images.
+        warning: image_id -> what is wrong with its picture.
     """
     nothing = np.zeros((0, 1, 1, 3), np.uint8)
     for image_id in map(int, image_ids):

@@ -27,9 +27,9 @@ class Input(NamedTuple):
     """One picture to score.
 
     Attributes:
-      name: what its row is called, as `name_text` writes it.
-      picture: where it is, or an `ImageError` if its row of the table cannot be used.
-      features: hand-crafted features that come with it.
+        name: what its row is called, as `name_text` writes it.
+        picture: where it is, or an `ImageError` if its row of the table cannot be used.
+        features: hand-crafted features that come with it.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Listing:
     """Inputs in their order, kept in a temporary file; closed by `with`.
 
     Args:
-      inputs: none of them an array.
-      folder: for the temporary file; None for the system's.
-      passed_over: counts of files that are no inputs, complete when all inputs are read.
+        inputs: none of them an array.
+        folder: for the temporary file; None for the system's.
+        passed_over: counts of files that are no inputs, complete when all inputs are read.
 
     Attributes:
-      digest: sha256 of all inputs.
-      passed_over: as above.
+        digest: sha256 of all inputs.
+        passed_over: as above.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ def shard_bounds(total: int, shard: int, shards: int) -> tuple[int, int]:
     The shards are disjoint, hold every row, and follow each other in the rows' order.
 
     Args:
-      total: rows.
-      shard: number of the shard, from 0.
-      shards: how many there are.
+        total: rows.
+        shard: number of the shard, from 0.
+        shards: how many there are.
     """
     return total * shard // shards, total * (shard + 1) // shards
 
@@ -105,11 +105,11 @@ def read_inputs(path: str | os.PathLike, features: Sequence[str]) -> Iterator[In
     """Reads the rows of a table of images; a row that cannot be used is an input with an error.
 
     Args:
-      path: CSV or Parquet with a column `path`, relative to the table's folder, and `features`.
-      features: numeric columns to keep.
+        path: CSV or Parquet with a column `path`, relative to the table's folder, and `features`.
+        features: numeric columns to keep.
 
     Raises:
-      ManifestError: the file or its columns are not as described.
+        ManifestError: the file or its columns are not as described.
     """
     path = Path(path).absolute()
     for row, cells in stream_table(path, ["path", *features]):

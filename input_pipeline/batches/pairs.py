@@ -17,13 +17,13 @@ def pair_batches(
     """Makes the endless stream of batches of compared pairs, both images of each side by side.
 
     Args:
-      make_bag: number of an example -> the bag of its image.
-      examples: image_id -> number of its example.
-      pairs: to learn from; both images have an example.
-      **order: as in `grouped_batches`.
+        make_bag: number of an example -> the bag of its image.
+        examples: image_id -> number of its example.
+        pairs: to learn from; both images have an example.
+        **order: as in `grouped_batches`.
 
     Returns:
-      An iterator over batches; the better image has the higher grade, and a tie equal ones.
+        An iterator over batches; the better image has the higher grade, and a tie equal ones.
     """
     ends = pairs[["first", "second"]].to_numpy()
     preference = pairs["preference"].to_numpy()

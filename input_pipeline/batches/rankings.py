@@ -4,8 +4,9 @@ A group is one photograph and one kind of distortion: its versions of all levels
 too. Only versions of one group are compared. In training a group shows the same tiles of the
 photograph, cut before they are degraded; evaluation compares degraded photographs.
 
-Source: Liu, van de Weijer, Bagdanov, RankIQA: Learning from Rankings for No-reference Image
-Quality Assessment, ICCV 2017.
+Source:
+    Liu, van de Weijer, Bagdanov, RankIQA: Learning from Rankings for No-reference Image Quality
+    Assessment, ICCV 2017.
 """
 
 import dataclasses
@@ -41,15 +42,15 @@ def ranked_batches(
     all levels of a group share.
 
     Args:
-      make_bag: number of a photograph -> the bag of its tiles.
-      photos: how many there are; an epoch shows each with each kind.
-      kinds: of distortions.
-      batch_size: examples per batch, over all processes; a multiple of `GROUP_SIZE`.
-      **order: as in `shuffled_batches`; nothing is balanced, since every group is as frequent.
+        make_bag: number of a photograph -> the bag of its tiles.
+        photos: how many there are; an epoch shows each with each kind.
+        kinds: of distortions.
+        batch_size: examples per batch, over all processes; a multiple of `GROUP_SIZE`.
+        **order: as in `shuffled_batches`; nothing is balanced, since every group is as frequent.
 
     Returns:
-      An iterator over batches of the bags' values and these; `label` is that of `join_groups`,
-      with one grade per level.
+        An iterator over batches of the bags' values and these; `label` is that of `join_groups`,
+        with one grade per level.
     """
     on_device = device_kinds(kinds)
 
@@ -89,16 +90,16 @@ def grouped_batches(
     """Makes the endless stream of batches whose examples are compared within groups.
 
     Args:
-      make_group: (number of a group, random numbers) -> its bags; `label` of a bag is its grade,
-        int32, higher is better.
-      groups: how many there are.
-      group_size: bags of each.
-      batch_size: examples per batch, over all processes; a multiple of `group_size`.
-      **order: as in `shuffled_batches`, without `balanced`.
+        make_group: (number of a group, random numbers) -> its bags; `label` of a bag is its grade,
+            int32, higher is better.
+        groups: how many there are.
+        group_size: bags of each.
+        batch_size: examples per batch, over all processes; a multiple of `group_size`.
+        **order: as in `shuffled_batches`, without `balanced`.
 
     Returns:
-      An iterator over batches whose `label` [batch, 2] int32 is the number of the group in the
-      batch of all processes, and the grade.
+        An iterator over batches whose `label` [batch, 2] int32 is the number of the group in the
+        batch of all processes, and the grade.
     """
 
     def join(made):
@@ -129,17 +130,17 @@ def make_versions(
     version of each kind and level.
 
     Args:
-      photos: the manifest of clean photographs.
-      seen: kinds that are trained on; their pairs count in `pair_accuracy`.
-      unseen: kinds that are not; theirs count in `unseen_pair_accuracy`.
-      crop: largest side of a version in pixels.
-      seed: of random numbers, which a version's levels share.
+        photos: the manifest of clean photographs.
+        seen: kinds that are trained on; their pairs count in `pair_accuracy`.
+        unseen: kinds that are not; theirs count in `unseen_pair_accuracy`.
+        crop: largest side of a version in pixels.
+        seed: of random numbers, which a version's levels share.
 
     Returns:
-      The manifest with its pairs, and what each of its images is made of.
+        The manifest with its pairs, and what each of its images is made of.
 
     Raises:
-      ManifestError: the photographs are given as tiles already cut.
+        ManifestError: the photographs are given as tiles already cut.
     """
     if photos.tiles is not None:
         raise ManifestError(

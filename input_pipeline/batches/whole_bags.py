@@ -25,16 +25,16 @@ class Bag:
     """All tiles of one image, or the next of them, or why there are none.
 
     Attributes:
-      image_id: place in the source.
-      tiles: [tile, size, size, 3] uint8.
-      features: [tile, feature].
-      layout: of the image; None with an error.
-      error: a sentence, or empty.
-      embeddings: [tile, dim], where they are known and `tiles` is empty.
-      view: which of the views of its image this is, counted from 0.
-      is_last: False if the next bag goes on with the tiles of this image.
-      warning: what is wrong with the picture all the same; empty if nothing is.
-      measured: of the image, if that was asked for and it is decoded whole.
+        image_id: place in the source.
+        tiles: [tile, size, size, 3] uint8.
+        features: [tile, feature].
+        layout: of the image; None with an error.
+        error: a sentence, or empty.
+        embeddings: [tile, dim], where they are known and `tiles` is empty.
+        view: which of the views of its image this is, counted from 0.
+        is_last: False if the next bag goes on with the tiles of this image.
+        warning: what is wrong with the picture all the same; empty if nothing is.
+        measured: of the image, if that was asked for and it is decoded whole.
     """
 
     image_id: int
@@ -64,14 +64,14 @@ def whole_bags(
     Images that the source reads by bands come as several bags, one per row of their grid.
 
     Args:
-      source: of the tiles.
-      image_ids: which pictures.
-      features: hand-crafted features to compute.
-      images: the manifest's images, if features are columns of it.
-      threads: images decoded at once, as far as memory allows.
-      views: looks at every image, each a bag of its own, one after the other; a bad image is one
-        bag all the same.
-      is_measured: images are measured too, by the threads that decode them.
+        source: of the tiles.
+        image_ids: which pictures.
+        features: hand-crafted features to compute.
+        images: the manifest's images, if features are columns of it.
+        threads: images decoded at once, as far as memory allows.
+        views: looks at every image, each a bag of its own, one after the other; a bad image is one
+            bag all the same.
+        is_measured: images are measured too, by the threads that decode them.
     """
     size = source.tiling.size
 

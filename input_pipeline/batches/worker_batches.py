@@ -18,8 +18,8 @@ class WorkerBatches:
     """The batches of a data set, made in processes; the same, in the same order, as without.
 
     Args:
-      dataset: gives batch k as its element k, and can be pickled.
-      workers: how many processes; each makes every so-manieth batch.
+        dataset: gives batch k as its element k, and can be pickled.
+        workers: how many processes; each makes every so-manieth batch.
     """
 
     def __init__(self, dataset: grain.MapDataset, workers: int):

@@ -29,13 +29,13 @@ def identify_images(manifest: Manifest, source: TileSource) -> pd.DataFrame:
     """Says of each image what would give it away elsewhere.
 
     Args:
-      manifest: of the images.
-      source: of the same images.
+        manifest: of the images.
+        source: of the same images.
 
     Returns:
-      Indexed by image_id: `name`, `file_row`, `split`, `manifest` (its digest), `folder` and
-      `place` (the real path, or the name of an image given as tiles), `group` (None where the
-      manifest gave none) and `content` (None where a file cannot be read).
+        Indexed by image_id: `name`, `file_row`, `split`, `manifest` (its digest), `folder` and
+        `place` (the real path, or the name of an image given as tiles), `group` (None where the
+        manifest gave none) and `content` (None where a file cannot be read).
     """
     images, content = manifest.images, []
     table = os.path.realpath(manifest.path)
@@ -67,10 +67,10 @@ def find_leaks(trained: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
     """Lists what images that train, or choose a checkpoint, share with tested ones.
 
     Args:
-      trained, tested: as `identify_images` gives them.
+        trained, tested: as `identify_images` gives them.
 
     Returns:
-      One sentence per shared file, group or content; empty where nothing leaks.
+        One sentence per shared file, group or content; empty where nothing leaks.
     """
     leaks, told = [], set()
     trained = _with_comparable_groups(trained, tested)
@@ -95,7 +95,7 @@ def find_seen(trained: pd.DataFrame, tested: pd.DataFrame) -> Bool[np.ndarray, "
     """Says which of tested images share their file, group or content with one that trains.
 
     Args:
-      trained, tested: as in `find_leaks`.
+        trained, tested: as in `find_leaks`.
     """
     trained = _with_comparable_groups(trained, tested)
     shared = [

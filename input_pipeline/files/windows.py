@@ -53,7 +53,7 @@ class BandReader:
     """Reads bands of rows of one TIFF; made by `open_bands`. Safe to use from several threads.
 
     Attributes:
-      height, width: of the image, in pixels.
+        height, width: of the image, in pixels.
     """
 
     def __init__(self, path: str, image: TiffImagePlugin.TiffImageFile):
@@ -87,7 +87,7 @@ class BandReader:
         """Decodes the rows from `top` to `bottom`, which is not among them; warns as `decode`.
 
         Raises:
-          ImageError: the file is damaged, or cannot be read any more.
+            ImageError: the file is damaged, or cannot be read any more.
         """
         first, last = top // self._rows, -(-bottom // self._rows)
         start, stop, rows_per_part = first * self._rows, last * self._rows, self._rows
@@ -118,16 +118,16 @@ class BandReader:
         """Decodes rows of the image as it is when it has been made smaller.
 
         Args:
-          reduction: how much smaller.
-          top, bottom: the first row of the smaller image, and the one after the last.
-          warn: as in `decode`.
+            reduction: how much smaller.
+            top, bottom: the first row of the smaller image, and the one after the last.
+            warn: as in `decode`.
 
         Returns:
-          The rows that `reduction` makes of the whole image: bit for bit by a factor; by a
-          reference side within one grey level, for columns are rounded before rows are averaged.
+            The rows that `reduction` makes of the whole image: bit for bit by a factor; by a
+            reference side within one grey level, for columns are rounded before rows are averaged.
 
         Raises:
-          ImageError: as `read`.
+            ImageError: as `read`.
         """
         height, width = reduction.sides(self.height, self.width)
         if not reduction.reference_side or (height, width) == (self.height, self.width):
@@ -187,15 +187,15 @@ def open_bands(path: str | os.PathLike, more_than: int) -> BandReader | None:
     """Opens an image for reading by bands, if that is worth it and possible.
 
     Args:
-      path: the file.
-      more_than: smaller images are better decoded whole.
+        path: the file.
+        more_than: smaller images are better decoded whole.
 
     Returns:
-      None where the image has to be decoded whole: it has no more pixels than `more_than`, is no
-      TIFF, is turned by its orientation, or is stored in a way that cannot be cut.
+        None where the image has to be decoded whole: it has no more pixels than `more_than`, is no
+        TIFF, is turned by its orientation, or is stored in a way that cannot be cut.
 
     Raises:
-      ImageError: it is a TIFF that cannot be used.
+        ImageError: it is a TIFF that cannot be used.
     """
     if not Path(path).is_file():  # A pipe would be waited for.
         return None

@@ -17,11 +17,11 @@ def find_regions(manifest: Manifest) -> dict[int, Path]:
     """Finds the masks of a manifest's images.
 
     Args:
-      manifest: whose file may have a column `region`: the path of a mask, relative to the
-        manifest, or nothing. Images given as tiles have none, nor have those that are compared.
+        manifest: whose file may have a column `region`: the path of a mask, relative to the
+            manifest, or nothing. Images given as tiles have none, nor have those that are compared.
 
     Returns:
-      image_id -> path, for the images that have one.
+        image_id -> path, for the images that have one.
     """
     if manifest.tiles is not None or manifest.pairs is not None:
         return {}
@@ -47,13 +47,13 @@ def load_region(
     """Reads a mask: white where the image is bad, black elsewhere.
 
     Args:
-      path: of the mask.
-      height, width: of its image, made smaller.
-      max_pixels: a larger file is refused.
-      reduction: how its image was made smaller, and the mask is.
+        path: of the mask.
+        height, width: of its image, made smaller.
+        max_pixels: a larger file is refused.
+        reduction: how its image was made smaller, and the mask is.
 
     Raises:
-      ImageError: it cannot be read or has another size than its image.
+        ImageError: it cannot be read or has another size than its image.
     """
     mask = load(path, max_pixels=max_pixels, reduction=reduction)[..., 0] > 127
     if mask.shape != (height, width):

@@ -113,7 +113,8 @@ def measure_sharpness(luma: Luma) -> float | None:
     How blurred an edge is shows in how much less steep a known blur makes it. Looked at through a
     first blur, it is edges that are compared and not noise.
 
-    Source: Zhuo and Sim 2011, "Defocus map estimation from a single image", Pattern Recognition.
+    Source:
+        Zhuo and Sim 2011, "Defocus map estimation from a single image", Pattern Recognition.
     """
     if min(luma.shape) < _GRID:
         return None
@@ -154,8 +155,9 @@ def _slopes(values: Float32[np.ndarray, "height width"]) -> tuple[np.ndarray, np
 def measure_noise(crops: Sequence[Luma]) -> float | None:
     """Measures the standard deviation of noise in the smoothest parts of a picture.
 
-    Source: Immerkaer 1996, "Fast noise variance estimation", Computer Vision and Image
-        Understanding; by blocks, since what has texture everywhere else would be noise.
+    Source:
+        Immerkaer 1996, "Fast noise variance estimation", Computer Vision and Image Understanding;
+        by blocks, since what has texture everywhere else would be noise.
     """
     found = []
     for luma in crops:
@@ -185,8 +187,9 @@ def measure_exposure(luma: Luma) -> float:
 def measure_blockiness(crops: Sequence[Luma]) -> float | None:
     """Measures how much larger steps are at one place in eight, wherever the grid begins.
 
-    Source: Wang, Bovik and Evans 2000, "Blind measurement of blocking artifacts in images", for
-        the signal of absolute differences; as a ratio over the places of the grid.
+    Source:
+        Wang, Bovik and Evans 2000, "Blind measurement of blocking artifacts in images", for the
+        signal of absolute differences; as a ratio over the places of the grid.
     """
     if min(min(luma.shape) for luma in crops) <= _GRID:
         return None

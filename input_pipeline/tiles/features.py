@@ -31,9 +31,9 @@ def measure_tiles(
     """Measures those of the named features that need pixels.
 
     Args:
-      names: of features; others than `MEASURED` are passed over.
-      tiles: of one image, at least one.
-      masks: False for padding.
+        names: of features; others than `MEASURED` are passed over.
+        tiles: of one image, at least one.
+        masks: False for padding.
     """
     return {
         name: np.array([measure(*pair) for pair in zip(tiles, masks, strict=True)])
@@ -52,9 +52,9 @@ class FeatureTable:
     """Which features go into the head, and how they are scaled.
 
     Attributes:
-      names: of `COMPUTED`, or columns of the manifest.
-      mean: [value], subtracted.
-      scale: [value], divided by.
+        names: of `COMPUTED`, or columns of the manifest.
+        mean: [value], subtracted.
+        scale: [value], divided by.
     """
 
     names: tuple[str, ...] = ()
@@ -67,10 +67,10 @@ class FeatureTable:
         """Gives the scaled features of some tiles of one image.
 
         Args:
-          measured: as `measure_tiles` gives them; looked at only if asked for.
-          count: of these tiles.
-          tile_count: tiles in the image's grid.
-          row: the image's row of the manifest.
+            measured: as `measure_tiles` gives them; looked at only if asked for.
+            count: of these tiles.
+            tile_count: tiles in the image's grid.
+            row: the image's row of the manifest.
         """
         raw = raw_features(self.names, measured, count, tile_count, row)
         return ((raw - np.array(self.mean)) / np.array(self.scale)).astype(np.float32)
@@ -97,8 +97,8 @@ def fit_features(names: Sequence[str], raw: Float64[np.ndarray, "tile value"]) -
     """Fits the scaling on training tiles; a constant feature is only centred.
 
     Args:
-      names: of the features.
-      raw: as `raw_features` gives them.
+        names: of the features.
+        raw: as `raw_features` gives them.
     """
     scale = raw.std(axis=0)
     return FeatureTable(

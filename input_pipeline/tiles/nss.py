@@ -3,9 +3,10 @@
 In an undistorted photograph they follow a Gaussian-like curve; blur, noise and compression each
 bend it in a way of their own. Pure functions of NumPy arrays.
 
-Source: Mittal, Moorthy and Bovik 2012, "No-Reference Image Quality Assessment in the Spatial
-    Domain" (BRISQUE). Where the paper leaves a choice: the picture is mirrored at its border, pairs
-    of neighbours do not wrap around it, and shapes are read between the entries of the table.
+Source:
+    Mittal, Moorthy and Bovik 2012, "No-Reference Image Quality Assessment in the Spatial Domain"
+    (BRISQUE). Where the paper leaves a choice: the picture is mirrored at its border, pairs of
+    neighbours do not wrap around it, and shapes are read between the entries of the table.
 """
 
 import cv2
@@ -98,7 +99,8 @@ def fit_asymmetric(values: Float[np.ndarray, "..."]) -> tuple[float, float, floa
         Shape α, cut to 0.2 to 10, mean η, and the variances σl² and σr² of the values below and
         above 0; the variance of a side without values is 0.
 
-    Source: Lasmar, Stitou and Berthoumieu 2009, "Multiscale skewed heavy tailed model for texture
+    Source:
+        Lasmar, Stitou and Berthoumieu 2009, "Multiscale skewed heavy tailed model for texture
         analysis"; η as in BRISQUE, equation 8.
     """
     negative = np.minimum(values, 0)
@@ -121,7 +123,8 @@ def fit_asymmetric(values: Float[np.ndarray, "..."]) -> tuple[float, float, floa
 def halve(luma: Float[np.ndarray, "height width"]) -> Float64[np.ndarray, "rows columns"]:
     """Halves a picture's sides, rounded up: bicubic, antialiased, mirrored at the border.
 
-    Source: MATLAB's `imresize(picture, 0.5)`, which the paper's own code calls.
+    Source:
+        MATLAB's `imresize(picture, 0.5)`, which the paper's own code calls.
     """
     blurred = cv2.sepFilter2D(
         np.asarray(luma, np.float64), -1, _HALVING, _HALVING,

@@ -22,8 +22,8 @@ class CutTiles(NamedTuple):
     """An image that is given as the files of its tiles.
 
     Attributes:
-      paths: one file per tile.
-      positions: [tile, 2] row and column in the image's grid.
+        paths: one file per tile.
+        positions: [tile, 2] row and column in the image's grid.
     """
 
     paths: tuple[str, ...]
@@ -36,11 +36,11 @@ class Version(NamedTuple):
     The photograph is made smaller before it is degraded.
 
     Attributes:
-      path: of the photograph.
-      distortion: a key of `DISTORTIONS`; empty with level 0.
-      level: 0 (as it is) to 5.
-      seed: of the distortion's random numbers.
-      crop: largest side in pixels; what is beyond, evenly around the middle, is left out.
+        path: of the photograph.
+        distortion: a key of `DISTORTIONS`; empty with level 0.
+        level: 0 (as it is) to 5.
+        seed: of the distortion's random numbers.
+        crop: largest side in pixels; what is beyond, evenly around the middle, is left out.
     """
 
     path: str
@@ -54,9 +54,9 @@ class Layout(NamedTuple):
     """How one image is cut.
 
     Attributes:
-      grid: its tiles.
-      height, width: in pixels, once it has been made smaller.
-      read_pixels: how many are held when it is read, before it is made smaller.
+        grid: its tiles.
+        height, width: in pixels, once it has been made smaller.
+        read_pixels: how many are held when it is read, before it is made smaller.
     """
 
     grid: Grid
@@ -75,12 +75,12 @@ class TileSource:
     Safe to use from several threads.
 
     Args:
-      pictures: paths, RGB arrays [height, width, 3] uint8, tiles already cut, or versions.
-      tiling: how to cut; tiles already cut are not made smaller.
-      max_pixels: larger images are refused.
-      cache_bytes: decoded images kept, least recently used dropped first.
-      whole_pixels: larger images are read by bands of rows where their format allows it, and then
-        may have more than `max_pixels`; None to read all images whole.
+        pictures: paths, RGB arrays [height, width, 3] uint8, tiles already cut, or versions.
+        tiling: how to cut; tiles already cut are not made smaller.
+        max_pixels: larger images are refused.
+        cache_bytes: decoded images kept, least recently used dropped first.
+        whole_pixels: larger images are read by bands of rows where their format allows it, and then
+            may have more than `max_pixels`; None to read all images whole.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class TileSource:
         """Lays a picture out from its header, without decoding it.
 
         Raises:
-          ImageError: the file cannot be read.
+            ImageError: the file cannot be read.
         """
         picture = self._pictures[index]
         if isinstance(picture, CutTiles):
@@ -160,12 +160,12 @@ class TileSource:
         """Cuts tiles of the grid.
 
         Args:
-          index: of the picture.
-          layout: the picture's.
-          chosen: numbers of the tiles in the grid; None for all.
+            index: of the picture.
+            layout: the picture's.
+            chosen: numbers of the tiles in the grid; None for all.
 
         Raises:
-          ImageError: a file cannot be read or a tile file is larger than a tile.
+            ImageError: a file cannot be read or a tile file is larger than a tile.
         """
         chosen = np.arange(len(layout.grid.origins)) if chosen is None else chosen
         picture = self._pictures[index]
@@ -184,7 +184,8 @@ class TileSource:
     ) -> Bool[np.ndarray, "tile size size"]:
         """Tells the pixels of each tile that are in the image from padding.
 
-        Args: as `tiles`.
+        Args:
+            As `tiles`.
         """
         origins = layout.grid.origins if chosen is None else layout.grid.origins[chosen]
         return pixel_mask(layout.height, layout.width, origins, self.tiling.size)
@@ -219,7 +220,7 @@ class TileSource:
         """Hashes what a picture is made of: its pixels' file, or its tiles' files and places.
 
         Raises:
-          ImageError: a file cannot be read.
+            ImageError: a file cannot be read.
         """
         picture, digest = self._pictures[index], hashlib.sha256()
         if isinstance(picture, np.ndarray):

@@ -27,12 +27,12 @@ class TileIndex:
     """The tiles that training may use.
 
     Attributes:
-      image_id: [tile] row in the manifest.
-      number: [tile] place in the image's grid.
-      measured: feature -> what it is for every tile; `edge_sum` always.
-      layouts: image_id -> layout.
-      dropped: [tile, 3] image_id, number and edge sum of the tiles outside the band.
-      errors: image_id -> why none of its tiles is here.
+        image_id: [tile] row in the manifest.
+        number: [tile] place in the image's grid.
+        measured: feature -> what it is for every tile; `edge_sum` always.
+        layouts: image_id -> layout.
+        dropped: [tile, 3] image_id, number and edge sum of the tiles outside the band.
+        errors: image_id -> why none of its tiles is here.
     """
 
     image_id: Int[np.ndarray, " tile"]
@@ -68,13 +68,13 @@ def index_tiles(
     """Measures all tiles of some images and keeps those whose edge sum is in the band.
 
     Args:
-      source: of the tiles.
-      image_ids: pictures of the source.
-      low, high: the band of edge pixels per tile, both ends kept.
-      measures: features to measure. Without `edge_sum` all edge sums are called 0, and without
-        any, only headers are read.
-      threads: images looked at at once.
-      progress: called with the number of images done.
+        source: of the tiles.
+        image_ids: pictures of the source.
+        low, high: the band of edge pixels per tile, both ends kept.
+        measures: features to measure. Without `edge_sum` all edge sums are called 0, and without
+            any, only headers are read.
+        threads: images looked at at once.
+        progress: called with the number of images done.
     """
 
     def measure(image_id):
@@ -115,8 +115,9 @@ def without_tiles(index: TileIndex, dropped: Collection[tuple[int, int, int]]) -
     """Takes tiles out of an index.
 
     Args:
-      index: of the tiles that training may use.
-      dropped: (image_id, row, column) of tiles; those that are not in the index are nothing to it.
+        index: of the tiles that training may use.
+        dropped: (image_id, row, column) of tiles; those that are not in the index are nothing to
+            it.
     """
     places = zip(index.image_id.tolist(), index.number.tolist(), strict=True)
     is_kept = np.array(

@@ -211,8 +211,8 @@ def edge_sum(
     Returns:
         Edge pixels on the grey tile, with hysteresis thresholds `EDGE_LOW` and `EDGE_HIGH`.
 
-    Source: Canny, A Computational Approach to Edge Detection, 1986, as in OpenCV (3x3 Sobel, L1
-        norm).
+    Source:
+        Canny, A Computational Approach to Edge Detection, 1986, as in OpenCV (3x3 Sobel, L1 norm).
     """
     edges = cv2.Canny(cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY), EDGE_LOW, EDGE_HIGH) > 0
     return int(np.count_nonzero(edges if mask is None else edges & mask))

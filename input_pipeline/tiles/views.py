@@ -29,10 +29,10 @@ class View(NamedTuple):
     """One look at an image.
 
     Attributes:
-      flip_vertical: top and bottom change places.
-      flip_horizontal: left and right change places.
-      shift: share of the stride by which the grid is moved down and right.
-      scale: factor of the image's sides.
+        flip_vertical: top and bottom change places.
+        flip_horizontal: left and right change places.
+        shift: share of the stride by which the grid is moved down and right.
+        scale: factor of the image's sides.
     """
 
     flip_vertical: bool = False
@@ -48,9 +48,9 @@ def make_views(flips: str, shifts: int, scales: Sequence[float]) -> tuple[View, 
     """Lists the views; the first is the image as it is.
 
     Args:
-      flips: one of `FLIPS`.
-      shifts: moved grids, spread evenly over the stride.
-      scales: factors of the image's sides, besides 1.
+        flips: one of `FLIPS`.
+        shifts: moved grids, spread evenly over the stride.
+        scales: factors of the image's sides, besides 1.
     """
     looks = [(0.0, 1.0)]
     looks += [(number / (shifts + 1), 1.0) for number in range(1, shifts + 1)]
@@ -66,12 +66,12 @@ def take_view(
     """Cuts the tiles of a view of an image.
 
     Args:
-      image: RGB.
-      view: the look at it.
-      tiling: of the run.
+        image: RGB.
+        view: the look at it.
+        tiling: of the run.
 
     Returns:
-      The tiles, and how the changed image is laid out.
+        The tiles, and how the changed image is laid out.
     """
     if view.scale != 1:
         sides = [max(1, round(side * view.scale)) for side in image.shape[1::-1]]
@@ -109,18 +109,18 @@ def tiles_of_views(
     """Decodes an image once and cuts every view of it.
 
     Args:
-      source: of the tiles.
-      image_id: which picture.
-      layout: the picture's.
-      views: looks at it.
+        source: of the tiles.
+        image_id: which picture.
+        layout: the picture's.
+        views: looks at it.
 
     Returns:
-      The tiles and the layout of every view, and the image that they are of; None where it is given
-      as tiles already cut.
+        The tiles and the layout of every view, and the image that they are of; None where it is
+        given as tiles already cut.
 
     Raises:
-      ImageError: it cannot be read, or is given as tiles already cut, which cannot be moved or
-        resized.
+        ImageError: it cannot be read, or is given as tiles already cut, which cannot be moved or
+            resized.
     """
     if source.is_cut(image_id):
         if any(view.shift or view.scale != 1 for view in views):

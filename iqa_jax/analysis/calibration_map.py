@@ -13,9 +13,10 @@ slope · logit s + bias_j, whose expected grade rises with s, and is mixed with 
 probabilities. The expected grade of both, and of the mix, rises with that of the raw
 probabilities, while the labels may follow either.
 
-Source: Platt 1999, "Probabilistic outputs for support vector machines"; Guo et al. 2017, section
-4.2, with one slope (several classes); McCullagh 1980, "Regression models for ordinal data", section
-2 (grades).
+Source:
+    Platt 1999, "Probabilistic outputs for support vector machines"; Guo et al. 2017, section 4.2,
+    with one slope (several classes); McCullagh 1980, "Regression models for ordinal data", section
+    2 (grades).
 """
 
 import dataclasses

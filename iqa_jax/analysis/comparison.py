@@ -26,9 +26,9 @@ class SplitAnswers:
     """What every member answers for the test images of one split.
 
     Attributes:
-      values: member -> [image, values].
-      labels: [image].
-      groups: [image], names.
+        values: member -> [image, values].
+        labels: [image].
+        groups: [image], names.
     """
 
     values: Mapping[str, Float[np.ndarray, "image values"]]
@@ -41,10 +41,10 @@ class Compared:
     """The figures of one member.
 
     Attributes:
-      figures: the metric per split.
-      difference: mean over splits to the reference; above 0 is better, whatever the metric.
-      interval: of the difference, as `RESAMPLED` says; None where one group alone, or draws that
-        leave the metric undefined, allow none.
+        figures: the metric per split.
+        difference: mean over splits to the reference; above 0 is better, whatever the metric.
+        interval: of the difference, as `RESAMPLED` says; None where one group alone, or draws that
+            leave the metric undefined, allow none.
     """
 
     figures: Float[np.ndarray, " split"]
@@ -67,17 +67,17 @@ def compare_members(
     """Compares the members of all splits with one of them.
 
     Args:
-      splits: with the same members each.
-      measure: (values, labels) -> the metric of these rows, for any weighting of them.
-      reference: the member the others are compared with.
-      is_lower_better: True for errors.
-      progress: called with the number of draws done.
+        splits: with the same members each.
+        measure: (values, labels) -> the metric of these rows, for any weighting of them.
+        reference: the member the others are compared with.
+        is_lower_better: True for errors.
+        progress: called with the number of draws done.
 
     Returns:
-      Member -> its figures, in the members' order.
+        Member -> its figures, in the members' order.
 
     Raises:
-      ValueError: the metric is undefined on a split.
+        ValueError: the metric is undefined on a split.
     """
     members = list(splits[0].values)
     sign = -1.0 if is_lower_better else 1.0

@@ -4,8 +4,9 @@ If calibration images and a new image are exchangeable, and nothing else was fit
 calibration images, the interval or set of the new image holds its label with at least the asked
 probability, whatever the model. It is a promise about the average image, not about each kind.
 
-Source: Vovk et al. 2005; Lei et al. 2018 (intervals, and scaled ones); Sadinle, Lei, Wasserman 2019
-(class sets of least ambiguity).
+Source:
+    Vovk et al. 2005; Lei et al. 2018 (intervals, and scaled ones); Sadinle, Lei, Wasserman 2019
+    (class sets of least ambiguity).
 """
 
 import math
@@ -18,11 +19,11 @@ def conformal_quantile(scores: Float[np.ndarray, " n"], coverage: float) -> floa
     """Gives the smallest calibration score that at least `coverage` of new scores stay within.
 
     Args:
-      scores: how badly the answer fits the truth, one per calibration image.
-      coverage: in (0, 1).
+        scores: how badly the answer fits the truth, one per calibration image.
+        coverage: in (0, 1).
 
     Returns:
-      The ⌈(n + 1) · coverage⌉-th smallest score; None if there are too few for that.
+        The ⌈(n + 1) · coverage⌉-th smallest score; None if there are too few for that.
     """
     # A product such as 10 · 0.7 lies a rounding above the integer that it is.
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
@@ -44,8 +45,8 @@ def interval_scores(
     """Gives |prediction − label| / width.
 
     Args:
-      predictions, labels: on one scale.
-      widths: how unsure each prediction is, above 0; ones for intervals of one width.
+        predictions, labels: on one scale.
+        widths: how unsure each prediction is, above 0; ones for intervals of one width.
     """
     return np.abs(np.asarray(predictions, np.float64) - labels) / widths
 

@@ -30,9 +30,9 @@ class Detector:
     """Tells how unlike good tiles a tile is.
 
     Attributes:
-      kind: a key of `DETECTORS`.
-      scale: what each dimension is divided by.
-      known: what is known of the good tiles.
+        kind: a key of `DETECTORS`.
+        scale: what each dimension is divided by.
+        known: what is known of the good tiles.
     """
 
     kind: str
@@ -55,15 +55,16 @@ def greedy_coreset(
     distance that remains is at most twice that of the best choice of so many points.
 
     Args:
-      points: to choose from.
-      size: how many, at most; equal points are not chosen twice.
-      rng: of the first choice.
+        points: to choose from.
+        size: how many, at most; equal points are not chosen twice.
+        rng: of the first choice.
 
     Returns:
-      Their indices, in the order of choice.
+        Their indices, in the order of choice.
 
-    Source: Gonzalez 1985; as a memory of good tiles, Roth et al. 2022 (PatchCore), algorithm 1,
-      without their random projection.
+    Source:
+        Gonzalez 1985; as a memory of good tiles, Roth et al. 2022 (PatchCore), algorithm 1, without
+        their random projection.
     """
     chosen = [int(rng.integers(len(points)))]
     lengths = (points**2).sum(axis=1)
@@ -107,13 +108,13 @@ def fit_detector(
     """Fits a detector.
 
     Args:
-      kind: a key of `DETECTORS`.
-      embeddings: of good tiles.
-      memory: so many of them are remembered, at most; a Gaussian remembers none.
-      seed: of what is drawn.
+        kind: a key of `DETECTORS`.
+        embeddings: of good tiles.
+        memory: so many of them are remembered, at most; a Gaussian remembers none.
+        seed: of what is drawn.
 
     Raises:
-      ValueError: there are fewer than two different ones.
+        ValueError: there are fewer than two different ones.
     """
     embeddings = np.asarray(embeddings, np.float64)
     if len(embeddings) < 2 or np.ptp(embeddings, axis=0).max() == 0:

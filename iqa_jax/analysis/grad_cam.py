@@ -5,7 +5,8 @@ from the answer through head and fusion to the embeddings of a bag, then from ea
 through the pooling to its own map. The second needs no other tile, so an image may have any
 number of them.
 
-Source: Selvaraju et al. 2017, Grad-CAM, equations 1 and 2.
+Source:
+    Selvaraju et al. 2017, Grad-CAM, equations 1 and 2.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,12 +26,12 @@ def evidence(
     """Gives what a map explains, before any softmax flattens it.
 
     Args:
-      values: probabilities per class, or one score (higher is better).
-      shares: how much each class counts as what is to be explained, in [0, 1]; None for a score.
+        values: probabilities per class, or one score (higher is better).
+        shares: how much each class counts as what is to be explained, in [0, 1]; None for a score.
 
     Returns:
-      Classes: log Σ p·share - log Σ p·(1 - share). With (bad, good) and shares (1, 0) this is the
-      logit of bad minus that of good. A score: its negative, so that a map shows what lowers it.
+        Classes: log Σ p·share - log Σ p·(1 - share). With (bad, good) and shares (1, 0) this is the
+        logit of bad minus that of good. A score: its negative, so that a map shows what lowers it.
     """
     if shares is None:
         return -values[..., 0]
@@ -53,17 +54,17 @@ def embedding_gradient(
     """Differentiates the evidence of each bag with respect to its tiles' embeddings.
 
     Args:
-      variables: of the network.
-      bags: `embeddings`, `features`, `tile_mask`, `tile_position`, `grid_shape`, as `answer`
-        takes them.
-      shares: as in `evidence`.
-      model: of the run.
-      predict: logits to values, the task's.
-      is_alone: True for the evidence of every tile as a bag of its own, which is what late
-        fusions answer from; False for that of the bag through the network's fusion.
+        variables: of the network.
+        bags: `embeddings`, `features`, `tile_mask`, `tile_position`, `grid_shape`, as `answer`
+            takes them.
+        shares: as in `evidence`.
+        model: of the run.
+        predict: logits to values, the task's.
+        is_alone: True for the evidence of every tile as a bag of its own, which is what late
+            fusions answer from; False for that of the bag through the network's fusion.
 
     Returns:
-      The gradient; 0 for padding.
+        The gradient; 0 for padding.
     """
 
     def total(embeddings: Array) -> Array:
@@ -92,14 +93,14 @@ def grad_cam(
     deviation has a mean gradient of 0, and earlier maps are left as they are.
 
     Args:
-      last_map: of each tile.
-      embedding: pooled from it.
-      gradient: of the evidence with respect to the embedding; see `embedding_gradient`.
-      pooling: the encoder's.
+        last_map: of each tile.
+        embedding: pooled from it.
+        gradient: of the evidence with respect to the embedding; see `embedding_gradient`.
+        pooling: the encoder's.
 
     Returns:
-      Relevance, 0 or more, in units of the evidence per cell, comparable between tiles of one
-      image.
+        Relevance, 0 or more, in units of the evidence per cell, comparable between tiles of one
+        image.
     """
     last_map = last_map.astype(jnp.float32)
     _, pull_back = jax.vjp(lambda each: pool_last_again(embedding, each, pooling), last_map)

@@ -17,10 +17,10 @@ class KernelRidge:
     """A Gaussian kernel's answer: `exp(-gamma · |embedding - support|²) @ dual + offset`.
 
     Attributes:
-      support: the embeddings of the images it was fitted on.
-      dual: what each of them adds to the outputs where an embedding is its own.
-      offset: the outputs far from all of them.
-      gamma: how fast an image's say falls with the squared distance.
+        support: the embeddings of the images it was fitted on.
+        dual: what each of them adds to the outputs where an embedding is its own.
+        offset: the outputs far from all of them.
+        gamma: how fast an image's say falls with the squared distance.
     """
 
     support: Float32[np.ndarray, "image dim"]
@@ -35,11 +35,11 @@ def fit_kernel_ridge(
     """Fits a kernel ridge regression whose kernel is as wide as the images lie apart.
 
     Args:
-      embeddings: of images.
-      outputs: what is to be answered.
+        embeddings: of images.
+        outputs: what is to be answered.
 
     Raises:
-      ValueError: there are not two images, or all embeddings are alike.
+        ValueError: there are not two images, or all embeddings are alike.
     """
     embeddings, outputs = np.asarray(embeddings, np.float64), np.asarray(outputs, np.float64)
     # Twice the sum of variances is the mean squared distance.

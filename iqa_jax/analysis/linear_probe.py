@@ -16,8 +16,8 @@ class Probe:
     """A multinomial logistic regression on embeddings, and the embeddings it was fitted on.
 
     Attributes:
-      kernel, bias: the logits of an embedding are `embedding @ kernel + bias`.
-      embeddings, labels: of the images it was fitted on; labels are class indices.
+        kernel, bias: the logits of an embedding are `embedding @ kernel + bias`.
+        embeddings, labels: of the images it was fitted on; labels are class indices.
     """
 
     kernel: Float[np.ndarray, "dim classes"]
@@ -44,13 +44,13 @@ def fit_probe(
     """Fits the probe, with scikit-learn's L2 penalty of strength 1.
 
     Args:
-      embeddings: of length 1.
-      labels: class indices.
-      classes: how many there are.
-      is_balanced: every class weighs the same, however many images it has.
+        embeddings: of length 1.
+        labels: class indices.
+        classes: how many there are.
+        is_balanced: every class weighs the same, however many images it has.
 
     Raises:
-      ValueError: a class has no image.
+        ValueError: a class has no image.
     """
     lost = sorted(set(range(classes)) - set(labels.tolist()))
     if lost:

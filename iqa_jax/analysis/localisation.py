@@ -14,12 +14,12 @@ def pixel_auc(
     """Gives the probability that a pixel of the region is more relevant than one outside it.
 
     Args:
-      relevance: higher means more relevant; NaN, where the scorer never looked, ranks last.
-      region: True where the image is bad.
+        relevance: higher means more relevant; NaN, where the scorer never looked, ranks last.
+        region: True where the image is bad.
 
     Returns:
-      The area under the ROC curve, ties counting half: 1 is perfect, 0.5 is chance. None if the
-      region is nothing or everything.
+        The area under the ROC curve, ties counting half: 1 is perfect, 0.5 is chance. None if the
+        region is nothing or everything.
     """
     inside = int(region.sum())
     outside = region.size - inside
@@ -35,15 +35,16 @@ def pointing_game(
     """Says whether the most relevant pixel is in the region.
 
     Args:
-      relevance, region: as in `pixel_auc`.
+        relevance, region: as in `pixel_auc`.
 
     Returns:
-      1 or 0; where several pixels tie, their share in the region, which is what drawing one of
-      them would give on average. The chance level is the region's share of the image. None if
-      the region is nothing.
+        1 or 0; where several pixels tie, their share in the region, which is what drawing one of
+        them would give on average. The chance level is the region's share of the image. None if
+        the region is nothing.
 
-    Source: Zhang et al. 2016, Top-down neural attention by excitation backprop, without their
-      tolerance of 15 pixels.
+    Source:
+        Zhang et al. 2016, Top-down neural attention by excitation backprop, without their tolerance
+        of 15 pixels.
     """
     if not region.any():
         return None
@@ -58,13 +59,13 @@ def summarise_localisation(
     """Averages both figures over images.
 
     Args:
-      maps: of each image, name of a map -> its relevance.
-      regions: of each image; those that are nothing or everything are left out.
+        maps: of each image, name of a map -> its relevance.
+        regions: of each image; those that are nothing or everything are left out.
 
     Returns:
-      `images`; `region_share`, the mean share of an image that is bad, which is the chance level
-      of the pointing game; `maps`: name -> `pixel_auc` and `pointing_game`. None where there is
-      no image to look at.
+        `images`; `region_share`, the mean share of an image that is bad, which is the chance level
+        of the pointing game; `maps`: name -> `pixel_auc` and `pointing_game`. None where there is
+        no image to look at.
     """
     kept = [
         (of_image, region)

@@ -17,12 +17,12 @@ class Maps(NamedTuple):
     """What one image's maps say.
 
     Attributes:
-      tile_scores: higher is better, on the label's scale.
-      attention: share of the tiles around a pixel, times the number of tiles: 1 everywhere where
-        every tile counts the same.
-      grad_cam: relevance, 0 or more; only its proportions within one image mean something.
-      step: pixels of the image per cell of a map, along each side.
-      anomaly: how unlike good tiles those around a pixel are; None without detector.
+        tile_scores: higher is better, on the label's scale.
+        attention: share of the tiles around a pixel, times the number of tiles: 1 everywhere where
+            every tile counts the same.
+        grad_cam: relevance, 0 or more; only its proportions within one image mean something.
+        step: pixels of the image per cell of a map, along each side.
+        anomaly: how unlike good tiles those around a pixel are; None without detector.
     """
 
     tile_scores: Float32[np.ndarray, "rows columns"]
@@ -53,13 +53,13 @@ def make_maps(
     """Stitches the maps of one image.
 
     Args:
-      tile_scores: of each tile, higher is better.
-      attention: share of each tile in the fusion.
-      grad_cam: of each tile.
-      origins: top and left pixel of each tile.
-      tile_size: side of a tile in pixels.
-      height, width: of the image in pixels.
-      anomaly: of each tile, where a detector is fitted.
+        tile_scores: of each tile, higher is better.
+        attention: share of each tile in the fusion.
+        grad_cam: of each tile.
+        origins: top and left pixel of each tile.
+        tile_size: side of a tile in pixels.
+        height, width: of the image in pixels.
+        anomaly: of each tile, where a detector is fitted.
     """
     step = -(-max(height, width) // LONGEST_SIDE)
 
@@ -90,14 +90,14 @@ def stitch(
     What a tile says of padding beyond the image is left out.
 
     Args:
-      tile_maps: one value per cell of each tile, a single cell included.
-      origins: top and left pixel of each tile; a tile may reach beyond the image.
-      tile_size: side of a tile in pixels.
-      height, width: of the image in pixels.
-      step: pixels per cell of the result.
+        tile_maps: one value per cell of each tile, a single cell included.
+        origins: top and left pixel of each tile; a tile may reach beyond the image.
+        tile_size: side of a tile in pixels.
+        height, width: of the image in pixels.
+        step: pixels per cell of the result.
 
     Returns:
-      The map, read at `read_places`; NaN where no tile is.
+        The map, read at `read_places`; NaN where no tile is.
     """
     places = [read_places(side, step) for side in (height, width)]
     shape = tuple(map(len, places))

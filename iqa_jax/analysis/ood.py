@@ -18,13 +18,14 @@ class Gaussian:
     first axes have a variance of their own; the others share `rest`.
 
     Attributes:
-      mean: of the embeddings.
-      axes: orthonormal directions in which the embeddings vary.
-      variances: of the shrunk covariance along each of them.
-      rest: of the shrunk covariance in every other direction.
+        mean: of the embeddings.
+        axes: orthonormal directions in which the embeddings vary.
+        variances: of the shrunk covariance along each of them.
+        rest: of the shrunk covariance in every other direction.
 
-    Source: Lee et al. 2018 (Mahalanobis distance, here with one mean: labels may be numbers);
-      Ledoit, Wolf 2004.
+    Source:
+        Lee et al. 2018 (Mahalanobis distance, here with one mean: labels may be numbers); Ledoit,
+        Wolf 2004.
     """
 
     mean: Float[np.ndarray, " dim"]
@@ -45,9 +46,10 @@ class Memory:
     """Embeddings that new ones are compared with.
 
     Attributes:
-      units: the embeddings at length 1.
+        units: the embeddings at length 1.
 
-    Source: Sun et al. 2022 (nearest neighbours at length 1).
+    Source:
+        Sun et al. 2022 (nearest neighbours at length 1).
     """
 
     units: Float[np.ndarray, "row dim"]
@@ -74,10 +76,10 @@ def fit_domain(embeddings: Float[np.ndarray, "image dim"]) -> Domain:
     """Fits the domain of a run.
 
     Args:
-      embeddings: of training images.
+        embeddings: of training images.
 
     Raises:
-      ValueError: there are fewer than two different ones.
+        ValueError: there are fewer than two different ones.
     """
     gaussian = fit_gaussian(embeddings)
     return Domain(**vars(gaussian), units=to_units(embeddings))
@@ -87,7 +89,7 @@ def fit_gaussian(embeddings: Float[np.ndarray, "row dim"]) -> Gaussian:
     """Fits the Gaussian around embeddings.
 
     Raises:
-      ValueError: there are fewer than two different ones.
+        ValueError: there are fewer than two different ones.
     """
     embeddings = np.asarray(embeddings, np.float64)
     mean = embeddings.mean(axis=0) if len(embeddings) else np.zeros(embeddings.shape[1:])

@@ -21,9 +21,9 @@ class Projection:
     """Coordinates of each embedding; distances across a t-SNE plane mean little, near ones much.
 
     Attributes:
-      tsne: after van der Maaten & Hinton 2008.
-      pca: along the two directions of the largest variance.
-      pca_share: the part of the variance that these two show, in [0, 1].
+        tsne: after van der Maaten & Hinton 2008.
+        pca: along the two directions of the largest variance.
+        pca_share: the part of the variance that these two show, in [0, 1].
     """
 
     tsne: Float[np.ndarray, "n 2"]
@@ -35,11 +35,11 @@ def project(embeddings: Float[np.ndarray, "n dim"], seed: int) -> Projection:
     """Projects embeddings in both ways.
 
     Args:
-      embeddings: one per image, at least `FEWEST`, of at least two dimensions.
-      seed: same seed, same machine: same coordinates.
+        embeddings: one per image, at least `FEWEST`, of at least two dimensions.
+        seed: same seed, same machine: same coordinates.
 
     Raises:
-      ValueError: there are too few.
+        ValueError: there are too few.
     """
     embeddings = np.asarray(embeddings, np.float64)
     count, dim = embeddings.shape
@@ -74,13 +74,13 @@ def neighbourhood_purity(
     """Measures how often the nearest neighbours of an image have its label, in all dimensions.
 
     Args:
-      embeddings: one per image.
-      labels: of any kind that can be equal.
-      k: neighbours looked at, by Euclidean distance; fewer where there are fewer others.
+        embeddings: one per image.
+        labels: of any kind that can be equal.
+        k: neighbours looked at, by Euclidean distance; fewer where there are fewer others.
 
     Returns:
-      The mean share of neighbours with the own label, and its chance level: the mean over all
-      ways to shuffle the labels. None for both where there are no two images.
+        The mean share of neighbours with the own label, and its chance level: the mean over all
+        ways to shuffle the labels. None for both where there are no two images.
     """
     labels = np.asarray(labels)
     count = len(labels)

@@ -4,8 +4,9 @@ Entropies are in nats. What several samples agree on to the last bit has a mutua
 spread of exactly 0: means are taken of differences to the first sample. One image has its figure as
 an array without axes, of which NumPy would make a scalar.
 
-Source: Houlsby et al. 2011 (BALD); Gal, Ghahramani 2016 (dropout at prediction); both as written
-out by Gal, Islam, Ghahramani 2017, equations 2 to 4.
+Source:
+    Houlsby et al. 2011 (BALD); Gal, Ghahramani 2016 (dropout at prediction); both as written out by
+    Gal, Islam, Ghahramani 2017, equations 2 to 4.
 """
 
 import numpy as np

@@ -20,14 +20,14 @@ class Evaluation:
     """One split, evaluated.
 
     Attributes:
-      kind: what the answers mean.
-      answers: one per image of the split, in the manifest's order.
-      images: the manifest's rows of them.
-      metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
-        `fusions`: name -> figures.
-      pairs: of the images without error, where pairs are compared: `better`, `worse` (places among
-        those images), `kind` and `figure`, as in the manifest; ties are left out.
-      std_column: name of the column with the standard deviation of an image's opinions, if any.
+        kind: what the answers mean.
+        answers: one per image of the split, in the manifest's order.
+        images: the manifest's rows of them.
+        metrics: `rows`, `errors`, `tiles`, `fusion`, the figures of the headline fusion, and
+            `fusions`: name -> figures.
+        pairs: of the images without error, where pairs are compared: `better`, `worse` (places
+            among those images), `kind` and `figure`, as in the manifest; ties are left out.
+        std_column: name of the column with the standard deviation of an image's opinions, if any.
     """
 
     kind: Kind
@@ -74,8 +74,8 @@ def calibrate_evaluation(evaluation: Evaluation, maps: Mapping[str, CalibrationM
     """Gives the evaluation of the calibrated answers, with their figures.
 
     Args:
-      evaluation: of raw answers.
-      maps: by fusion.
+        evaluation: of raw answers.
+        maps: by fusion.
     """
     if not maps:
         return evaluation
@@ -105,10 +105,10 @@ def measure_answers(
     """Computes the figures of answers.
 
     Args:
-      answers: one per image.
-      images: the manifest's rows of them.
-      kind, pairs, std_column: as in `Evaluation`.
-      headline: the fusion whose figures stand for the run.
+        answers: one per image.
+        images: the manifest's rows of them.
+        kind, pairs, std_column: as in `Evaluation`.
+        headline: the fusion whose figures stand for the run.
     """
     is_answered = np.array([not answer.error for answer in answers])
     answered = images[is_answered]
@@ -141,9 +141,9 @@ def probe_figures(
     """Gives the figures of whole images' embeddings: `linear_probe_<name>` and `knn_<name>`.
 
     Args:
-      evaluation: of a split that the probe was not fitted on.
-      fusion: name of the network's own.
-      probe: of a run whose network does not answer by itself; others have no such figures.
+        evaluation: of a split that the probe was not fitted on.
+        fusion: name of the network's own.
+        probe: of a run whose network does not answer by itself; others have no such figures.
     """
     if not isinstance(probe, Probe) or not evaluation.is_answered.any():
         return {}

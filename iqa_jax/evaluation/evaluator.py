@@ -37,17 +37,17 @@ class Evaluator:
     chosen before there is such a map (`calibrate_evaluation` makes the answers of a finished run).
 
     Args:
-      scorer: of the run.
-      manifest, source: the images.
-      features: scaling of the hand-crafted features.
-      kind: what the answers mean.
-      headline: the fusion whose figures stand for the run.
-      std_column: as in `Evaluation`.
-      views: looks at an image whose answers are averaged.
-      embeddings: of all images as they are by this run's encoder, where they suffice.
-      is_shared: all processes of the run call together, and each scores its part.
-      threads: that decode and cut.
-      seed: of the choice of images where only so many are evaluated.
+        scorer: of the run.
+        manifest, source: the images.
+        features: scaling of the hand-crafted features.
+        kind: what the answers mean.
+        headline: the fusion whose figures stand for the run.
+        std_column: as in `Evaluation`.
+        views: looks at an image whose answers are averaged.
+        embeddings: of all images as they are by this run's encoder, where they suffice.
+        is_shared: all processes of the run call together, and each scores its part.
+        threads: that decode and cut.
+        seed: of the choice of images where only so many are evaluated.
     """
 
     def __init__(
@@ -127,16 +127,16 @@ def evaluator_from_config(
     """Makes the evaluator of a run.
 
     Args:
-      config: of the run.
-      manifest, source: the images. For rankings they are clean photographs; the evaluator's own
-        `manifest` and `source` are then of their degraded versions.
-      features: scaling of the hand-crafted features.
-      embeddings: of all images as they are, where the config asks for the cache.
-      is_thorough: answer with the config's views and dropout samples too, which the loop does
-        without: they take their time and may change after training.
-      is_shared: all processes of the run call together, and each scores its part.
-      detector: of anomalous tiles, if any.
-      members: networks that answer beside the run's own; the loop does without them too.
+        config: of the run.
+        manifest, source: the images. For rankings they are clean photographs; the evaluator's own
+            `manifest` and `source` are then of their degraded versions.
+        features: scaling of the hand-crafted features.
+        embeddings: of all images as they are, where the config asks for the cache.
+        is_thorough: answer with the config's views and dropout samples too, which the loop does
+            without: they take their time and may change after training.
+        is_shared: all processes of the run call together, and each scores its part.
+        detector: of anomalous tiles, if any.
+        members: networks that answer beside the run's own; the loop does without them too.
     """
     kind = kind_from_config(config)
     if kind.makes_versions:

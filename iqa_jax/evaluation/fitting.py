@@ -26,13 +26,13 @@ def fit_on_splits(
     """Fits what a run lacks that these splits can give, and anew what hangs on `val`.
 
     Args:
-      run, workdir: of the run.
-      evaluator: of the run's own manifest.
-      evaluate: gives the evaluation of a split, by raw answers.
-      splits: those that are evaluated.
+        run, workdir: of the run.
+        evaluator: of the run's own manifest.
+        evaluate: gives the evaluation of a split, by raw answers.
+        splits: those that are evaluated.
 
     Returns:
-      The run with what was fitted.
+        The run with what was fitted.
     """
     settings = run.settings.confidence
     if run.kind.has_scale and run.score_maps is None:
@@ -53,10 +53,10 @@ def fit_on_val(workdir: Workdir, kind: Kind, evaluation: Evaluation | None, step
     """Fits what the answers need, on `val`: a calibration map per fusion, then thresholds.
 
     Args:
-      workdir: of the run.
-      kind: what its answers mean.
-      evaluation: of the split `val`, with raw answers; None where the run has no such split.
-      step: of the checkpoint.
+        workdir: of the run.
+        kind: what its answers mean.
+        evaluation: of the split `val`, with raw answers; None where the run has no such split.
+        step: of the checkpoint.
     """
     if not kind.has_classes:
         return

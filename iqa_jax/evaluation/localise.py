@@ -30,15 +30,15 @@ def localise(
     """Judges Grad-CAM, attention and tile scores on the images of a split that have a mask.
 
     Args:
-      explainer, variables, features: of the run.
-      manifest, source: of the images; masks are named in its column `region`.
-      split: whose images.
-      max_pixels: a larger mask is refused.
-      threads: that decode and cut.
+        explainer, variables, features: of the run.
+        manifest, source: of the images; masks are named in its column `region`.
+        split: whose images.
+        max_pixels: a larger mask is refused.
+        threads: that decode and cut.
 
     Returns:
-      As `summarise_localisation`; None where no image has a mask. An image or a mask that cannot
-      be read is left out.
+        As `summarise_localisation`; None where no image has a mask. An image or a mask that cannot
+        be read is left out.
     """
     paths = find_regions(manifest)
     image_ids = [image_id for image_id in manifest.split(split).index if image_id in paths]

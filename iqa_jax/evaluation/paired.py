@@ -33,17 +33,17 @@ def compare_split(
     """Compares two runs' predictions of one split and prints what it finds.
 
     Args:
-      split: its predictions_<split>.csv is in both workdirs.
-      workdir, other: of runs A and B.
-      kinds: what the answers of both mean.
+        split: its predictions_<split>.csv is in both workdirs.
+        workdir, other: of runs A and B.
+        kinds: what the answers of both mean.
 
     Returns:
-      `rows`, `groups`, `seen_in_training` (workdir -> images; None where that cannot be
-      told) and `figures`: name -> `a`, `b`,
-      `difference` (above 0 in favour of A), `interval`, `verdict`.
+        `rows`, `groups`, `seen_in_training` (workdir -> images; None where that cannot be
+        told) and `figures`: name -> `a`, `b`,
+        `difference` (above 0 in favour of A), `interval`, `verdict`.
 
     Raises:
-      WorkdirError: they have no rows in common, or the rows differ in their label or group.
+        WorkdirError: they have no rows in common, or the rows differ in their label or group.
     """
     tables = _read_both(split, workdir, other)
     seen = _count_seen((workdir, other), tables[0].index)
@@ -86,7 +86,7 @@ def _read_both(split: str, workdir: Workdir, other: Workdir) -> list[pd.DataFram
     """Reads the rows of a split that both runs answer.
 
     Raises:
-      WorkdirError: there are none, or the rows differ in their label or group.
+        WorkdirError: there are none, or the rows differ in their label or group.
     """
     tables = [_read(run, split) for run in (workdir, other)]
     both = tables[0].index.intersection(tables[1].index)

@@ -35,17 +35,17 @@ def describe_split(
     """Gives the metrics of a split, with what needs draws or something fitted elsewhere.
 
     Args:
-      evaluation: of the split.
-      thresholds, score_maps: fitted on other rows; None where there are none, or where these are
-        the rows they were fitted on.
-      raw: the evaluation before calibration; None where `evaluation` is it.
+        evaluation: of the split.
+        thresholds, score_maps: fitted on other rows; None where there are none, or where these are
+            the rows they were fitted on.
+        raw: the evaluation before calibration; None where `evaluation` is it.
 
     Returns:
-      The evaluation's metrics; every fusion has `intervals` (figure -> [low, high], or None),
-      `intervals_left_out` where there is a figure whose draws would take too long, and,
-      for numeric labels, `plcc_mapped` and `rmse_mapped`; the headline also `groups`,
-      `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map`,
-      `three_class` and `pair_accuracy_by_kind`, where they make sense.
+        The evaluation's metrics; every fusion has `intervals` (figure -> [low, high], or None),
+        `intervals_left_out` where there is a figure whose draws would take too long, and,
+        for numeric labels, `plcc_mapped` and `rmse_mapped`; the headline also `groups`,
+        `calibration`, `selective` (scores: where the answer has an uncertainty), `score_map`,
+        `three_class` and `pair_accuracy_by_kind`, where they make sense.
     """
     kind, metrics = evaluation.kind, dict(evaluation.metrics)
     images, score_maps = evaluation.images[evaluation.is_answered], score_maps or {}
@@ -76,10 +76,10 @@ def _more_figures(
     """Gives the figures of one fusion that need draws or a map.
 
     Args:
-      evaluation: of the split.
-      fusion: one of its fusions.
-      images: of the split, without error.
-      score_map: of the fusion, fitted on other rows, if there is one.
+        evaluation: of the split.
+        fusion: one of its fusions.
+        images: of the split, without error.
+        score_map: of the fusion, fitted on other rows, if there is one.
     """
     kind, values = evaluation.kind, evaluation.values(fusion)
     labels, figures, known = images["label"].to_numpy(), {}, {}
@@ -190,8 +190,8 @@ def note_disagreement(metrics: Mapping[str, dict[str, Any]]) -> None:
     """Notes in `holdout` where its interval and that of `test` do not meet.
 
     Args:
-      metrics: split -> what metrics.json holds of it; gets `disagrees_with_test`: no sentence, or
-        one that names every such figure.
+        metrics: split -> what metrics.json holds of it; gets `disagrees_with_test`: no sentence, or
+            one that names every such figure.
     """
     if not all(metrics.get(split, {}).get("intervals") for split in _TWINS):
         return

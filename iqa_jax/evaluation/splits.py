@@ -43,10 +43,10 @@ class EvaluatedSplits(NamedTuple):
     """What evaluating the splits of a run gives.
 
     Attributes:
-      run: with what was fitted on these splits.
-      evaluations: split -> evaluation of the calibrated answers.
-      metrics: split -> what metrics.json holds of it: figures of the calibrated answers, but of the
-        raw ones where the calibration was fitted on these rows.
+        run: with what was fitted on these splits.
+        evaluations: split -> evaluation of the calibrated answers.
+        metrics: split -> what metrics.json holds of it: figures of the calibrated answers, but of
+            the raw ones where the calibration was fitted on these rows.
     """
 
     run: TrainedRun
@@ -67,13 +67,13 @@ def evaluate_splits(
     """Evaluates splits, fits what answers need, and writes metrics.json and the predictions.
 
     Args:
-      run, workdir: of the run.
-      evaluator: of the manifest that has the splits.
-      splits: `val` before what is tested.
-      output: where metrics.json and the predictions go.
-      is_own: whether the splits are those of the run's own manifest, which things are fitted on.
-      count_seen: counts those of a split's images that the run, or one that it builds on, has
-        learnt from.
+        run, workdir: of the run.
+        evaluator: of the manifest that has the splits.
+        splits: `val` before what is tested.
+        output: where metrics.json and the predictions go.
+        is_own: whether the splits are those of the run's own manifest, which things are fitted on.
+        count_seen: counts those of a split's images that the run, or one that it builds on, has
+            learnt from.
     """
     evaluate_raw = cache(partial(evaluator, run.variables))
     if is_own:
@@ -119,11 +119,11 @@ def _figures(
     """Gives what metrics.json holds of a split: no figure on rows that it was fitted on.
 
     Args:
-      run: whose answers are judged.
-      name: of the split.
-      raw, evaluation: of it, before and after calibration.
-      overlap: how many of its images were learnt from; None where that cannot be told.
-      is_own: whether it is a split of the run's own manifest.
+        run: whose answers are judged.
+        name: of the split.
+        raw, evaluation: of it, before and after calibration.
+        overlap: how many of its images were learnt from; None where that cannot be told.
+        is_own: whether it is a split of the run's own manifest.
     """
     settings, labels = run.settings, evaluation.images["label"].to_numpy()
     fitted_on = {"train", "val"} if overlap else {name} if is_own else set()

@@ -13,8 +13,8 @@ def announce(name: str, compiled: Callable) -> Callable:
     """Wraps a compiled step, `(variables, batch, ...)`, so that a line names each new shape.
 
     Args:
-      name: of the step, for people.
-      compiled: by `jit` or `pmap`; batches are arrays of tiles, or dicts with one.
+        name: of the step, for people.
+        compiled: by `jit` or `pmap`; batches are arrays of tiles, or dicts with one.
     """
     seen = set()
 

@@ -40,11 +40,11 @@ def sole_writer(folder: Path, doing: str) -> Iterator[None]:
     """Keeps other processes from writing a folder meanwhile; makes it, and drops it if empty.
 
     Args:
-      folder: within it, this process may ask again.
-      doing: what for, such as `--mode=train`.
+        folder: within it, this process may ask again.
+        doing: what for, such as `--mode=train`.
 
     Raises:
-      InUseError: another process writes there.
+        InUseError: another process writes there.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,12 +62,12 @@ def locked(path: Path, what: Path, doing: str) -> Iterator[None]:
     """Holds a lock; its file goes at the end.
 
     Args:
-      path: of its file.
-      what: is written meanwhile, for people.
-      doing: as in `sole_writer`.
+        path: of its file.
+        what: is written meanwhile, for people.
+        doing: as in `sole_writer`.
 
     Raises:
-      InUseError: another process holds it.
+        InUseError: another process holds it.
     """
     path = path.resolve()
     if path in _held or fcntl is None:

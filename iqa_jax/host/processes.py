@@ -24,12 +24,12 @@ def join_processes(how: str) -> None:
     """Joins this process to the others; nothing may have asked for devices before.
 
     Args:
-      how: "auto" where the cluster says who there is (Slurm, Open MPI, Kubernetes, Cloud TPU), or
-        `HOST:PORT,PROCESSES,NUMBER`: where the first process listens, how many there are, and
-        which of them, from 0, this one is.
+        how: "auto" where the cluster says who there is (Slurm, Open MPI, Kubernetes, Cloud TPU), or
+            `HOST:PORT,PROCESSES,NUMBER`: where the first process listens, how many there are, and
+            which of them, from 0, this one is.
 
     Raises:
-      ProcessesError: this is neither.
+        ProcessesError: this is neither.
     """
     if how == "auto":
         try:
@@ -77,7 +77,7 @@ def gather_shares(items: Sequence[Item]) -> list[Item]:
     """Gives what all processes made of their `share`, in the order of the whole.
 
     Args:
-      items: one per item of this process's share; what `pickle` can hold.
+        items: one per item of this process's share; what `pickle` can hold.
     """
     if jax.process_count() == 1:
         return list(items)

@@ -48,9 +48,9 @@ class Profiler:
     Nothing waits for the device that would not without it.
 
     Args:
-      folder: of the trace; None to do nothing.
-      clock: on which the loop books the time that it waits for `data` and for the `device`, and
-        the `pause` that is no part of a step.
+        folder: of the trace; None to do nothing.
+        clock: on which the loop books the time that it waits for `data` and for the `device`, and
+            the `pause` that is no part of a step.
     """
 
     def __init__(self, folder: Path | None, clock: Clock):
@@ -105,9 +105,9 @@ def summarise(spent: Mapping[str, float], first: int, steps: int) -> list[str]:
     """Says how long a step takes, and which shares of it are what.
 
     Args:
-      spent: seconds by name, as `Clock.since` gives them: `all`, `data` and `device`.
-      first: number of the first step.
-      steps: how many there were.
+        spent: seconds by name, as `Clock.since` gives them: `all`, `data` and `device`.
+        first: number of the first step.
+        steps: how many there were.
     """
     data, device = (spent[name] / spent["all"] for name in ("data", "device"))
     last, each, host = first + steps - 1, 1e3 * spent["all"] / steps, 1 - data - device

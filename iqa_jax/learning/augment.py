@@ -19,8 +19,8 @@ def colour_matrix(hue: Float[Array, " n"], saturation: Float[Array, " n"]) -> Fl
     """Gives the matrices that turn the hue and scale the saturation of RGB column vectors.
 
     Args:
-      hue: turn in parts of the colour circle.
-      saturation: factor; 1 leaves it.
+        hue: turn in parts of the colour circle.
+        saturation: factor; 1 leaves it.
     """
     cosine = saturation * jnp.cos(2 * jnp.pi * hue)
     sine = saturation * jnp.sin(2 * jnp.pi * hue)
@@ -57,16 +57,16 @@ def augment(
     not depend on how many devices share the batch, or in how many parts it is worked on.
 
     Args:
-      tiles: RGB.
-      key: of this step.
-      flip_horizontal: mirror left-right with probability ½.
-      flip_vertical: mirror top-bottom with probability ½.
-      hue_jitter: largest turn of the hue, parts of the circle, both ways.
-      saturation_jitter: saturation is multiplied by a factor from 1 ± this.
-      place: of each example in the global batch; None if these are all of it.
+        tiles: RGB.
+        key: of this step.
+        flip_horizontal: mirror left-right with probability ½.
+        flip_vertical: mirror top-bottom with probability ½.
+        hue_jitter: largest turn of the hue, parts of the circle, both ways.
+        saturation_jitter: saturation is multiplied by a factor from 1 ± this.
+        place: of each example in the global batch; None if these are all of it.
 
     Returns:
-      RGB in [0, 1].
+        RGB in [0, 1].
     """
     draws = _draw(key, len(tiles), place)
     images = to_unit(tiles)
@@ -103,9 +103,9 @@ def mirror_positions(
     """Moves tiles to where they lie in the photograph that `augment` mirrors by the same key.
 
     Args:
-      tile_position: row and column.
-      grid_shape: rows and columns.
-      key, flip_horizontal, flip_vertical, place: as given to `augment`.
+        tile_position: row and column.
+        grid_shape: rows and columns.
+        key, flip_horizontal, flip_vertical, place: as given to `augment`.
     """
     draws = _draw(key, len(tile_position), place)
     asked = jnp.array([flip_vertical, flip_horizontal])

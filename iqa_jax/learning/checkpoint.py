@@ -25,8 +25,8 @@ class Checkpoints:
     """The checkpoints in one folder, oldest dropped first.
 
     Args:
-      folder: made on the first save.
-      keep: how many to keep.
+        folder: made on the first save.
+        keep: how many to keep.
     """
 
     def __init__(self, folder: Path, keep: int):
@@ -69,7 +69,7 @@ class Checkpoints:
         because the newest was damaged, comes by their steps again.
 
         Raises:
-          CheckpointError: it could not be written; earlier checkpoints are untouched.
+            CheckpointError: it could not be written; earlier checkpoints are untouched.
         """
         try:
             for later in self.steps:
@@ -97,12 +97,12 @@ class Checkpoints:
         A damaged checkpoint is passed over with a warning while an older one is there.
 
         Args:
-          target: tree of arrays or `jax.ShapeDtypeStruct` with the shapes and shardings to
-            restore to, so that a checkpoint loads on other hardware than it was saved on.
-          step: None for the newest.
+            target: tree of arrays or `jax.ShapeDtypeStruct` with the shapes and shardings to
+                restore to, so that a checkpoint loads on other hardware than it was saved on.
+            step: None for the newest.
 
         Raises:
-          CheckpointError: there is none, or none can be read into the target.
+            CheckpointError: there is none, or none can be read into the target.
         """
         steps = self.steps if step is None else [step]
         if not steps:

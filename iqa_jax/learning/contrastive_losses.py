@@ -35,13 +35,14 @@ def supervised_contrastive(
     draw each as often as it is alike.
 
     Args:
-      embedding: of length 1.
-      similarity: of the labels, in [0, 1].
-      is_real: False for padding.
-      temperature: more than 0; the smaller, the more the nearest others count.
+        embedding: of length 1.
+        similarity: of the labels, in [0, 1].
+        is_real: False for padding.
+        temperature: more than 0; the smaller, the more the nearest others count.
 
-    Source: Khosla et al. 2020, eq. 2 (L_out), which this is where labels are alike or not; weights
-      between as in Dufumier et al. 2021, eq. 3.
+    Source:
+        Khosla et al. 2020, eq. 2 (L_out), which this is where labels are alike or not; weights
+        between as in Dufumier et al. 2021, eq. 3.
     """
     is_pair = _pairs(is_real)
     logits = jnp.where(is_pair, _cosine(embedding, is_real) / temperature, _NEVER)
@@ -65,12 +66,13 @@ def semi_hard_triplet(
     all are nearer, the easiest. Distances are squared.
 
     Args:
-      embedding: of length 1.
-      similarity: of the labels, in [0, 1].
-      is_real: False for padding.
-      margin: of squared distances, which reach from 0 to 4.
+        embedding: of length 1.
+        similarity: of the labels, in [0, 1].
+        is_real: False for padding.
+        margin: of squared distances, which reach from 0 to 4.
 
-    Source: Schroff, Kalenichenko, Philbin 2015, section 3.2; they compare classes alone.
+    Source:
+        Schroff, Kalenichenko, Philbin 2015, section 3.2; they compare classes alone.
     """
     distance = 2 - 2 * _cosine(embedding, is_real)
 

@@ -39,14 +39,14 @@ def degrade(
     after the other and computes what it asks for.
 
     Args:
-      tiles: RGB.
-      distortion: 0 to leave the example as it is, k for the k-th of the changes.
-      strength: of the change.
-      chance: seed of the example's random numbers; each of its tiles has its own.
-      changes: what there is to choose from.
+        tiles: RGB.
+        distortion: 0 to leave the example as it is, k for the k-th of the changes.
+        strength: of the change.
+        chance: seed of the example's random numbers; each of its tiles has its own.
+        changes: what there is to choose from.
 
     Returns:
-      The tiles, rounded to what a file could hold.
+        The tiles, rounded to what a file could hold.
     """
 
     def change_one(tile, number, strength, key):

@@ -12,11 +12,12 @@ def cross_entropy(
     """Gives the cross-entropy to the smoothed one-hot label.
 
     Args:
-      logits: any float.
-      label: class index; anything outside [0, classes) counts as class 0 and must be masked.
-      label_smoothing: part of the target that is spread evenly, in [0, 1).
+        logits: any float.
+        label: class index; anything outside [0, classes) counts as class 0 and must be masked.
+        label_smoothing: part of the target that is spread evenly, in [0, 1).
 
-    Source: Szegedy et al. 2016, section 7.
+    Source:
+        Szegedy et al. 2016, section 7.
     """
     classes = logits.shape[-1]
     target = optax.smooth_labels(jax.nn.one_hot(jnp.maximum(label, 0), classes), label_smoothing)
@@ -33,10 +34,11 @@ def symmetric_cross_entropy(
     is that the label is wrong.
 
     Args:
-      logits, label: as in `cross_entropy`.
-      alpha, beta: 0 or more.
+        logits, label: as in `cross_entropy`.
+        alpha, beta: 0 or more.
 
-    Source: Wang et al. 2019 (SCE), eq. 6 to 8, A as in section 4.
+    Source:
+        Wang et al. 2019 (SCE), eq. 6 to 8, A as in section 4.
     """
     log_zero = -4.0
     log_likelihood = -cross_entropy(logits, label, 0.0)
@@ -52,10 +54,11 @@ def generalised_cross_entropy(
     pulls whose label the network finds improbable.
 
     Args:
-      logits, label: as in `cross_entropy`.
-      q: in (0, 1].
+        logits, label: as in `cross_entropy`.
+        q: in (0, 1].
 
-    Source: Zhang and Sabuncu 2018, eq. 6.
+    Source:
+        Zhang and Sabuncu 2018, eq. 6.
     """
     return -jnp.expm1(-q * cross_entropy(logits, label, 0.0)) / q
 
@@ -69,10 +72,11 @@ def coral(
     `CoralHead`.
 
     Args:
-      logits: of grade > 0, grade > 1, …; one fewer than there are grades.
-      label: grade from 0; negative ones count as 0 and must be masked.
+        logits: of grade > 0, grade > 1, …; one fewer than there are grades.
+        label: grade from 0; negative ones count as 0 and must be masked.
 
-    Source: Cao, Mirjalili, Raschka 2020, eq. 3, all steps weighing 1.
+    Source:
+        Cao, Mirjalili, Raschka 2020, eq. 3, all steps weighing 1.
     """
     return optax.losses.sigmoid_binary_cross_entropy(logits, _is_above(label, logits)).sum(-1)
 
@@ -86,10 +90,11 @@ def corn(
     number of examples.
 
     Args:
-      logits: of grade > k given grade ≥ k, for k from 0; one fewer than there are grades.
-      label: grade from 0; negative ones count as 0 and must be masked.
+        logits: of grade > k given grade ≥ k, for k from 0; one fewer than there are grades.
+        label: grade from 0; negative ones count as 0 and must be masked.
 
-    Source: Shi, Cao, Raschka 2021, eq. 5.
+    Source:
+        Shi, Cao, Raschka 2021, eq. 5.
     """
     step = jnp.arange(logits.shape[-1])
     losses = optax.losses.sigmoid_binary_cross_entropy(logits, _is_above(label, logits))
@@ -115,10 +120,11 @@ def earth_movers_distance(
     The root is taken per example. Where both are equal the gradient is 0, not NaN.
 
     Args:
-      logits: of the predicted distribution; bins in the order of their scores.
-      target: probabilities; each row sums to 1.
+        logits: of the predicted distribution; bins in the order of their scores.
+        target: probabilities; each row sums to 1.
 
-    Source: Talebi and Milanfar 2018 (NIMA), eq. 1 with r = 2.
+    Source:
+        Talebi and Milanfar 2018 (NIMA), eq. 1 with r = 2.
     """
     difference = jnp.cumsum(jax.nn.softmax(logits) - target, axis=-1)
     return optax.safe_norm(difference, 0.0, axis=-1) / jnp.sqrt(float(logits.shape[-1]))
@@ -159,8 +165,8 @@ def correlation_loss(
     It does not see scale and offset: use it beside a loss that does.
 
     Args:
-      prediction, target: scores on a scale from -1 to 1.
-      weight: of each example; those with 0 are not looked at.
+        prediction, target: scores on a scale from -1 to 1.
+        weight: of each example; those with 0 are not looked at.
     """
     share = weight / jnp.maximum(weight.sum(), 1e-12)
 

@@ -20,13 +20,13 @@ def step_decay(
     """Makes the learning rate's schedule: linear warm-up, then a factor every so many steps.
 
     Args:
-      learning_rate: the peak, reached at the last step of the warm-up.
-      warmup_steps: 0 or more.
-      decay_factor: in (0, 1].
-      decay_every_steps: 1 or more, counted from the end of the warm-up.
+        learning_rate: the peak, reached at the last step of the warm-up.
+        warmup_steps: 0 or more.
+        decay_factor: in (0, 1].
+        decay_every_steps: 1 or more, counted from the end of the warm-up.
 
     Returns:
-      Step (updates completed) to learning rate.
+        Step (updates completed) to learning rate.
     """
 
     def schedule(step):
@@ -41,14 +41,15 @@ def cosine_decay(learning_rate: float, warmup_steps: int, total_steps: int) -> S
     """Makes the learning rate's schedule: linear warm-up, then half a cosine down to 0.
 
     Args:
-      learning_rate: the peak, reached at the last step of the warm-up.
-      warmup_steps: 0 or more.
-      total_steps: of the run; the rate is 0 once they are done.
+        learning_rate: the peak, reached at the last step of the warm-up.
+        warmup_steps: 0 or more.
+        total_steps: of the run; the rate is 0 once they are done.
 
     Returns:
-      Step (updates completed) to learning rate.
+        Step (updates completed) to learning rate.
 
-    Source: Loshchilov and Hutter 2017 (SGDR), eq. 5 without restarts.
+    Source:
+        Loshchilov and Hutter 2017 (SGDR), eq. 5 without restarts.
     """
 
     def schedule(step):
@@ -73,11 +74,11 @@ def make_optimizer(
     """Makes AdamW behind clipping by global norm; biases and BatchNorm are not decayed.
 
     Args:
-      schedule: of the learning rate.
-      weight_decay: of the kernels of fusion and head, times the learning rate; the encoder's have
-        `ENCODER_WEIGHT_DECAY`.
-      encoder_factor: the encoder's learning rate, relative to the schedule.
-      gradient_clip: largest global norm.
+        schedule: of the learning rate.
+        weight_decay: of the kernels of fusion and head, times the learning rate; the encoder's have
+            `ENCODER_WEIGHT_DECAY`.
+        encoder_factor: the encoder's learning rate, relative to the schedule.
+        gradient_clip: largest global norm.
     """
 
     def is_encoder(params: Mapping[Path, jax.Array]) -> dict[Path, bool]:

@@ -13,7 +13,8 @@ PairCost = Callable[[Array], Array]
 def hinge(difference: Float[Array, "*pair"]) -> Float[Array, "*pair"]:
     """Costs what is lacking to a margin of 1.
 
-    Source: Liu, van de Weijer, Bagdanov 2017 (RankIQA), eq. 4.
+    Source:
+        Liu, van de Weijer, Bagdanov 2017 (RankIQA), eq. 4.
     """
     return jax.nn.relu(1 - difference)
 
@@ -21,7 +22,8 @@ def hinge(difference: Float[Array, "*pair"]) -> Float[Array, "*pair"]:
 def logistic(difference: Float[Array, "*pair"]) -> Float[Array, "*pair"]:
     """Gives -log P(better) if P is the logistic function of the difference.
 
-    Source: Bradley, Terry 1952.
+    Source:
+        Bradley, Terry 1952.
     """
     return jax.nn.softplus(-difference)
 
@@ -29,7 +31,8 @@ def logistic(difference: Float[Array, "*pair"]) -> Float[Array, "*pair"]:
 def probit(difference: Float[Array, "*pair"]) -> Float[Array, "*pair"]:
     """Gives -log P(better) if P is the normal distribution function of the difference.
 
-    Source: Thurstone 1927, case V; the margin is the standard deviation of a difference.
+    Source:
+        Thurstone 1927, case V; the margin is the standard deviation of a difference.
     """
     return -jax.scipy.special.log_ndtr(difference)
 
@@ -48,14 +51,15 @@ def pair_loss(
     one leads by less than the margin has the gradient -1/B on its score and 1/B on the other's.
 
     Args:
-      scores: higher is better.
-      label: group, and grade in it; higher grades are better and equal ones a tie. Examples of
-        different groups are not compared.
-      weight: examples with 0 are not looked at; others weigh alike.
-      cost: of a difference in margins.
-      margin: difference of scores that counts as one.
+        scores: higher is better.
+        label: group, and grade in it; higher grades are better and equal ones a tie. Examples of
+            different groups are not compared.
+        weight: examples with 0 are not looked at; others weigh alike.
+        cost: of a difference in margins.
+        margin: difference of scores that counts as one.
 
-    Source: Liu, van de Weijer, Bagdanov 2017, section 3.3.
+    Source:
+        Liu, van de Weijer, Bagdanov 2017, section 3.3.
     """
     group, grade = label[:, 0], label[:, 1]
     is_real = weight > 0

@@ -25,15 +25,16 @@ def maximum_entropy(
     one that is possible.
 
     Args:
-      mean: in [scores[0], scores[-1]].
-      std: of single ratings, 0 or more; None to fix the mean alone.
-      scores: evenly spaced, rising.
+        mean: in [scores[0], scores[-1]].
+        std: of single ratings, 0 or more; None to fix the mean alone.
+        scores: evenly spaced, rising.
 
     Returns:
-      Probabilities; each row sums to 1.
+        Probabilities; each row sums to 1.
 
-    Source: Talebi and Milanfar 2018 (NIMA), section III, for the use; Cover and Thomas, chapter
-    12, for the form.
+    Source:
+        Talebi and Milanfar 2018 (NIMA), section III, for the use; Cover and Thomas, chapter 12, for
+        the form.
     """
     middle, half = (scores[0] + scores[-1]) / 2, (scores[-1] - scores[0]) / 2
     position = (np.asarray(scores, np.float64) - middle) / half
@@ -96,14 +97,14 @@ def agreement_weights(
     ruling: no weight exceeds that of an image with the mean s² more than twice.
 
     Args:
-      std: of single ratings, in any unit.
-      is_train: [image] bool; the mean and the scale come from these alone.
+        std: of single ratings, in any unit.
+        is_train: [image] bool; the mean and the scale come from these alone.
 
     Returns:
-      Weights, 1 on the mean of the training images.
+        Weights, 1 on the mean of the training images.
 
     Raises:
-      ValueError: no training image has a std above 0.
+        ValueError: no training image has a std above 0.
     """
     variance = np.asarray(std, np.float64) ** 2
     typical = variance[is_train].mean()

@@ -26,14 +26,14 @@ class Placement:
     """How state and batches reach the devices and how a step is compiled for them.
 
     Attributes:
-      axis_name: what the model and the step sum over by hand; None if the compiler does.
-      place_state: host or single-device tree -> tree on all devices.
-      fetch_state: the reverse, to a tree whose arrays are addressed as one array each.
-      place_batch: this process's share of a batch, NumPy -> what a compiled step takes.
-      split_batch: (batch as a compiled step sees it, number of micro-batches) ->
-        [micro-batch, batch, ...], each shared by the devices as the batch was.
-      compile_step: `(state, batch) -> (state, metrics)` -> the same, over all devices; the state
-        given to it is used up.
+        axis_name: what the model and the step sum over by hand; None if the compiler does.
+        place_state: host or single-device tree -> tree on all devices.
+        fetch_state: the reverse, to a tree whose arrays are addressed as one array each.
+        place_batch: this process's share of a batch, NumPy -> what a compiled step takes.
+        split_batch: (batch as a compiled step sees it, number of micro-batches) ->
+            [micro-batch, batch, ...], each shared by the devices as the batch was.
+        compile_step: `(state, batch) -> (state, metrics)` -> the same, over all devices; the state
+            given to it is used up.
     """
 
     axis_name: str | None
@@ -111,7 +111,7 @@ def pmap_placement(devices: Devices) -> Placement:
     """Places one copy of the state and one slice of the batch per device of one process.
 
     Raises:
-      PlacementError: there are several processes.
+        PlacementError: there are several processes.
     """
     if jax.process_count() > 1:
         raise PlacementError('host.parallel = "pmap" drives one process; use "jit" for several.')
@@ -152,7 +152,7 @@ def check_batch_size(
     """Refuses a batch that the devices cannot share equally in every micro-batch.
 
     Raises:
-      PlacementError: names the nearest sizes that divide.
+        PlacementError: names the nearest sizes that divide.
     """
     shares = accumulation_steps * (devices if devices % processes == 0 else devices * processes)
     if batch_size % shares:

@@ -71,7 +71,8 @@ class AnchoredState(AveragedState):
     Fine-tuning on few images loses something of what it begins with while it learns; between the
     two a network can be better than either.
 
-    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
+    Source:
+        Wortsman et al. 2022, "Robust fine-tuning of zero-shot models".
     """
 
     start: Any  # As `variables`.
@@ -117,11 +118,11 @@ def create_state(
     """Makes the state before the first update.
 
     Args:
-      variables: parameters and statistics.
-      optimizer: of the trainable ones.
-      is_trainable: of a parameter's path.
-      ema_decay: of the average it answers with; 0: it answers with the newest.
-      start_share: so much of the answer these variables are; needs an average.
+        variables: parameters and statistics.
+        optimizer: of the trainable ones.
+        is_trainable: of a parameter's path.
+        ema_decay: of the average it answers with; 0: it answers with the newest.
+        start_share: so much of the answer these variables are; needs an average.
     """
     trainable, _ = partition(variables["params"], is_trainable)
     state = {

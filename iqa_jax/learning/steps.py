@@ -44,29 +44,29 @@ def train_step(
     """Makes one update from one batch of bags of tiles.
 
     Args:
-      state: before the update.
-      batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
-        `label`, `mask`. Masked examples weigh nothing. `weight` [batch] scales each example's
-        loss; without it all weigh 1. `set_id` [batch] says which set an example's label is from,
-        where there are several. With `distortion`, `strength` and `chance` the tiles are
-        degraded first, as `degrade` says.
-      model, task, optimizer: of the run.
-      is_trainable: which parameters the update may change.
-      augmentation: keyword arguments of `augment`.
-      key: of the run; folded with the step, so none is saved.
-      total_steps: of the run, for DropBlock's ramp.
-      tile_weight: weighs the loss of every tile alone, given its image's label, beside the loss
-        of the image; the mean over the image's tiles counts.
-      distortions: that a batch may ask for.
-      axis_name: the mapped axis when each device runs this on its share (pmap); None when the
-        batch is global (jit).
-      accumulation_steps: equal micro-batches that go through the network one after the other, so
-        that memory is that of one. The update is the whole batch's, but BatchNorm takes its
-        statistics from each in turn. Not for a task with a `batch_loss`.
-      split_batch: as in `Placement`.
+        state: before the update.
+        batch: `tiles` or `embeddings`, `tile_mask`, `tile_position`, `grid_shape`, `features`,
+            `label`, `mask`. Masked examples weigh nothing. `weight` [batch] scales each example's
+            loss; without it all weigh 1. `set_id` [batch] says which set an example's label is
+            from, where there are several. With `distortion`, `strength` and `chance` the tiles are
+            degraded first, as `degrade` says.
+        model, task, optimizer: of the run.
+        is_trainable: which parameters the update may change.
+        augmentation: keyword arguments of `augment`.
+        key: of the run; folded with the step, so none is saved.
+        total_steps: of the run, for DropBlock's ramp.
+        tile_weight: weighs the loss of every tile alone, given its image's label, beside the loss
+            of the image; the mean over the image's tiles counts.
+        distortions: that a batch may ask for.
+        axis_name: the mapped axis when each device runs this on its share (pmap); None when the
+            batch is global (jit).
+        accumulation_steps: equal micro-batches that go through the network one after the other, so
+            that memory is that of one. The update is the whole batch's, but BatchNorm takes its
+            statistics from each in turn. Not for a task with a `batch_loss`.
+        split_batch: as in `Placement`.
 
     Returns:
-      The state after the update, and `loss` and `gradient_norm` over the global batch.
+        The state after the update, and `loss` and `gradient_norm` over the global batch.
     """
     augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
     place = jnp.arange(batch["mask"].shape[0])
@@ -128,10 +128,10 @@ def _accumulate(
     """Differentiates micro-batches one after the other, and sums losses and gradients.
 
     Args:
-      differentiate: a micro-batch, with the statistics that the one before it left.
-      start: the statistics before the first, and zeros.
-      micro_batches: [micro-batch, batch, ...].
-      dropout_key: folded with the number of the micro-batch.
+        differentiate: a micro-batch, with the statistics that the one before it left.
+        start: the statistics before the first, and zeros.
+        micro_batches: [micro-batch, batch, ...].
+        dropout_key: folded with the number of the micro-batch.
     """
 
     def add(sums, numbered):
@@ -218,9 +218,9 @@ def predict_step(
     """Answers bags of embeddings.
 
     Returns:
-      `fused` [batch, values]: probabilities per class, or one score; `tiles`
-      [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
-      `embedding` [batch, dim]: what the run has learnt to embed images by, or the fused one.
+        `fused` [batch, values]: probabilities per class, or one score; `tiles`
+        [batch, tile, values]: the same for every tile alone; `attention` [batch, tile];
+        `embedding` [batch, dim]: what the run has learnt to embed images by, or the fused one.
     """
     output = cast(ModelOutput, model.apply(variables, bags, method="answer"))
     assert output.tile_logits is not None
@@ -248,17 +248,18 @@ def sample_step(
     answers depend on the keys alone, not on its place in a batch, its company or its padding.
 
     Args:
-      variables: of the model.
-      bags: as in `predict_step`.
-      keys: one per sample.
-      model, task: of the run.
-      is_per_tile: answer every tile as a bag of its own.
+        variables: of the model.
+        bags: as in `predict_step`.
+        keys: one per sample.
+        model, task: of the run.
+        is_per_tile: answer every tile as a bag of its own.
 
     Returns:
-      [sample, batch, values], or [sample, batch, tile, values].
+        [sample, batch, values], or [sample, batch, tile, values].
 
-    Source: Gal, Ghahramani 2016, section 4. The encoder, with its BatchNorm and DropBlock, has made
-      the embeddings as in prediction.
+    Source:
+        Gal, Ghahramani 2016, section 4. The encoder, with its BatchNorm and DropBlock, has made the
+        embeddings as in prediction.
     """
     shape = bags["tile_mask"].shape if is_per_tile else bags["tile_mask"].shape[:1]
     if is_per_tile:

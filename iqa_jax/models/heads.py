@@ -13,12 +13,12 @@ class TwoLayerHead(nn.Module):
     regression among the variables they are the mean of the layers' and of its own.
 
     Attributes:
-      hidden_dim: width of the first layer; 0: there is none, and the other one begins at 0, so that
-        nothing random reaches an encoder that trains with it.
-      outputs: width of the second.
-      dropout: part of the inputs and of the hidden units dropped in training, from [0, 1).
-      dtype: of the computation; parameters stay float32.
-      begins_at_zero: whether the second layer does so too where there is a first one.
+        hidden_dim: width of the first layer; 0: there is none, and the other one begins at 0, so
+            that nothing random reaches an encoder that trains with it.
+        outputs: width of the second.
+        dropout: part of the inputs and of the hidden units dropped in training, from [0, 1).
+        dtype: of the computation; parameters stay float32.
+        begins_at_zero: whether the second layer does so too where there is a first one.
     """
 
     hidden_dim: int
@@ -73,7 +73,8 @@ class CoralHead(TwoLayerHead):
     With output k the logit of P(grade > k), the biases begin falling from 1, so that the answers
     start out in order.
 
-    Source: Cao, Mirjalili, Raschka 2020, section 3.3; the biases' start is that of their code.
+    Source:
+        Cao, Mirjalili, Raschka 2020, section 3.3; the biases' start is that of their code.
     """
 
     def output(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch outputs"]:
@@ -93,10 +94,11 @@ class ProjectionHead(TwoLayerHead):
     rather than trained: until then it is 0, and answers that all classes are alike.
 
     Attributes:
-      projection_dim: so many of the outputs are the projection.
+        projection_dim: so many of the outputs are the projection.
 
-    Source: Khosla et al. 2020, section 3.1; what is probed here is the projection itself, the one
-      layer that learns even on a frozen encoder.
+    Source:
+        Khosla et al. 2020, section 3.1; what is probed here is the projection itself, the one layer
+        that learns even on a frozen encoder.
     """
 
     projection_dim: int

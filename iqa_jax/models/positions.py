@@ -16,17 +16,18 @@ def sincos_2d(
     same rotation everywhere and in every grid.
 
     Args:
-      position: row and column.
-      dim: a multiple of 4, at least 8.
+        position: row and column.
+        dim: a multiple of 4, at least 8.
 
     Returns:
-      sin x, cos x, sin y, cos y, a quarter of `dim` each; x is the column.
+        sin x, cos x, sin y, cos y, a quarter of `dim` each; x is the column.
 
     Raises:
-      ValueError: for another `dim`.
+        ValueError: for another `dim`.
 
-    Source: the 2-D variant of "Attention is all you need" that ViT baselines use;
-      frequency i is 10000^(-i / (dim / 4 - 1)).
+    Source:
+        The 2-D variant of "Attention is all you need" that ViT baselines use; frequency i is
+        10000^(-i / (dim / 4 - 1)).
     """
     if dim % 4 or dim < 8:
         raise ValueError(f"sin-cos positions need a multiple of 4, 8 or more, as width, not {dim}")
@@ -41,7 +42,8 @@ def hash_cell(
 ) -> Int[Array, "*batch"]:
     """Maps index i of n onto one of G cells, floor(i G / n).
 
-    Source: MUSIQ, hash-based 2-D spatial embedding.
+    Source:
+        MUSIQ, hash-based 2-D spatial embedding.
     """
     return index * cells // jnp.maximum(length, 1)
 
@@ -67,15 +69,15 @@ class PositionEmbedding(nn.Module):
     """Embeds tile positions, for any grid, also a larger one than was trained on.
 
     Attributes:
-      positions: one of `POSITIONS`.
-        none: zeros.
-        learned_1d: a table over the tiles in reading order, resized to their number.
-        learned_2d: one table per axis for half of the width each, resized to the grid.
-        sincos_2d: see `sincos_2d`; the only one that keeps distance in tiles, not in parts of
-          the image.
-        hash_grid: one table of cells x cells, the nearest cell taken.
-      dim: width.
-      cells: side of the learned tables; `learned_1d` has cells² rows.
+        positions: one of `POSITIONS`.
+            none: zeros.
+            learned_1d: a table over the tiles in reading order, resized to their number.
+            learned_2d: one table per axis for half of the width each, resized to the grid.
+            sincos_2d: see `sincos_2d`; the only one that keeps distance in tiles, not in parts of
+                the image.
+            hash_grid: one table of cells x cells, the nearest cell taken.
+        dim: width.
+        cells: side of the learned tables; `learned_1d` has cells² rows.
     """
 
     positions: str

@@ -21,10 +21,10 @@ class ModelOutput(NamedTuple):
     """What the network says of a batch of bags, before the task turns it into scores.
 
     Attributes:
-      logits: the head on the fused embedding.
-      tile_logits: of every tile as a bag of its own; None where not asked for.
-      attention: share of each tile; see `Fused`.
-      embedding: the fused embedding.
+        logits: the head on the fused embedding.
+        tile_logits: of every tile as a bag of its own; None where not asked for.
+        attention: share of each tile; see `Fused`.
+        embedding: the fused embedding.
     """
 
     logits: Float[Array, "batch outputs"]
@@ -39,15 +39,15 @@ class QualityModel(nn.Module):
     Hand-crafted features join each tile's embedding, so that every fusion and the head see them.
 
     Attributes:
-      encoder: `(images [n, height, width, 3], mask, train) -> [n, dim]`.
-      fusion: `(embeddings, tile_mask, tile_position, grid_shape, train) -> Fused`.
-      head: `([*, dim], train) -> [*, outputs]`.
-      embedding_norm: `(embeddings, tile_mask, train) -> embeddings`, or None.
-      tiles_per_chunk: so many tiles of every bag are encoded at once in training, and encoded
-        again for the gradient, so that memory does not grow with the bag; 0: all at once. BatchNorm
-        then takes its statistics chunk by chunk.
-      set_scales: `(outputs, set_id) -> outputs`, which brings them to the scales that the labels of
-        several sets have, or None. Without `set_id` in a batch they are on the first set's.
+        encoder: `(images [n, height, width, 3], mask, train) -> [n, dim]`.
+        fusion: `(embeddings, tile_mask, tile_position, grid_shape, train) -> Fused`.
+        head: `([*, dim], train) -> [*, outputs]`.
+        embedding_norm: `(embeddings, tile_mask, train) -> embeddings`, or None.
+        tiles_per_chunk: so many tiles of every bag are encoded at once in training, and encoded
+            again for the gradient, so that memory does not grow with the bag; 0: all at once.
+            BatchNorm then takes its statistics chunk by chunk.
+        set_scales: `(outputs, set_id) -> outputs`, which brings them to the scales that the labels
+            of several sets have, or None. Without `set_id` in a batch they are on the first set's.
     """
 
     encoder: nn.Module
@@ -67,10 +67,10 @@ class QualityModel(nn.Module):
         """Gives each tile's embedding.
 
         Args:
-          tiles: RGB in [0, 1].
-          mask: False for padding, which must not enter BatchNorm's statistics.
-          train: batch statistics and dropout.
-          progress: part of the run that is over, in [0, 1]; DropBlock's ramp.
+            tiles: RGB in [0, 1].
+            mask: False for padding, which must not enter BatchNorm's statistics.
+            train: batch statistics and dropout.
+            progress: part of the run that is over, in [0, 1]; DropBlock's ramp.
         """
         return self.encoder(_normalise(tiles), mask, train, progress)
 
@@ -80,7 +80,7 @@ class QualityModel(nn.Module):
         """Gives each tile's embedding, and the last feature map that it was pooled from.
 
         Args:
-          tiles: RGB in [0, 1].
+            tiles: RGB in [0, 1].
         """
         return self.encoder.encode_with_map(_normalise(tiles))
 
@@ -130,11 +130,11 @@ class QualityModel(nn.Module):
         """Fuses bags of embeddings and answers.
 
         Args:
-          bags: `embeddings` [batch, tile, dim], `features` [batch, tile, feature], `tile_mask`,
-            `tile_position`, `grid_shape`.
-          train: batch statistics and dropout.
-          with_tiles: answer for every tile too.
-          drops: dropout alone.
+            bags: `embeddings` [batch, tile, dim], `features` [batch, tile, feature], `tile_mask`,
+                `tile_position`, `grid_shape`.
+            train: batch statistics and dropout.
+            with_tiles: answer for every tile too.
+            drops: dropout alone.
         """
         mask, position, grid = bags["tile_mask"], bags["tile_position"], bags["grid_shape"]
         embeddings = bags["embeddings"]

@@ -13,10 +13,10 @@ def check(config: ml_collections.ConfigDict) -> int:
     """Prints everything that is wrong with the data, and what it holds.
 
     Returns:
-      The exit status: 1 if training would refuse the data or a file cannot be read, else 0.
+        The exit status: 1 if training would refuse the data or a file cannot be read, else 0.
 
     Raises:
-      ConfigError, ManifestError: with a sentence.
+        ConfigError, ManifestError: with a sentence.
     """
     check_config(config)
     manifest = build.manifest_from_config(config)

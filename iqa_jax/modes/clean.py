@@ -49,15 +49,15 @@ def clean(config: ml_collections.ConfigDict, folder: str, command: str) -> int:
     `val` chooses the folds' checkpoints as it does the recipe's.
 
     Args:
-      config: of the recipe.
-      folder: where everything goes.
-      command: how it was started, for the reports.
+        config: of the recipe.
+        folder: where everything goes.
+        command: how it was started, for the reports.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped it.
+        The exit status: 0, or 128 + the signal that stopped it.
 
     Raises:
-      ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+        ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     _check(config)
     with Workdir(folder).sole_writer("--mode=clean"):

@@ -46,15 +46,15 @@ def compare(config: ml_collections.ConfigDict, folder: str, command: str) -> int
     late fusions are those of the mean embedding's run. What is finished is not trained again.
 
     Args:
-      config: of the runs, whatever its own fusion.
-      folder: where everything goes.
-      command: how it was started, for comparison.json.
+        config: of the runs, whatever its own fusion.
+        folder: where everything goes.
+        command: how it was started, for comparison.json.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped it.
+        The exit status: 0, or 128 + the signal that stopped it.
 
     Raises:
-      ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+        ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     configs, home = _configs(config), Workdir(folder)
     with home.sole_writer("--mode=compare"):

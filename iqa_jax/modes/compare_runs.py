@@ -19,16 +19,16 @@ def compare_runs(workdir: Workdir, other: Workdir, command: str = "") -> int:
     """Compares the headline answers of two runs, split by split, and writes what it finds.
 
     Args:
-      workdir: of run A.
-      other: of run B.
-      command: how it was started, for the record.
+        workdir: of run A.
+        other: of run B.
+        command: how it was started, for the record.
 
     Returns:
-      The exit status, 0.
+        The exit status, 0.
 
     Raises:
-      WorkdirError: one is no run, they have no rows in common, or the rows differ in their label
-        or group.
+        WorkdirError: one is no run, they have no rows in common, or the rows differ in their label
+            or group.
     """
     configs = workdir.config(), other.config()
     _check_kinds(workdir, other, configs)

@@ -43,16 +43,16 @@ def evaluate_run(
     """Evaluates the best checkpoint of a run and writes its figures, predictions and report.
 
     Args:
-      workdir: of the run; with another manifest the results go to a folder inside it.
-      split: only this one; empty for all but `train`.
-      manifest_path: evaluate on this one instead of the run's own.
-      command: how it was started, for the report.
+        workdir: of the run; with another manifest the results go to a folder inside it.
+        split: only this one; empty for all but `train`.
+        manifest_path: evaluate on this one instead of the run's own.
+        command: how it was started, for the report.
 
     Returns:
-      What metrics.json holds.
+        What metrics.json holds.
 
     Raises:
-      WorkdirError, ManifestError, CheckpointError: with a sentence.
+        WorkdirError, ManifestError, CheckpointError: with a sentence.
     """
     config = workdir.config()
     manifest, output = _open_manifest(workdir, config, manifest_path)

@@ -28,15 +28,15 @@ def explain(workdir: Workdir, images: str, output: str) -> int:
     appears when all are done. What an earlier start has written into the folder goes first.
 
     Args:
-      workdir: of the run.
-      images: as in `predict`.
-      output: the folder, which holds nothing else; made if needed.
+        workdir: of the run.
+        images: as in `predict`.
+        output: the folder, which holds nothing else; made if needed.
 
     Returns:
-      The exit status: 0, or `SOME_FAILED` if an image has an error instead of a figure.
+        The exit status: 0, or `SOME_FAILED` if an image has an error instead of a figure.
 
     Raises:
-      WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
+        WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
     """
     folder = Path(output)
     if folder.suffix in TABLE_WRITERS or folder.is_file():

@@ -30,20 +30,20 @@ def predict(
     was when the same command is started again.
 
     Args:
-      workdir: of the run.
-      images: a folder, a pattern such as `photos/**/*.jpg`, an image, a `.txt` with a path per
-        line, a CSV or Parquet table with a column `path`, or the folder of a prepared data set.
-      output: `.csv`, `.jsonl` or `.parquet`; appears when it is complete. Until then its rows are
-        in the folder `<output>.parts`. `.html` is a page to look at, with the `.csv` beside it.
-      shard: `i/n`: score only the i-th (from 0) of n equal parts of the inputs, into
-        `<name>-0000i-of-0000n<ending>`.
-      deduplicate: score equal files once; every input has its row all the same.
+        workdir: of the run.
+        images: a folder, a pattern such as `photos/**/*.jpg`, an image, a `.txt` with a path per
+            line, a CSV or Parquet table with a column `path`, or the folder of a prepared data set.
+        output: `.csv`, `.jsonl` or `.parquet`; appears when it is complete. Until then its rows are
+            in the folder `<output>.parts`. `.html` is a page to look at, with the `.csv` beside it.
+        shard: `i/n`: score only the i-th (from 0) of n equal parts of the inputs, into
+            `<name>-0000i-of-0000n<ending>`.
+        deduplicate: score equal files once; every input has its row all the same.
 
     Returns:
-      The exit status: 0, or `SOME_FAILED` if an image has an error instead of a score.
+        The exit status: 0, or `SOME_FAILED` if an image has an error instead of a score.
 
     Raises:
-      WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
+        WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
     """
     number, count = _parse_shard(shard)
     target = Path(output)

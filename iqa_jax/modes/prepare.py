@@ -36,17 +36,17 @@ def prepare(config: ml_collections.ConfigDict, output: str, beam_options: str = 
     """Writes the data set, or goes on where a run that was stopped left it.
 
     Args:
-      config: names the manifest, its labels and the tiling.
-      output: folder of the data set.
-      beam_options: options of an Apache Beam pipeline, whose workers must see the folder; empty
-        to work with the threads of this process.
+        config: names the manifest, its labels and the tiling.
+        output: folder of the data set.
+        beam_options: options of an Apache Beam pipeline, whose workers must see the folder; empty
+            to work with the threads of this process.
 
     Returns:
-      The exit status: 0, or `SOME_FAILED` if an image was left out, see errors.csv.
+        The exit status: 0, or `SOME_FAILED` if an image was left out, see errors.csv.
 
     Raises:
-      WorkdirError: the folder holds something else, or Beam is not installed.
-      ConfigError, ManifestError, ImageError, InUseError: with a sentence.
+        WorkdirError: the folder holds something else, or Beam is not installed.
+        ConfigError, ManifestError, ImageError, InUseError: with a sentence.
     """
     if config.data.label_kind in KINDS and kind_from_config(config).is_of_pairs:
         raise ManifestError(
@@ -132,7 +132,7 @@ def _claim(folder: Path, about: dict) -> None:
     """Makes sure that the folder is empty, or that what it holds is this data set.
 
     Raises:
-      WorkdirError: it is something else.
+        WorkdirError: it is something else.
     """
     if is_prepared(folder):
         before = read_mark(folder)

@@ -68,15 +68,15 @@ def run_protocol(config: ml_collections.ConfigDict, folder: str, command: str) -
     fitted inside the split. What is finished is not trained again.
 
     Args:
-      config: of the runs.
-      folder: where everything goes.
-      command: how it was started, for protocol.json.
+        config: of the runs.
+        folder: where everything goes.
+        command: how it was started, for protocol.json.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped it.
+        The exit status: 0, or 128 + the signal that stopped it.
 
     Raises:
-      ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+        ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     _check(config)
     with Workdir(folder).sole_writer("--mode=protocol"):

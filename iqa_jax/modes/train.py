@@ -25,16 +25,16 @@ def train(
     """Trains a run, or goes on with it, then evaluates its best checkpoint.
 
     Args:
-      config: of the run.
-      folder: its workdir.
-      command: how it was started, for the report.
-      is_profiled: trace a few steps, into `profile` there, and say where their time went.
+        config: of the run.
+        folder: its workdir.
+        command: how it was started, for the report.
+        is_profiled: trace a few steps, into `profile` there, and say where their time went.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped it.
+        The exit status: 0, or 128 + the signal that stopped it.
 
     Raises:
-      ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+        ConfigError, ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     check_run(config)
     manifest = build.manifest_from_config(config)

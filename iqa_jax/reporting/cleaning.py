@@ -35,15 +35,15 @@ def write_cleaning(
     """Writes cleaning.json, dropped_tiles.png and cleaning.html.
 
     Args:
-      run: of the recipe.
-      manifest, source: of the images.
-      tiles: as `judge_tiles` gives them, and the `reason` of those that are dropped.
-      folder: of the filter.
-      cleaned: run without the dropped tiles; None if there are none.
-      plain: run with them.
-      filter_name: which tiles were dropped.
-      folds: so many runs judged them.
-      command: how it was started.
+        run: of the recipe.
+        manifest, source: of the images.
+        tiles: as `judge_tiles` gives them, and the `reason` of those that are dropped.
+        folder: of the filter.
+        cleaned: run without the dropped tiles; None if there are none.
+        plain: run with them.
+        filter_name: which tiles were dropped.
+        folds: so many runs judged them.
+        command: how it was started.
     """
     classes = list(_count_classes(run.kind.classes, tiles))
     record: dict[str, Any] = {

@@ -15,9 +15,9 @@ def draw_edge_filter(path: Path, source: TileSource, index: TileIndex, low: int,
     """Writes a PNG of dropped and borderline tiles, each with its number of edge pixels.
 
     Args:
-      path: the file.
-      source, index: of the training tiles.
-      low, high: the band of edge pixels that was kept.
+        path: the file.
+        source, index: of the training tiles.
+        low, high: the band of edge pixels that was kept.
     """
     kept = np.stack([index.image_id, index.number, index.edge_sum], axis=1)
     kept = kept[np.argsort(kept[:, 2], kind="stable")]

@@ -35,7 +35,7 @@ def find_own_files(folder: Path) -> list[Path]:
     """Lists what earlier starts have left in a folder, its indexes last.
 
     Raises:
-      WorkdirError: it holds something else, besides what is hidden.
+        WorkdirError: it holds something else, besides what is hidden.
     """
     if not folder.is_dir():
         return []
@@ -60,11 +60,11 @@ def clear_folder(folder: Path, images: Iterable[str | os.PathLike]) -> None:
     """Makes a folder for figures, or takes out what earlier starts have left in it.
 
     Args:
-      folder: of the figures.
-      images: what is to be explained, which must not go.
+        folder: of the figures.
+        images: what is to be explained, which must not go.
 
     Raises:
-      WorkdirError: the folder holds something else, or one of the images.
+        WorkdirError: the folder holds something else, or one of the images.
     """
     own = find_own_files(folder)
     if clash := {os.path.realpath(path) for path in own} & {*map(os.path.realpath, images)}:

@@ -13,11 +13,11 @@ class ReportedRun:
     """A run that is reported on.
 
     Attributes:
-      kind: what its answers mean.
-      headline: the fusion whose figures stand for it.
-      metric: the figure that it is judged by.
-      chosen_by: the figure that chose its checkpoint on `val`; empty where the last one answers.
-      settings: its whole config as JSON, to be shown.
+        kind: what its answers mean.
+        headline: the fusion whose figures stand for it.
+        metric: the figure that it is judged by.
+        chosen_by: the figure that chose its checkpoint on `val`; empty where the last one answers.
+        settings: its whole config as JSON, to be shown.
     """
 
     kind: Kind

@@ -34,8 +34,8 @@ def write_run_card(
     """Writes model_card.md of a run, with the figures of all splits in its metrics.json.
 
     Args:
-      run, workdir, manifest: of the run.
-      facts: as `facts_from_config` gives them.
+        run, workdir, manifest: of the run.
+        facts: as `facts_from_config` gives them.
     """
     metrics = workdir.read_json("metrics.json")
     card = run_model_card(run, facts, workdir, manifest, metrics)
@@ -52,9 +52,9 @@ def run_model_card(
     """Gathers what the model card of a run says, all of it from the run itself.
 
     Args:
-      run, workdir, manifest: of the run.
-      facts: as `facts_from_config` gives them.
-      metrics: all that metrics.json holds of the checkpoint.
+        run, workdir, manifest: of the run.
+        facts: as `facts_from_config` gives them.
+        metrics: all that metrics.json holds of the checkpoint.
     """
     found = intervals(metrics)
     shown = Report(
@@ -100,8 +100,8 @@ def facts_from_config(config: ml_collections.ConfigDict, step: int) -> dict[str,
     """Tells people what a run is: heading -> fact.
 
     Args:
-      config: of the run.
-      step: of its checkpoint.
+        config: of the run.
+        step: of its checkpoint.
     """
     return dict(_list_facts_from_config(config, step))
 

@@ -29,9 +29,9 @@ class Plane:
     """Where the images of an evaluation are in a plane.
 
     Attributes:
-      title, caption: of the map.
-      points: split -> one point per image that was answered, in their order.
-      purity: how pure the neighbourhoods are.
+        title, caption: of the map.
+        points: split -> one point per image that was answered, in their order.
+        purity: how pure the neighbourhoods are.
     """
 
     title: str
@@ -44,12 +44,12 @@ class ImageChoice:
     """The images of one split that were answered, and how to choose among them.
 
     Args:
-      source: gives the images.
-      split: its name.
-      evaluation: of the split, with an answer or more.
-      table: of its predictions; a column `uncertainty` is used if there is one.
-      thresholds: of the three-class answer.
-      overlays: gives heat-maps of images, by image_id.
+        source: gives the images.
+        split: its name.
+        evaluation: of the split, with an answer or more.
+        table: of its predictions; a column `uncertainty` is used if there is one.
+        thresholds: of the three-class answer.
+        overlays: gives heat-maps of images, by image_id.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ def place_images(plane: Plane, choices: Sequence[ImageChoice]) -> Projection:
     """Makes the map of the images: at most `MOST_DOTS` of them, evenly chosen over the splits.
 
     Raises:
-      ValueError: a split has other numbers of points and of images.
+        ValueError: a split has other numbers of points and of images.
     """
     for choice in choices:
         if len(plane.points[choice.split]) != len(choice):

@@ -27,11 +27,11 @@ def make_planes(evaluations: Mapping[str, Evaluation], seed: int) -> list[Plane]
     """Projects the embeddings of all images that were answered, by t-SNE and by PCA.
 
     Args:
-      evaluations: by split.
-      seed: of t-SNE.
+        evaluations: by split.
+        seed: of t-SNE.
 
     Returns:
-      Two planes; none where there are too few images, or more than a page can show.
+        Two planes; none where there are too few images, or more than a page can show.
     """
     embeddings = {
         split: np.array([answer.embedding for answer in found.answers if not answer.error])
@@ -99,8 +99,8 @@ def grad_cam_overlays(
     """Makes the function that lays an image's Grad-CAM over it.
 
     Args:
-      explainer, variables, features: of the run.
-      source, images: of the manifest that is reported on.
+        explainer, variables, features: of the run.
+        source, images: of the manifest that is reported on.
     """
 
     def overlay(image_id: int) -> dict[str, UInt8[np.ndarray, "h w 3"]]:

@@ -61,15 +61,15 @@ def write_run_report(
     """Writes the report of an evaluation, and its tables as Markdown in a file beside it.
 
     Args:
-      path: report.html, in the folder that has the tables of predictions.
-      run, workdir, source: of the run, and of the images evaluated.
-      evaluations: by split.
-      metrics: what metrics.json holds of them.
-      thresholds: of the three-class answer.
-      step: of the checkpoint.
-      command: how the evaluation was started.
-      planes: where the images of every split that was answered are in a plane.
-      overlays: gives heat-maps of images, by image_id.
+        path: report.html, in the folder that has the tables of predictions.
+        run, workdir, source: of the run, and of the images evaluated.
+        evaluations: by split.
+        metrics: what metrics.json holds of them.
+        thresholds: of the three-class answer.
+        step: of the checkpoint.
+        command: how the evaluation was started.
+        planes: where the images of every split that was answered are in a plane.
+        overlays: gives heat-maps of images, by image_id.
     """
     tables = {name: pd.read_csv(path.parent / f"predictions_{name}.csv") for name in metrics}
     report = run_report(
@@ -96,9 +96,9 @@ def run_report(
     """Gathers what the report of an evaluation shows.
 
     Args:
-      tables: split -> the table of its predictions.
-      run, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
-        as in `write_run_report`.
+        tables: split -> the table of its predictions.
+        run, workdir, source, evaluations, metrics, thresholds, step, command, planes, overlays:
+            as in `write_run_report`.
     """
     kind = run.kind
     splits = in_order(metrics)

@@ -41,13 +41,13 @@ def write_scores(
     """Writes the page of a list of scored images.
 
     Args:
-      path: the page.
-      rows: gives the rows of all images from the first on, each time it is called: they may be
-        more than memory holds.
-      inputs: of the same images, in the same order.
-      source_of: gives the tiles of pictures as they were scored.
-      kind: says what scores mean.
-      table: name of the file that has all rows.
+        path: the page.
+        rows: gives the rows of all images from the first on, each time it is called: they may be
+            more than memory holds.
+        inputs: of the same images, in the same order.
+        source_of: gives the tiles of pictures as they were scored.
+        kind: says what scores mean.
+        table: name of the file that has all rows.
     """
     scores, by_folder, by_fault = array("d"), defaultdict(_doubles), defaultdict(_doubles)
     errors, n_errors = [], 0

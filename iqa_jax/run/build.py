@@ -72,12 +72,12 @@ def manifest_from_config(
     What is read to train on has the further sets of `data.manifests` joined to it.
 
     Args:
-      config: of the run.
-      path: another manifest than the config's.
-      whole: name of the one split that a manifest without splits is read as; by default such a
-        manifest is split as `data.split_rows` lists, or as `data.fractions` says.
-      labelled: False to read no labels.
-      sets: name of a further set -> where it is read; by default where the config says.
+        config: of the run.
+        path: another manifest than the config's.
+        whole: name of the one split that a manifest without splits is read as; by default such a
+            manifest is split as `data.split_rows` lists, or as `data.fractions` says.
+        labelled: False to read no labels.
+        sets: name of a further set -> where it is read; by default where the config says.
     """
     data = config.data
     shares = zip(("train", "val", "test"), data.fractions, strict=True)
@@ -135,8 +135,8 @@ def source_from_config(config: Config, manifest: Manifest, cached: bool = False)
     """Opens the images of a manifest; `cached` keeps decoded ones for the next epoch.
 
     Raises:
-      ManifestError: its rows are tiles already cut, and the config asks for other views of them
-        than mirrored ones.
+        ManifestError: its rows are tiles already cut, and the config asks for other views of them
+            than mirrored ones.
     """
     if manifest.tiles is not None and (config.tta.shifts or config.tta.scales):
         raise ManifestError(

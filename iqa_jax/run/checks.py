@@ -147,8 +147,8 @@ def check_run(config: ml_collections.ConfigDict) -> None:
     """Refuses a config that cannot be right, or that these devices cannot train.
 
     Raises:
-      ConfigError: with one line per problem.
-      PlacementError: the devices cannot share a batch equally.
+        ConfigError: with one line per problem.
+        PlacementError: the devices cannot share a batch equally.
     """
     check_config(config)
     check_batch_size(
@@ -160,7 +160,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     """Refuses a config with a value that a key cannot have, or keys that cannot be together.
 
     Raises:
-      ConfigError: with one line per problem.
+        ConfigError: with one line per problem.
     """
     if problems := _key_problems(config):
         raise ConfigError(problems)

@@ -25,7 +25,7 @@ def label_meaning(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Gives what says what the labels mean, by the names of `Kind` and of `LabelSpec`.
 
     Args:
-      config: of the run, with a known label kind; keys that this kind does not ask for are left.
+        config: of the run, with a known label kind; keys that this kind does not ask for are left.
     """
     data = config.data
     known = {

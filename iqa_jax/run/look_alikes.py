@@ -23,13 +23,13 @@ def group_look_alikes(
     """Makes one group of images that look alike, and of the groups that the manifest gives them.
 
     Args:
-      config: of the run.
-      manifest: as read.
-      draw: `fractions` and `seed`, for splits that the manifest does not give.
+        config: of the run.
+        manifest: as read.
+        draw: `fractions` and `seed`, for splits that the manifest does not give.
 
     Raises:
-      ManifestError: there are fewer groups left than splits.
-      OSError: the signatures cannot be kept.
+        ManifestError: there are fewer groups left than splits.
+        OSError: the signatures cannot be kept.
     """
     host = config.host
     folder = os.path.expanduser(host.signature_folder)

@@ -60,9 +60,9 @@ def share_problems(key: str, shares: Sequence[float], *, needed: Sequence[str]) 
     """Lists what is wrong with the shares of train, val and test in a key.
 
     Args:
-      key: of the shares.
-      shares: what it holds.
-      needed: splits that may not be left without a share.
+        key: of the shares.
+        shares: what it holds.
+        needed: splits that may not be left without a share.
     """
     if len(shares) != len(SHARED):
         return [f"{key} is {shares}; give three shares: {', '.join(SHARED)}"]

@@ -36,9 +36,9 @@ class Seen:
     """What a run knows of images, as far as it can be told.
 
     Attributes:
-      rows: as `identify_images`, and `run`: the workdir that learnt from the image, or "" where it
-        is in the manifest of the run itself, in whatever split.
-      gone: why a part cannot be told, a clause each; empty where all is known.
+        rows: as `identify_images`, and `run`: the workdir that learnt from the image, or "" where
+            it is in the manifest of the run itself, in whatever split.
+        gone: why a part cannot be told, a clause each; empty where all is known.
     """
 
     rows: pd.DataFrame
@@ -53,7 +53,7 @@ class Seen:
         """Says which images were learnt from, by their file, content or group.
 
         Args:
-          images: as `identify_images`.
+            images: as `identify_images`.
         """
         return find_seen(self.learnt, images)
 
@@ -105,8 +105,8 @@ def write_seen(workdir: Workdir, config: ml_collections.ConfigDict, known: pd.Da
     """Keeps the list of a run in its workdir; one that goes on keeps that it began with.
 
     Args:
-      workdir, config: of the run.
-      known: its images, as `identify_images`.
+        workdir, config: of the run.
+        known: its images, as `identify_images`.
     """
     has_begun = bool(workdir.last.steps or workdir.best.steps)
     if has_begun and (workdir.folder / FILE).exists():

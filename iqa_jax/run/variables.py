@@ -21,9 +21,9 @@ def initial_variables(config: ml_collections.ConfigDict) -> dict[str, Any]:
     `model.weights_of` says whether that run's fusion and head come along.
 
     Raises:
-      WorkdirError: that run's network is another one, or there is no such run.
-      PretrainedError, FileNotFoundError: the ImageNet weights cannot be had.
-      CheckpointError: the run has no checkpoint that can be read.
+        WorkdirError: that run's network is another one, or there is no such run.
+        PretrainedError, FileNotFoundError: the ImageNet weights cannot be had.
+        CheckpointError: the run has no checkpoint that can be read.
     """
     weights, variables = config.model.weights, build.random_variables_from_config(config)
     if weights == "none":
@@ -48,10 +48,10 @@ def restore_trained(workdir: Workdir, config: ml_collections.ConfigDict) -> tupl
     """Restores the best parameters of a run, or the last where no evaluation chose any.
 
     Returns:
-      Parameters and statistics, and the step they are from.
+        Parameters and statistics, and the step they are from.
 
     Raises:
-      CheckpointError: there is none that can be read.
+        CheckpointError: there is none that can be read.
     """
     if (workdir.folder / VARIABLES).exists():
         return read_variables(workdir.folder / VARIABLES)

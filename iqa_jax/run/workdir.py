@@ -52,7 +52,7 @@ class Workdir:
     """The folder of one run; where several processes train it, the first one writes.
 
     Raises:
-      WorkdirError: checkpoints cannot be kept below a folder of that name.
+        WorkdirError: checkpoints cannot be kept below a folder of that name.
     """
 
     def __init__(self, folder: str | Path):
@@ -70,7 +70,7 @@ class Workdir:
         """Keeps other starts from writing here meanwhile; `doing` tells people what for.
 
         Raises:
-          InUseError: another process writes here.
+            InUseError: another process writes here.
         """
         if is_first():
             with sole_writer(self.folder, doing):
@@ -82,7 +82,7 @@ class Workdir:
         """Makes the folder, or makes sure that it belongs to the same run.
 
         Raises:
-          WorkdirError: it belongs to a run with another config or manifest.
+            WorkdirError: it belongs to a run with another config or manifest.
         """
         if is_first():
             self._open_for_training(config, manifest)
@@ -122,7 +122,7 @@ class Workdir:
         """Reads the config of the run.
 
         Raises:
-          WorkdirError: there is no run, or its config is damaged.
+            WorkdirError: there is no run, or its config is damaged.
         """
         path = self.folder / "config.json"
         if not path.exists():
@@ -149,7 +149,7 @@ class Workdir:
         """Reads what was fitted after training; None if not for the checkpoint of that step.
 
         Raises:
-          WorkdirError: it is damaged.
+            WorkdirError: it is damaged.
         """
         if not (self.folder / name).exists():
             return None
@@ -160,7 +160,7 @@ class Workdir:
         """Reads a file.
 
         Raises:
-          WorkdirError: it is damaged or gone.
+            WorkdirError: it is damaged or gone.
         """
         return self._parse(name, json.loads, _REMEDIES.get(name, COPY_BACK))
 
@@ -221,15 +221,15 @@ class Workdir:
         """Reads what `write_arrays` wrote, about it and floats in double precision.
 
         Args:
-          name: of the file.
-          wanted: what it must be about.
-          remedy: what to do if it is damaged.
+            name: of the file.
+            wanted: what it must be about.
+            remedy: what to do if it is damaged.
 
         Returns:
-          None if it is not there, or is about something else than wanted.
+            None if it is not there, or is about something else than wanted.
 
         Raises:
-          WorkdirError: it is damaged.
+            WorkdirError: it is damaged.
         """
         try:
             with np.load(self.folder / name) as file:
@@ -256,7 +256,7 @@ class Workdir:
         """Reads the curves: one entry per logged step.
 
         Raises:
-          WorkdirError: a line of it is damaged.
+            WorkdirError: a line of it is damaged.
         """
         path = self.folder / "history.jsonl"
         if not path.exists():

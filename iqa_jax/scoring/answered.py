@@ -15,20 +15,20 @@ class Answered:
     """What the network says of one image.
 
     Attributes:
-      image_id: as in the bag.
-      values: fusion name -> [values]: probabilities per class, or one score.
-      tile_values: [tile, values], the same for every tile alone; never calibrated, for no tile has
-        a label of its own that a map could be fitted to.
-      attention: [tile], the share of each tile in the network's own fusion.
-      layout: of the image; None with an error.
-      error: why there is no answer, or empty.
-      embedding: [dim], fused.
-      samples: [sample, values] of the headline fusion with dropout on; None without any.
-      views: [view, values] of the headline fusion; None with an error. With several views, `values`
-        and `samples` are their means and the rest is of the first, the image as it is.
-      anomaly: [tile], how unlike good tiles each is; None without detector.
-      warning: what is wrong with the picture that was read all the same; empty if nothing is.
-      measured: of the image, as in the bag.
+        image_id: as in the bag.
+        values: fusion name -> [values]: probabilities per class, or one score.
+        tile_values: [tile, values], the same for every tile alone; never calibrated, for no tile
+            has a label of its own that a map could be fitted to.
+        attention: [tile], the share of each tile in the network's own fusion.
+        layout: of the image; None with an error.
+        error: why there is no answer, or empty.
+        embedding: [dim], fused.
+        samples: [sample, values] of the headline fusion with dropout on; None without any.
+        views: [view, values] of the headline fusion; None with an error. With several views,
+            `values` and `samples` are their means and the rest is of the first, the image as it is.
+        anomaly: [tile], how unlike good tiles each is; None without detector.
+        warning: what is wrong with the picture that was read all the same; empty if nothing is.
+        measured: of the image, as in the bag.
     """
 
     image_id: int
@@ -51,8 +51,8 @@ class Answered:
         the same map one by one.
 
         Args:
-          maps: by fusion; a fusion without one stays as it is.
-          headline: the fusion that samples and views are of.
+            maps: by fusion; a fusion without one stays as it is.
+            headline: the fusion that samples and views are of.
         """
 
         def of_headline(values: np.ndarray | None) -> np.ndarray | None:

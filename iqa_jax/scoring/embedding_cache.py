@@ -27,9 +27,9 @@ class CachedEmbeddings:
     """The embeddings of a manifest's images: copy 0 of the grid, further ones of moved tiles.
 
     Args:
-      cache: where they are.
-      content: image_id -> hash of the picture's content.
-      errors: image_id -> why it has no embeddings.
+        cache: where they are.
+        content: image_id -> hash of the picture's content.
+        errors: image_id -> why it has no embeddings.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ def embeddings_from_config(
     """Embeds the images of a run where its config says.
 
     Args:
-      config: of the run.
-      variables: of its network; only the encoder's count.
-      source: of the tiles.
+        config: of the run.
+        variables: of its network; only the encoder's count.
+        source: of the tiles.
 
     Raises:
-      OSError: the disk has no room for them.
+        OSError: the disk has no room for them.
     """
     tiling, copies = source.tiling, config.bags.copies
     cut = [tiling.size, tiling.stride, tiling.edge, tiling.shrink]
@@ -107,15 +107,15 @@ def cache_embeddings(
     """Makes sure that the embeddings of all readable images are on disk.
 
     Args:
-      cache: where they belong, by all that they hang on besides the pictures.
-      scorer, model: of the network.
-      variables: of the network; only the encoder's count.
-      source: of the tiles.
-      copies: embeddings per image: the grid's, and of tiles moved and mirrored.
-      threads: that decode and cut.
+        cache: where they belong, by all that they hang on besides the pictures.
+        scorer, model: of the network.
+        variables: of the network; only the encoder's count.
+        source: of the tiles.
+        copies: embeddings per image: the grid's, and of tiles moved and mirrored.
+        threads: that decode and cut.
 
     Raises:
-      OSError: the disk has no room for them.
+        OSError: the disk has no room for them.
     """
     content, errors = _identify(source)
     lacking = [image_id for image_id, name in content.items() if cache.read(name) is None]

@@ -13,8 +13,8 @@ class EncodingQueue:
     """Cuts the tiles of bags into chunks of one length, and gives each bag its embeddings.
 
     Args:
-      length: tiles in a chunk.
-      encode: `(chunk, filled)` -> embeddings [filled, dim] of its first tiles.
+        length: tiles in a chunk.
+        encode: `(chunk, filled)` -> embeddings [filled, dim] of its first tiles.
     """
 
     def __init__(self, length: int, encode: Callable[[np.ndarray, int], np.ndarray]):

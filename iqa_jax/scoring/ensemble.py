@@ -23,7 +23,7 @@ def keep_members(workdir: Workdir, folders: Sequence[str]) -> None:
     """Copies the networks of other runs' workdirs into the workdir of a run that begins.
 
     Raises:
-      WorkdirError, CheckpointError: one of them is gone, or has no checkpoint that can be read.
+        WorkdirError, CheckpointError: one of them is gone, or has no checkpoint that can be read.
     """
     if not is_first() or workdir.last.steps or workdir.best.steps:
         return
@@ -41,11 +41,11 @@ def load_members(workdir: Workdir, folders: Sequence[str]) -> list[Member]:
     """Loads the networks whose answers count beside that of a run.
 
     Args:
-      workdir: of the run.
-      folders: workdirs that they were copied from.
+        workdir: of the run.
+        folders: workdirs that they were copied from.
 
     Raises:
-      WorkdirError: the copy of one is gone or damaged.
+        WorkdirError: the copy of one is gone or damaged.
     """
     members = []
     for number, folder in enumerate(folders):

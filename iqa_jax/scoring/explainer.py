@@ -36,9 +36,9 @@ class Explained:
     """An image's answer and where it comes from.
 
     Attributes:
-      answer: as the scorer gives it.
-      maps: over the image; None with an error.
-      explains: what the Grad-CAM shows, for people: `what speaks for "bad"`.
+        answer: as the scorer gives it.
+        maps: over the image; None with an error.
+        explains: what the Grad-CAM shows, for people: `what speaks for "bad"`.
     """
 
     answer: Answered
@@ -57,14 +57,14 @@ class Explainer:
     it is the network's own fusion, the maps of all tiles explain its answer together.
 
     Args:
-      model, task: of the run.
-      scorer: of the run; gives the answers, from embeddings too if the run has no members.
-      kind: what the answers mean.
-      headline: the fusion that is explained.
-      pooling: of the encoder's feature maps.
-      tile_size: pixels.
-      tiles_per_chunk: tiles per encoder call.
-      has_members: whether networks answer beside the run's own.
+        model, task: of the run.
+        scorer: of the run; gives the answers, from embeddings too if the run has no members.
+        kind: what the answers mean.
+        headline: the fusion that is explained.
+        pooling: of the encoder's feature maps.
+        tile_size: pixels.
+        tiles_per_chunk: tiles per encoder call.
+        has_members: whether networks answer beside the run's own.
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class Explainer:
         """Explains bags in their order; a bag with an error gives an answer with that error.
 
         Args:
-          variables: parameters and statistics.
-          bags: with their tiles.
-          of: explain what speaks for this class; empty for what makes an image bad.
+            variables: parameters and statistics.
+            bags: with their tiles.
+            of: explain what speaks for this class; empty for what makes an image bad.
 
         Raises:
-          ValueError: there is no such class.
+            ValueError: there is no such class.
         """
         classes = self._kind.classes
         if of and of not in classes:
@@ -224,11 +224,11 @@ def explainer_from_config(
     """Makes the explainer of a run.
 
     Args:
-      config: of the run.
-      detector: of anomalous tiles, if any.
-      members: networks that answer beside the run's own.
-      calibration: maps of the answers, by fusion; Grad-CAM and the scores of tiles are of the
-        network's own answers.
+        config: of the run.
+        detector: of anomalous tiles, if any.
+        members: networks that answer beside the run's own.
+        calibration: maps of the answers, by fusion; Grad-CAM and the scores of tiles are of the
+            network's own answers.
     """
     return Explainer(
         build.model_from_config(config),

@@ -28,14 +28,14 @@ class Explanation:
     """An image's answer, and the maps of where it comes from.
 
     Attributes:
-      score, label, tiles: of the image as it is, as `predict` writes them; None, None and 0 with
-        an error.
-      maps: over the image; None with an error.
-      explains: what the Grad-CAM shows: `what speaks for "bad"`.
-      anomaly: how unlike good images it is; None with an error or without detector.
-      image: RGB; None with an error.
-      error: why there is no answer, or empty.
-      warning: what is wrong with a picture that has an answer all the same; empty if nothing is.
+        score, label, tiles: of the image as it is, as `predict` writes them; None, None and 0 with
+            an error.
+        maps: over the image; None with an error.
+        explains: what the Grad-CAM shows: `what speaks for "bad"`.
+        anomaly: how unlike good images it is; None with an error or without detector.
+        image: RGB; None with an error.
+        error: why there is no answer, or empty.
+        warning: what is wrong with a picture that has an answer all the same; empty if nothing is.
     """
 
     score: float | None
@@ -53,11 +53,11 @@ class ImageExplainer:
     """Explains pictures with the best checkpoint of a run. Made by `load_explainer`.
 
     Args:
-      run: whose answers are explained.
-      explainer: of the run.
-      tiling: how pictures are cut.
-      max_pixels: larger pictures are refused.
-      threads: that decode and cut.
+        run: whose answers are explained.
+        explainer: of the run.
+        tiling: how pictures are cut.
+        max_pixels: larger pictures are refused.
+        threads: that decode and cut.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class ImageExplainer:
         """Explains one picture.
 
         Args:
-          picture: a path, an RGB array [height, width, 3] uint8, or a Pillow image.
-          of: explain what speaks for this class; empty for what makes an image bad.
+            picture: a path, an RGB array [height, width, 3] uint8, or a Pillow image.
+            of: explain what speaks for this class; empty for what makes an image bad.
 
         Raises:
-          TypeError, ValueError: this is no picture, or there is no such class.
+            TypeError, ValueError: this is no picture, or there is no such class.
         """
         given = read_given(picture, 0, self._max_pixels)
         (explanation,) = self.explain_all([given], of=of)
@@ -101,8 +101,8 @@ class ImageExplainer:
         """Explains pictures in their order; `images` has the features that come with them.
 
         Raises:
-          WorkdirError: the run needs features that are not there.
-          ValueError: there is no such class.
+            WorkdirError: the run needs features that are not there.
+            ValueError: there is no such class.
         """
         run = self._run
         run.check_features([() if images is None else images.columns])
@@ -139,11 +139,11 @@ def load_explainer(workdir: str | Path = "") -> ImageExplainer:
       >>> explanation.maps.grad_cam  # [height, width]
 
     Args:
-      workdir: of the run, or its file; by default the scorer of photographs.
+        workdir: of the run, or its file; by default the scorer of photographs.
 
     Raises:
-      WorkdirError: there is no run.
-      CheckpointError: it has no checkpoint that can be read.
+        WorkdirError: there is no run.
+        CheckpointError: it has no checkpoint that can be read.
     """
     folder = open_run(workdir)
     return image_explainer_from_config(folder.config(), TrainedRun.open(folder))

@@ -22,12 +22,12 @@ def listing_from_config(
     """Finds what `--images` stands for.
 
     Args:
-      config: of the run.
-      images: as in `predict`.
-      folder: as in `Listing`.
+        config: of the run.
+        images: as in `predict`.
+        folder: as in `Listing`.
 
     Raises:
-      ManifestError, ImageError: there is nothing, or the table is wrong.
+        ManifestError, ImageError: there is nothing, or the table is wrong.
     """
     path, passed_over = Path(images), Counter()
     if is_prepared(path):

@@ -25,16 +25,16 @@ class Network:
     """A model's steps for prediction, compiled.
 
     Attributes:
-      dim: of its embeddings; 0 until it has encoded.
-      encode: `(variables, parts [part, n, height, width, 3], count)` -> embeddings [part, n, dim]
-        of the tiles of the first so many parts.
-      predict: see `predict_step`.
-      sample: see `sample_step`; None without keys.
+        dim: of its embeddings; 0 until it has encoded.
+        encode: `(variables, parts [part, n, height, width, 3], count)` -> embeddings [part, n, dim]
+            of the tiles of the first so many parts.
+        predict: see `predict_step`.
+        sample: see `sample_step`; None without keys.
 
     Args:
-      model, task: of a run.
-      keys: of samples with dropout on, if any.
-      is_per_tile: such a sample answers every tile as a bag of its own.
+        model, task: of a run.
+        keys: of samples with dropout on, if any.
+        is_per_tile: such a sample answers every tile as a bag of its own.
     """
 
     def __init__(

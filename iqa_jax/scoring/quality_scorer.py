@@ -47,12 +47,12 @@ class QualityScorer:
     """Scores pictures with the best checkpoint of a run. Made by `load_scorer`.
 
     Args:
-      run: whose answers are asked for.
-      scorer: of the run.
-      tiling: how pictures are cut.
-      max_pixels: larger pictures are refused, unless they can be read by bands.
-      threads: that decode and cut.
-      about: what the run is, as JSON; a part of the fingerprint.
+        run: whose answers are asked for.
+        scorer: of the run.
+        tiling: how pictures are cut.
+        max_pixels: larger pictures are refused, unless they can be read by bands.
+        threads: that decode and cut.
+        about: what the run is, as JSON; a part of the fingerprint.
     """
 
     def __init__(
@@ -96,17 +96,17 @@ class QualityScorer:
         """Scores pictures.
 
         Args:
-          pictures: paths, RGB arrays [height, width, 3] uint8 or Pillow images, in any iterable.
+            pictures: paths, RGB arrays [height, width, 3] uint8 or Pillow images, in any iterable.
 
         Returns:
-          One row per picture, in order: `path` (empty where it is none), `score`, `label`,
-          `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
-          `tiles`, `sharpness`, `noise`, `exposure`, `blockiness`, `fault`, `error`, `warning`. What
-          the label kind does not have, the run has not fitted, or cannot be measured of the
-          picture, is None.
+            One row per picture, in order: `path` (empty where it is none), `score`, `label`,
+            `p_<class>` …, `uncertainty`, `mutual_information`, `lower`, `upper`, `ood`, `abstain`,
+            `tiles`, `sharpness`, `noise`, `exposure`, `blockiness`, `fault`, `error`, `warning`.
+            What the label kind does not have, the run has not fitted, or cannot be measured of the
+            picture, is None.
 
         Raises:
-          TypeError, ValueError: this is one picture, or an element is none.
+            TypeError, ValueError: this is one picture, or an element is none.
         """
         check_pictures(pictures)
         return pd.DataFrame(self.rows(pictures), columns=list(self.columns))
@@ -117,17 +117,17 @@ class QualityScorer:
         """Scores pictures one after the other, in memory that does not grow with their number.
 
         Args:
-          pictures: as in `score`, or inputs; of any number, an endless one too.
-          seen: with it, equal files (and features) are scored once; a row then also says its
-            `content`.
+            pictures: as in `score`, or inputs; of any number, an endless one too.
+            seen: with it, equal files (and features) are scored once; a row then also says its
+                `content`.
 
         Returns:
-          Rows with `columns` and, besides, the `tile_scores` of images of no more than some
-          hundred tiles.
+            Rows with `columns` and, besides, the `tile_scores` of images of no more than some
+            hundred tiles.
 
         Raises:
-          WorkdirError: the run needs features that are not there.
-          TypeError, ValueError: an element is no picture.
+            WorkdirError: the run needs features that are not there.
+            TypeError, ValueError: an element is no picture.
         """
         inputs = make_inputs(pictures, self._max_pixels)
         pending: dict[int, _Pending] = {}
@@ -255,11 +255,11 @@ def load_scorer(workdir: str | Path = "") -> QualityScorer:
       >>> scorer.score(["photo.jpg"])[["path", "score", "label"]]
 
     Args:
-      workdir: of the run, or its file; by default the scorer of photographs.
+        workdir: of the run, or its file; by default the scorer of photographs.
 
     Raises:
-      WorkdirError: there is no run.
-      CheckpointError: it has no checkpoint that can be read.
+        WorkdirError: there is no run.
+        CheckpointError: it has no checkpoint that can be read.
     """
     folder = open_run(workdir)
     return quality_scorer_from_config(folder.config(), TrainedRun.open(folder))
@@ -269,8 +269,8 @@ def quality_scorer_from_config(config: ml_collections.ConfigDict, run: TrainedRu
     """Makes what scores pictures with a run.
 
     Args:
-      config: of the run.
-      run: opened.
+        config: of the run.
+        run: opened.
     """
     scorer = scorer_from_config(
         config,

@@ -48,16 +48,16 @@ class Scorer:
     and anomalies are the network's own. Bags must then have their tiles.
 
     Args:
-      model, task: of the run.
-      kind: label kind.
-      fusion: name of the network's own fusion.
-      headline: name of the fusion whose samples and views are kept; by default the network's.
-      tiles_per_chunk: tiles per encoder call; rounded up to what the devices share equally.
-      mc_samples: answers with dropout on, besides the one without.
-      seed: of those samples.
-      detector: tells from embeddings [tile, dim] how unlike good tiles each is.
-      members: networks that answer too.
-      calibration: maps of the answers, by fusion; none for raw answers.
+        model, task: of the run.
+        kind: label kind.
+        fusion: name of the network's own fusion.
+        headline: name of the fusion whose samples and views are kept; by default the network's.
+        tiles_per_chunk: tiles per encoder call; rounded up to what the devices share equally.
+        mc_samples: answers with dropout on, besides the one without.
+        seed: of those samples.
+        detector: tells from embeddings [tile, dim] how unlike good tiles each is.
+        members: networks that answer too.
+        calibration: maps of the answers, by fusion; none for raw answers.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class Scorer:
         """Encodes the tiles of all bags as one stream, cut into chunks.
 
         Returns:
-          Each bag without its tiles, and their embeddings [tile, dim] by the network itself; in the
-          bags' order. Bags that share an image come as one.
+            Each bag without its tiles, and their embeddings [tile, dim] by the network itself; in
+            the bags' order. Bags that share an image come as one.
         """
         return self._embed([(self._network, self._place(variables))], bags)
 
@@ -158,9 +158,9 @@ class Scorer:
         """Gives the embeddings [filled, dim] of the first tiles of a chunk, networks side by side.
 
         Args:
-          networks: with parameters that are placed.
-          chunk: [tile, height, width, 3] uint8, always of one length.
-          filled: how many of its tiles count.
+            networks: with parameters that are placed.
+            chunk: [tile, height, width, 3] uint8, always of one length.
+            filled: how many of its tiles count.
         """
         inputs = chunk.reshape(-1, self._per_part, *chunk.shape[1:])
         inputs = jax.device_put(inputs, self._over_parts)
@@ -237,10 +237,10 @@ class Scorer:
         """Reads the answer to a bag off those of its batch.
 
         Args:
-          row: of the bag in the batch.
-          bag: without error.
-          embeddings: of its tiles.
-          answers, samples: as `_ask` gives them.
+            row: of the bag in the batch.
+            bag: without error.
+            embeddings: of its tiles.
+            answers, samples: as `_ask` gives them.
         """
         count = len(embeddings)
         tile_values = answers["tiles"][row, :count]

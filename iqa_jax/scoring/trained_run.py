@@ -32,21 +32,21 @@ class TrainedRun:
     Of what is fitted, None is what was not fitted for this checkpoint, or not with its settings.
 
     Attributes:
-      name: what sentences call it: its workdir.
-      settings: what is fitted hangs on these.
-      fusion: name of the network's own fusion.
-      metric: figure that the run is judged by.
-      views: looks at an image whose answers are averaged.
-      variables: parameters and statistics that answer; a probe is in them.
-      step: of the checkpoint.
-      features: scaling of the hand-crafted features.
-      members: networks that answer beside its own.
-      calibration: maps of the answers, by fusion.
-      thresholds: low and high score of the three-class answer.
-      score_maps: from scores to labels, by fusion.
-      confidence: what says how far to trust an answer.
-      detector: of anomalous tiles.
-      probe: what is fitted on embeddings.
+        name: what sentences call it: its workdir.
+        settings: what is fitted hangs on these.
+        fusion: name of the network's own fusion.
+        metric: figure that the run is judged by.
+        views: looks at an image whose answers are averaged.
+        variables: parameters and statistics that answer; a probe is in them.
+        step: of the checkpoint.
+        features: scaling of the hand-crafted features.
+        members: networks that answer beside its own.
+        calibration: maps of the answers, by fusion.
+        thresholds: low and high score of the three-class answer.
+        score_maps: from scores to labels, by fusion.
+        confidence: what says how far to trust an answer.
+        detector: of anomalous tiles.
+        probe: what is fitted on embeddings.
     """
 
     name: str
@@ -70,8 +70,8 @@ class TrainedRun:
         """Opens the best checkpoint of a run, with what was fitted for it.
 
         Raises:
-          WorkdirError: there is no run, or a file of it is damaged or gone.
-          CheckpointError: it has no checkpoint that can be read.
+            WorkdirError: there is no run, or a file of it is damaged or gone.
+            CheckpointError: it has no checkpoint that can be read.
         """
         return run_from_config(workdir, workdir.config())
 
@@ -98,10 +98,10 @@ class TrainedRun:
         """Makes sure that the features which no picture gives have come.
 
         Args:
-          given: for each image, or for all of a table, the names of those that came.
+            given: for each image, or for all of a table, the names of those that came.
 
         Raises:
-          WorkdirError: one has not.
+            WorkdirError: one has not.
         """
         needed = self.table_features
         if any(name not in names for names in given for name in needed):

@@ -43,13 +43,13 @@ def check_baselines(
     """Refuses, before anything trains, a split that a baseline cannot be fitted on.
 
     Args:
-      names: of `BASELINES`.
-      images: of the manifest.
-      split: [image] name of each one's split.
-      minimum, maximum: of opinion scores.
+        names: of `BASELINES`.
+        images: of the manifest.
+        split: [image] name of each one's split.
+        minimum, maximum: of opinion scores.
 
     Raises:
-      TrainingError: with a sentence.
+        TrainingError: with a sentence.
     """
     fitted_on = images[split != "test"]
     if names:
@@ -69,17 +69,17 @@ def run_baselines(
     Baselines choose no checkpoint, so they are fitted on `train` and `val` alike.
 
     Args:
-      names: of `BASELINES`.
-      configs: of the recipe's run of each split; they list its rows.
-      home: where the splits are.
-      tested: another manifest and its images, where that is what is tested on.
+        names: of `BASELINES`.
+        configs: of the recipe's run of each split; they list its rows.
+        home: where the splits are.
+        tested: another manifest and its images, where that is what is tested on.
 
     Returns:
-      For each split, baseline -> its answers, as `run_study` gives them, and `mapped`.
+        For each split, baseline -> its answers, as `run_study` gives them, and `mapped`.
 
     Raises:
-      TrainingError: nothing can be fitted or tested.
-      Stopped: by a signal; the same call goes on.
+        TrainingError: nothing can be fitted or tested.
+        Stopped: by a signal; the same call goes on.
     """
     if not names:
         return [{} for _ in configs]
@@ -125,9 +125,9 @@ def _begin(workdir: Workdir, manifest: Manifest, settings: str) -> None:
     """Makes a folder look like a run's; what an earlier start answered is gone.
 
     Args:
-      workdir: of the baseline.
-      manifest: of the images that it is fitted on.
-      settings: the config of the recipe's run, as JSON.
+        workdir: of the baseline.
+        manifest: of the images that it is fitted on.
+        settings: the config of the recipe's run, as JSON.
     """
     (workdir.folder / ANSWERS).unlink(missing_ok=True)
     about = {"path": str(manifest.path), "sha256": manifest.digest}

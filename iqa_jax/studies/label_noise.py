@@ -38,16 +38,16 @@ def plan_folds(
     """Makes the configs of the folds' runs, and lists which image is where in each.
 
     Args:
-      config: of the recipe.
-      manifest: with its splits.
-      home: the folds' runs go to `folds` in it.
+        config: of the recipe.
+        manifest: with its splits.
+        home: the folds' runs go to `folds` in it.
 
     Returns:
-      For each fold, member -> config, as `run_study` takes them.
+        For each fold, member -> config, as `run_study` takes them.
 
     Raises:
-      TrainingError: a fold cannot be drawn or trained on, or would judge what it has learnt.
-      WorkdirError: the folder lists other folds.
+        TrainingError: a fold cannot be drawn or trained on, or would judge what it has learnt.
+        WorkdirError: the folder lists other folds.
     """
     splits, configs = draw_folds(manifest, config.noise.folds, config.seed), []
     needed = build.needed_splits_from_config(config)
@@ -71,16 +71,16 @@ def judge_tiles(
     """Asks, for every training tile, a run that never saw its group how probable its label is.
 
     Args:
-      folds: as `plan_folds` makes them.
-      home: the folds' runs go to `folds` in it.
+        folds: as `plan_folds` makes them.
+        home: the folds' runs go to `folds` in it.
 
     Returns:
-      `image`, `row`, `column`, `group`, `fold`, `label`, `confidence`: the probability of the
-      label, and `p_<class>`.
+        `image`, `row`, `column`, `group`, `fold`, `label`, `confidence`: the probability of the
+        label, and `p_<class>`.
 
     Raises:
-      Stopped: by a signal; the same call goes on.
-      ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
+        Stopped: by a signal; the same call goes on.
+        ManifestError, WorkdirError, TrainingError, CheckpointError: with a sentence.
     """
     folder, parts = home / _FOLDS, []
     run_study(folds, folder, _judge)
@@ -99,11 +99,11 @@ def draw_folds(manifest: Manifest, folds: int, seed: int) -> list[np.ndarray]:
     """Deals the groups of the training images out to so many folds.
 
     Returns:
-      For each fold [image]: `test` where it judges, `train` where it learns, `val` where the
-      manifest says so, `unused` for all other images.
+        For each fold [image]: `test` where it judges, `train` where it learns, `val` where the
+        manifest says so, `unused` for all other images.
 
     Raises:
-      TrainingError: there are too few groups.
+        TrainingError: there are too few groups.
     """
     images = manifest.images
     is_train = (images["split"] == "train").to_numpy()
@@ -134,10 +134,10 @@ def find_wrong_labels(
     """Gives the reason for which a filter drops each tile; empty where it does not.
 
     Args:
-      tiles: as `judge_tiles` gives them.
-      classes: lowest quality first.
-      filter_name: of `FILTERS`.
-      band, keep_share: what the filters go by.
+        tiles: as `judge_tiles` gives them.
+        classes: lowest quality first.
+        filter_name: of `FILTERS`.
+        band, keep_share: what the filters go by.
     """
     labels = tiles["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
     probabilities = tiles[[f"p_{name}" for name in classes]].to_numpy(np.float64)
@@ -182,7 +182,7 @@ def list_dropped(folder: Path, dropped: pd.DataFrame) -> Path:
     """Writes the table of dropped tiles into the folder of its filter.
 
     Raises:
-      WorkdirError: a run in that folder has been trained on another table.
+        WorkdirError: a run in that folder has been trained on another table.
     """
     path, columns = folder / "dropped_tiles.csv", [*PLACE, "label", "confidence", "reason"]
     text = dropped[columns].to_csv(index=False)

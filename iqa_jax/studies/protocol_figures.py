@@ -72,16 +72,16 @@ def write_figures(
     """Writes and prints what the answers of all splits come to.
 
     Args:
-      folder: of the protocol.
-      runs: the recipe's answers, split by split.
-      splits: where each image is.
-      protocol: its kind, of `KINDS`.
-      kind: what the recipe's answers mean.
-      headline: the recipe's fusion that baselines are set beside.
-      seed: of the first split.
-      command: how it was started.
-      baselines: for each split, baseline -> its answers; their rows say how they differ from the
-        recipe's headline fusion.
+        folder: of the protocol.
+        runs: the recipe's answers, split by split.
+        splits: where each image is.
+        protocol: its kind, of `KINDS`.
+        kind: what the recipe's answers mean.
+        headline: the recipe's fusion that baselines are set beside.
+        seed: of the first split.
+        command: how it was started.
+        baselines: for each split, baseline -> its answers; their rows say how they differ from the
+            recipe's headline fusion.
     """
     measures = [
         _measures(kind, headline, run, Workdir(split_folder(folder, number) / MEMBER))
@@ -131,9 +131,9 @@ def _recipe_rows(
     """Gives the recipe's figures, with intervals.
 
     Args:
-      protocol: its kind.
-      keys: (fusion, figure) of each row.
-      measures, groups: of the tested images, split by split.
+        protocol: its kind.
+        keys: (fusion, figure) of each row.
+        measures, groups: of the tested images, split by split.
     """
     rows = []
     with meter("figures", len(keys)) as progress:
@@ -161,9 +161,9 @@ def _baseline_rows(
     """Gives a baseline's figures and their paired difference to the recipe's, on the same rows.
 
     Args:
-      protocol, kind, headline, folder: as in `write_figures`.
-      name: of the baseline.
-      runs, answers: of the recipe and of the baseline, split by split.
+        protocol, kind, headline, folder: as in `write_figures`.
+        name: of the baseline.
+        runs, answers: of the recipe and of the baseline, split by split.
     """
     ours, theirs, groups = [], [], []
     for number, (run, answer) in enumerate(zip(runs, answers, strict=True)):

@@ -20,14 +20,14 @@ def draw_splits(
     """Yields, for every split of the protocol, where each image is: train, val or test.
 
     Args:
-      images: of the manifest.
-      kind: of protocol.
-      splits: draws, or folds.
-      fractions: of train, val and test.
-      seed: of the first split; that of each other one is 1 more.
+        images: of the manifest.
+        kind: of protocol.
+        splits: draws, or folds.
+        fractions: of train, val and test.
+        seed: of the first split; that of each other one is 1 more.
 
     Raises:
-      TrainingError: there are too few groups.
+        TrainingError: there are too few groups.
     """
     labels, groups = images["label"].to_numpy(), images["group"].to_numpy()
     train, val, test = fractions
@@ -76,13 +76,13 @@ def refuse_leaks(
     """Makes sure that nothing a split is tested on trains it or chooses its checkpoint.
 
     Args:
-      whole, source: the manifest that splits are drawn from, and its images.
-      splits: where each of its images is.
-      before: what trained the encoder that the runs start from, as `images_seen_before`.
-      tested: another manifest and its images, where that is what is tested on.
+        whole, source: the manifest that splits are drawn from, and its images.
+        splits: where each of its images is.
+        before: what trained the encoder that the runs start from, as `images_seen_before`.
+        tested: another manifest and its images, where that is what is tested on.
 
     Raises:
-      TrainingError: something is, with what and where.
+        TrainingError: something is, with what and where.
     """
     known = identify_images(whole, source)
     other = identify_images(*tested) if tested else None

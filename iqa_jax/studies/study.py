@@ -51,12 +51,12 @@ def check_split(manifest: Manifest, needed: Sequence[str], number: int) -> None:
     """Refuses a split that cannot be trained on, before another one has trained for hours.
 
     Args:
-      manifest: of the images, in the splits of this one.
-      needed: splits that must hold every class.
-      number: of the split.
+        manifest: of the images, in the splits of this one.
+        needed: splits that must hold every class.
+        number: of the split.
 
     Raises:
-      TrainingError: with every problem.
+        TrainingError: with every problem.
     """
     problems = check_split_contents(manifest, needed)
     if problems:
@@ -74,19 +74,19 @@ def run_study(
     """Trains and tests every member on every split; what is finished is not done again.
 
     Args:
-      splits: for each split, member -> config of its run.
-      folder: where everything goes.
-      test: tests one run.
-      tested_digest: of the manifest that is tested on, where it is another one.
+        splits: for each split, member -> config of its run.
+        folder: where everything goes.
+        test: tests one run.
+        tested_digest: of the manifest that is tested on, where it is another one.
 
     Returns:
-      For each split, member -> its answers: `names`, `labels`, `groups` and `stds` (None without
-      a column) of the images, `values` (fusion -> [image, values]), `trainable_parameters` and
-      `seconds` (None if the training was interrupted).
+        For each split, member -> its answers: `names`, `labels`, `groups` and `stds` (None without
+        a column) of the images, `values` (fusion -> [image, values]), `trainable_parameters` and
+        `seconds` (None if the training was interrupted).
 
     Raises:
-      Stopped: by a signal; the same call goes on.
-      ConfigError, WorkdirError, ManifestError, TrainingError, CheckpointError: with a sentence.
+        Stopped: by a signal; the same call goes on.
+        ConfigError, WorkdirError, ManifestError, TrainingError, CheckpointError: with a sentence.
     """
     for members in splits:
         for config in members.values():
@@ -119,12 +119,12 @@ def list_rows(folder: Path, manifest: Manifest, split: np.ndarray) -> Path:
     """Writes which image is in which split into the folder of a split, unless that is written.
 
     Args:
-      folder: of the split.
-      manifest: of the images.
-      split: [image] name of each one's split.
+        folder: of the split.
+        manifest: of the images.
+        split: [image] name of each one's split.
 
     Raises:
-      WorkdirError: another list is there.
+        WorkdirError: another list is there.
     """
     named = with_splits(manifest, dict(zip(manifest.images["name"], split, strict=True)))
     path, rows = folder / "rows.csv", format_rows(named)
@@ -147,9 +147,9 @@ def is_tested(workdir: Workdir, part: Mapping[str, Any], digests: list[str]) -> 
     """Says whether a member has its answers, as the run that it is to be on these manifests.
 
     Args:
-      workdir: of the member.
-      part: of its config, as `run_part` gives it.
-      digests: of the manifests.
+        workdir: of the member.
+        part: of its config, as `run_part` gives it.
+        digests: of the manifests.
     """
     if not (workdir.folder / ANSWERS).exists():
         return False

@@ -47,16 +47,16 @@ class BatchSettings:
     """How training images become batches.
 
     Attributes:
-      kind: what their labels mean, which says what an example is.
-      batch_size: examples in a batch, over all processes.
-      tiles_per_bag: 1: every tile is an example; more: every image, with so many of its tiles.
-      is_balanced: every class as often as the others.
-      random_tiles: tiles move at random.
-      low, high: the band of edge pixels that tiles must be in.
-      distortions: kinds that rankings train on; none of other labels.
-      seed: of order and moves.
-      threads: that decode and cut ...
-      workers: ... or so many processes; 0: threads.
+        kind: what their labels mean, which says what an example is.
+        batch_size: examples in a batch, over all processes.
+        tiles_per_bag: 1: every tile is an example; more: every image, with so many of its tiles.
+        is_balanced: every class as often as the others.
+        random_tiles: tiles move at random.
+        low, high: the band of edge pixels that tiles must be in.
+        distortions: kinds that rankings train on; none of other labels.
+        seed: of order and moves.
+        threads: that decode and cut ...
+        workers: ... or so many processes; 0: threads.
     """
 
     kind: Kind
@@ -96,13 +96,13 @@ class TrainingData:
     """What a run trains on.
 
     Attributes:
-      manifest, source: the images.
-      index: the training tiles.
-      features: hand-crafted features, scaled on the training tiles.
-      targets: name -> [image, ...], joined to a batch by its `image_id`.
-      audit: what was found in the images, as text.
-      embeddings: of all images, where the encoder is frozen and the config asks for the cache.
-      known: what would give the images away elsewhere, as `identify_images`.
+        manifest, source: the images.
+        index: the training tiles.
+        features: hand-crafted features, scaled on the training tiles.
+        targets: name -> [image, ...], joined to a batch by its `image_id`.
+        audit: what was found in the images, as text.
+        embeddings: of all images, where the encoder is frozen and the config asks for the cache.
+        known: what would give the images away elsewhere, as `identify_images`.
     """
 
     manifest: Manifest
@@ -191,8 +191,8 @@ def prepare_training(
     """Audits the images, indexes the training tiles, and embeds them where they are cached.
 
     Raises:
-      TrainingError: the data cannot be trained on.
-      ManifestError: ratings that cannot be.
+        TrainingError: the data cannot be trained on.
+        ManifestError: ratings that cannot be.
     """
     targets = targets_from_config(config, manifest)
     source = build.source_from_config(config, manifest, cached=True)
@@ -223,13 +223,13 @@ def images_seen_before(before: Seen) -> pd.DataFrame:
     """Identifies what trained the runs that a run builds on, and those before.
 
     Args:
-      before: as `seen_before` lists it.
+        before: as `seen_before` lists it.
 
     Returns:
-      As `identify_images`; no rows where it builds on none.
+        As `identify_images`; no rows where it builds on none.
 
     Raises:
-      TrainingError: a part cannot be told.
+        TrainingError: a part cannot be told.
     """
     if before.gone:
         raise TrainingError(
@@ -243,9 +243,9 @@ def _refuse_seen(runs: Sequence[str], seen: pd.DataFrame, known: pd.DataFrame) -
     """Makes sure that no run that this one builds on has seen what is tested here.
 
     Args:
-      runs: the workdirs that this one builds on.
-      seen: what trained them, as `images_seen_before`.
-      known: the images of this one.
+        runs: the workdirs that this one builds on.
+        seen: what trained them, as `images_seen_before`.
+        known: the images of this one.
     """
     tested = known[~known["split"].isin(FITTED_SPLITS)]
     if leaks := find_leaks(seen, tested):
@@ -309,10 +309,10 @@ def _check_index(index: TileIndex, manifest: Manifest, classes: Sequence[str], h
     """Makes sure that something is left to train on.
 
     Args:
-      index: of the training tiles.
-      manifest: of the images.
-      classes: of which there must be a tile each.
-      hint: what to do where there is none.
+        index: of the training tiles.
+        manifest: of the images.
+        classes: of which there must be a tile each.
+        hint: what to do where there is none.
     """
     labels = set(manifest.images["label"].to_numpy()[index.image_id].tolist())
     lost = [name for number, name in enumerate(classes) if number not in labels]

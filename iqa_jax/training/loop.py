@@ -58,9 +58,9 @@ class Best:
     """The best evaluation so far; saved beside the state.
 
     Attributes:
-      value: of the early-stopping metric; None before the first evaluation that defines it.
-      step: when it was reached.
-      evaluations_since: without a better one.
+        value: of the early-stopping metric; None before the first evaluation that defines it.
+        step: when it was reached.
+        evaluations_since: without a better one.
     """
 
     value: float | None = None
@@ -73,15 +73,15 @@ class LoopSettings:
     """How long a run trains, and what happens on the way.
 
     Attributes:
-      batch_size: examples of an update.
-      steps_per_epoch, total_steps: updates.
-      log_every_steps, evaluate_every_steps, checkpoint_every_steps: what is due how often.
-      metric: figure of `val` that chooses the checkpoint; empty: the last one answers.
-      patience: evaluations without a better value before the loop gives up.
-      headline: the fusion that the figure is of.
-      fusion: name of the network's own.
-      probe: what the run answers by beside its network, if anything.
-      parallel: how devices share a batch, by name.
+        batch_size: examples of an update.
+        steps_per_epoch, total_steps: updates.
+        log_every_steps, evaluate_every_steps, checkpoint_every_steps: what is due how often.
+        metric: figure of `val` that chooses the checkpoint; empty: the last one answers.
+        patience: evaluations without a better value before the loop gives up.
+        headline: the fusion that the figure is of.
+        fusion: name of the network's own.
+        probe: what the run answers by beside its network, if anything.
+        parallel: how devices share a batch, by name.
     """
 
     batch_size: int
@@ -126,10 +126,11 @@ def fit(
 ) -> int:
     """Trains in a workdir that is open, or goes on there, and fits what answers need on `train`.
 
-    Args: as `train`.
+    Args:
+        As `train`.
 
     Returns:
-      The signal that stopped it, or 0.
+        The signal that stopped it, or 0.
     """
     workdir.write_features(data.features)
     workdir.write_text("audit.txt", data.audit)
@@ -227,16 +228,16 @@ class _Loop:
     """The state of a run while it trains, and its turns.
 
     Args:
-      settings: how long it trains.
-      workdir: of the run; it goes on after the last checkpoint there.
-      evaluator: of its manifest.
-      batches: of training examples, endless.
-      targets: name -> [image, ...], joined to a batch by its `image_id`.
-      images: the manifest's rows, by image_id.
-      placement: of state and batches.
-      update: compiled.
-      schedule: step -> learning rate.
-      state: before the first update.
+        settings: how long it trains.
+        workdir: of the run; it goes on after the last checkpoint there.
+        evaluator: of its manifest.
+        batches: of training examples, endless.
+        targets: name -> [image, ...], joined to a batch by its `image_id`.
+        images: the manifest's rows, by image_id.
+        placement: of state and batches.
+        update: compiled.
+        schedule: step -> learning rate.
+        state: before the first update.
     """
 
     def __init__(
@@ -270,10 +271,11 @@ class _Loop:
     def run(self, is_profiled: bool) -> int:
         """Trains to the end, or until the metric stops improving or a signal comes.
 
-        Args: as `train`.
+        Args:
+            As `train`.
 
         Returns:
-          The signal that ended it, or 0.
+            The signal that ended it, or 0.
         """
         settings, writer = self.settings, _Writer(self.workdir)
         in_flight: deque = deque()

@@ -18,17 +18,17 @@ def targets_from_config(
     """Gives what replaces or joins the keys of a training batch, indexed by image_id.
 
     Args:
-      config: of the run.
-      manifest: of the run.
+        config: of the run.
+        manifest: of the run.
 
     Returns:
-      `label`: [image] class index or score; for the distribution of ratings [image, bins] float32.
-      `weight` [image] float32, if the config asks for it; `set_id` [image] int32, if several sets
-      train together. Nothing where pairs are compared: what
-      is better hangs on the pair, and batches bring it.
+        `label`: [image] class index or score; for the distribution of ratings [image, bins]
+        float32. `weight` [image] float32, if the config asks for it; `set_id` [image] int32, if
+        several sets train together. Nothing where pairs are compared: what is better hangs on the
+        pair, and batches bring it.
 
     Raises:
-      ManifestError: ratings or stds that cannot be, with their rows.
+        ManifestError: ratings or stds that cannot be, with their rows.
     """
     data, images, kind = config.data, manifest.images, kind_from_config(config)
     if kind.is_of_pairs:

@@ -18,10 +18,10 @@ def grade_probabilities(
     """Turns P(grade > 0), P(grade > 1), … into the probability of each grade.
 
     Args:
-      is_above: probabilities that do not rise along the last axis.
+        is_above: probabilities that do not rise along the last axis.
 
     Returns:
-      Probabilities, never negative, summing to 1.
+        Probabilities, never negative, summing to 1.
     """
     ends = [(0, 0)] * (is_above.ndim - 1)
     above_previous = jnp.pad(is_above, [*ends, (1, 0)], constant_values=1)

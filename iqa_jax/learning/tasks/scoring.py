@@ -26,8 +26,8 @@ def keep_on_scale(
     that a logistic would round onto the end.
 
     Args:
-      score: any number.
-      minimum, maximum: of the label's scale.
+        score: any number.
+        minimum, maximum: of the label's scale.
     """
     width = _KNEE * (maximum - minimum)
     low, high = minimum + width, maximum - width

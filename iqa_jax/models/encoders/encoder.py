@@ -91,7 +91,8 @@ class Encoder(nn.Module):
     ) -> tuple[Float[Array, "n dim"], Float[Array, "n rows columns channels"]]:
         """Gives embeddings, and the last feature map that they were pooled from.
 
-        Args: as `__call__`.
+        Args:
+            As `__call__`.
         """
         maps = self.feature_maps(images)
         return POOLINGS[self.pooling](maps), maps[-1]

@@ -30,7 +30,8 @@ _LAYER_NAME = re.compile(r"layer_(\d\d)")
 def round_channels(channels: float) -> int:
     """Rounds to a multiple of 8, never more than a tenth down.
 
-    Source: `_make_divisible` of torchvision, from the paper's own code.
+    Source:
+        `_make_divisible` of torchvision, from the paper's own code.
     """
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
@@ -114,7 +115,8 @@ class MobileNetV2(Encoder):
     ) -> Float[Array, "n rows columns dim"]:
         """Gives the last feature map, 1/32 of the image on each side.
 
-        Args: as `__call__`.
+        Args:
+            As `__call__`.
         """
         return self.feature_maps(images, mask, train, drop_progress)[-1]
 
@@ -131,7 +133,8 @@ class MobileNetV2(Encoder):
         The poolings `WITHIN_BLOCKS` also get what each block's depthwise convolution gives: there
         six times as many channels, cut at 0 and 6, hold what the narrow output has mixed.
 
-        Args: as `__call__`.
+        Args:
+            As `__call__`.
         """
         maps = []
         first_trainable = first_trainable_layer(self.trainable_layers)

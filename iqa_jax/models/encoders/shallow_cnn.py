@@ -30,7 +30,8 @@ def normalise_contrast(
     Args:
         images: RGB minus its mean, by its deviation, both of ImageNet.
 
-    Source: Mittal, Moorthy and Bovik 2012 (BRISQUE); the same as `input_pipeline.tiles.nss`.
+    Source:
+        Mittal, Moorthy and Bovik 2012 (BRISQUE); the same as `input_pipeline.tiles.nss`.
     """
     luma = images.astype(jnp.float32) @ jnp.array(_LUMA, jnp.float32)
     # Numbers near 0 keep the difference of squares below exact.
@@ -70,7 +71,8 @@ class ShallowCNN(Encoder):
     ) -> list[Float[Array, "n _ _ _"]]:
         """Gives the outputs of both convolutions, at 1/2 and 1/4 of the image's side.
 
-        Args: as `Encoder`; there is no DropBlock.
+        Args:
+            As `Encoder`; there is no DropBlock.
         """
         mask = jnp.ones(len(images), bool) if mask is None else mask
         x, maps = normalise_contrast(images).astype(self.dtype), []

@@ -12,11 +12,12 @@ from iqa_jax.models.fusions.fused import Fused, masked_softmax, weigh
 class Attention(nn.Module):
     """Weighs tiles by a = softmax(wᵀ tanh(V h)).
 
-    Source: Ilse, Tomczak, Welling 2018, equation 8.
+    Source:
+        Ilse, Tomczak, Welling 2018, equation 8.
 
     Attributes:
-      attention_dim: rows of V.
-      dtype: of the scores' computation; parameters stay float32.
+        attention_dim: rows of V.
+        dtype: of the scores' computation; parameters stay float32.
     """
 
     attention_dim: int

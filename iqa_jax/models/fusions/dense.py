@@ -8,8 +8,9 @@ from jax.typing import DTypeLike
 def uniform_dense(inputs: int, outputs: int, dtype: DTypeLike, name: str) -> nn.Dense:
     """Makes a dense layer whose kernel and bias start uniform within ±1/√inputs.
 
-    Source: the published code of attention-based deep MIL (Ilse et al. 2018), which leaves
-      PyTorch's defaults.
+    Source:
+        The published code of attention-based deep MIL (Ilse et al. 2018), which leaves PyTorch's
+        defaults.
     """
 
     def draw(key, shape, dtype):

@@ -11,9 +11,9 @@ class Fused(NamedTuple):
     """One bag, fused.
 
     Attributes:
-      embedding: the bag's embedding; zero for an empty bag.
-      attention: the share of each tile in it; sums to 1 over the real tiles of a bag, 0 on padding
-        and on every tile of an empty bag.
+        embedding: the bag's embedding; zero for an empty bag.
+        attention: the share of each tile in it; sums to 1 over the real tiles of a bag, 0 on
+            padding and on every tile of an empty bag.
     """
 
     embedding: Float[Array, "batch dim"]

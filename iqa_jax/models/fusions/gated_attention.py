@@ -12,11 +12,12 @@ from iqa_jax.models.fusions.fused import Fused, masked_softmax, weigh
 class GatedAttention(nn.Module):
     """Weighs tiles by a = softmax(wᵀ (tanh(V h) ⊙ σ(U h))).
 
-    Source: Ilse, Tomczak, Welling 2018, equation 9.
+    Source:
+        Ilse, Tomczak, Welling 2018, equation 9.
 
     Attributes:
-      attention_dim: rows of V and of U.
-      dtype: of the scores' computation; parameters stay float32.
+        attention_dim: rows of V and of U.
+        dtype: of the scores' computation; parameters stay float32.
     """
 
     attention_dim: int

@@ -16,8 +16,8 @@ class GatedAttentionPositions(nn.Module):
     learned. It is part of what is summed: the head sees where the tiles that count are.
 
     Attributes:
-      attention_dim, dtype: as in `GatedAttention`.
-      positions, position_dim, position_cells: as in `PositionEmbedding`.
+        attention_dim, dtype: as in `GatedAttention`.
+        positions, position_dim, position_cells: as in `PositionEmbedding`.
     """
 
     attention_dim: int

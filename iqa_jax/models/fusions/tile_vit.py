@@ -72,15 +72,15 @@ class TileVit(nn.Module):
     their content came from.
 
     Attributes:
-      width: of the tokens; a multiple of `heads`, and of 4 for sincos_2d.
-      depth: layers, 1 or more.
-      heads: per layer.
-      mlp_dim: hidden width of a layer's second half.
-      dropout: part dropped in training, after the positions and in every layer.
-      positions, position_cells: as in `PositionEmbedding`.
-      readout: one of `READOUTS`.
-      attention_dim: of the readout `attention`.
-      dtype: of the computation; parameters and softmax stay float32.
+        width: of the tokens; a multiple of `heads`, and of 4 for sincos_2d.
+        depth: layers, 1 or more.
+        heads: per layer.
+        mlp_dim: hidden width of a layer's second half.
+        dropout: part dropped in training, after the positions and in every layer.
+        positions, position_cells: as in `PositionEmbedding`.
+        readout: one of `READOUTS`.
+        attention_dim: of the readout `attention`.
+        dtype: of the computation; parameters and softmax stay float32.
     """
 
     width: int

@@ -18,8 +18,8 @@ def write_contact_sheet(
     """Writes rows of tiles as a PNG.
 
     Args:
-      path: the file.
-      rows: heading, tiles, and a caption per tile; only the first dozen tiles are shown.
+        path: the file.
+        rows: heading, tiles, and a caption per tile; only the first dozen tiles are shown.
     """
     height = sum(2 * _CAPTION + _SIDE for _ in rows)
     sheet = Image.new("RGB", (COLUMNS * (_SIDE + 4), height), "white")

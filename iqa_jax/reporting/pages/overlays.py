@@ -34,13 +34,13 @@ def draw_overlays(
     """Writes a PNG of the photograph and the maps laid over it.
 
     Args:
-      path: the file.
-      image: the photograph, or a smaller copy of it.
-      size: height and width of the photograph in pixels.
-      maps: of the photograph; what no tile covers is drawn grey.
-      title: what the image is called and what it was given.
-      explains: what the Grad-CAM shows.
-      score_range: the ends of the score's colours, worst and best.
+        path: the file.
+        image: the photograph, or a smaller copy of it.
+        size: height and width of the photograph in pixels.
+        maps: of the photograph; what no tile covers is drawn grey.
+        title: what the image is called and what it was given.
+        explains: what the Grad-CAM shows.
+        score_range: the ends of the score's colours, worst and best.
     """
     # Very long photographs are drawn in a panel that a page can still show.
     photo_height = _PANEL * min(max(size[0] / size[1], 0.2), 2.0)
@@ -107,8 +107,8 @@ def blend_grad_cam(
     """Lays a Grad-CAM over a photograph, without a page around it.
 
     Args:
-      image: the photograph, or a smaller copy of it.
-      grad_cam: relevance over the photograph, 0 or more; NaN where no tile is.
+        image: the photograph, or a smaller copy of it.
+        grad_cam: relevance over the photograph, 0 or more; NaN where no tile is.
     """
     highest = np.nanmax(grad_cam, initial=0.0)
     relevance = np.nan_to_num(grad_cam) / (highest if highest > 0 else 1)

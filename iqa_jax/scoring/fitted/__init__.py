@@ -44,9 +44,9 @@ class FittedSettings:
     """What the things hang on that are fitted for a run; what has none hangs on the step alone.
 
     Attributes:
-      confidence: of what says how far to trust an answer, and with it what an answer means.
-      detector: of anomalous tiles; None for a run without.
-      probe: None for a run whose network answers by itself.
+        confidence: of what says how far to trust an answer, and with it what an answer means.
+        detector: of anomalous tiles; None for a run without.
+        probe: None for a run whose network answers by itself.
     """
 
     confidence: ConfidenceSettings
@@ -70,7 +70,7 @@ def read_fitted(workdir: Workdir, step: int, settings: FittedSettings) -> dict[s
     and that is nothing that a run lacks: their maps are an empty dict.
 
     Raises:
-      WorkdirError: a file is damaged, or there is no probe and nothing answers without.
+        WorkdirError: a file is damaged, or there is no probe and nothing answers without.
     """
     has_classes = settings.confidence.kind.has_classes
     return {

@@ -22,9 +22,9 @@ def fit_calibration(
     """Fits a map per fusion, and says if there is nothing to fit one on.
 
     Args:
-      kind: one with classes.
-      values: fusion -> raw probabilities of images that trained nothing.
-      labels: of these images; negative ones are no class and count for nothing.
+        kind: one with classes.
+        values: fusion -> raw probabilities of images that trained nothing.
+        labels: of these images; negative ones are no class and count for nothing.
     """
     is_labelled, maps = kind.is_labelled(labels), {}
     for fusion, raw in values.items():

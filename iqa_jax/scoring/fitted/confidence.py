@@ -47,17 +47,17 @@ class ConfidenceSettings:
     """What it hangs on how far an answer can be trusted.
 
     Attributes:
-      kind: what the answers mean.
-      headline: the fusion whose answers are judged.
-      split: whose images the quantiles are fitted on.
-      coverage: of intervals and class sets.
-      scale_intervals: they are as wide as samples and views differ.
-      ood: the distance to the training images, or none.
-      ood_quantile: of the split's distances; beyond it an image is called new.
-      ood_images: training images that the distance is fitted on, at most.
-      seed: of the choice of these.
-      fitted_for: the keys of `tta` and `uncertainty` as JSON; what is fitted is read back for
-        these alone.
+        kind: what the answers mean.
+        headline: the fusion whose answers are judged.
+        split: whose images the quantiles are fitted on.
+        coverage: of intervals and class sets.
+        scale_intervals: they are as wide as samples and views differ.
+        ood: the distance to the training images, or none.
+        ood_quantile: of the split's distances; beyond it an image is called new.
+        ood_images: training images that the distance is fitted on, at most.
+        seed: of the choice of these.
+        fitted_for: the keys of `tta` and `uncertainty` as JSON; what is fitted is read back for
+            these alone.
     """
 
     kind: Kind
@@ -94,9 +94,9 @@ class Confidence:
     """What is fitted for one checkpoint; None where it is not or where too few rows define it.
 
     Attributes:
-      quantile: of the conformal scores.
-      domain: of the training images.
-      ood_limit: the distance beyond which an image is called new.
+        quantile: of the conformal scores.
+        domain: of the training images.
+        ood_limit: the distance beyond which an image is called new.
     """
 
     quantile: float | None = None
@@ -108,13 +108,13 @@ def uncertainty_of(kind: Kind, headline: str, answer: Answered) -> float | None:
     """Gives how unsure the headline answer of an image is.
 
     Args:
-      kind: what the answer means.
-      headline: the fusion that is asked.
-      answer: without error, calibrated.
+        kind: what the answer means.
+        headline: the fusion that is asked.
+        answer: without error, calibrated.
 
     Returns:
-      Classes: the entropy of the answer, or of the mean over samples (nats). Scores: the standard
-      deviation over samples and views, on the labels' scale; None with one of each.
+        Classes: the entropy of the answer, or of the mean over samples (nats). Scores: the standard
+        deviation over samples and views, on the labels' scale; None with one of each.
     """
     return kind.uncertainty(answer.values[headline], answer.samples, answer.views)
 
@@ -150,15 +150,15 @@ def confidence_metrics(
     """Measures on rows that nothing was fitted on whether intervals and sets keep their promise.
 
     Args:
-      settings: of the run.
-      answers: of a split.
-      labels: of its images; negative ones are no class.
-      confidence: what is fitted.
+        settings: of the run.
+        answers: of a split.
+        labels: of its images; negative ones are no class.
+        confidence: what is fitted.
 
     Returns:
-      `coverage`: share of images whose interval or class set holds the label. numeric:
-      `interval_width`, on average. Classes: `abstained`, share of images. `out_of_domain`, share of
-      images. None where undefined; where pairs are compared, the last alone.
+        `coverage`: share of images whose interval or class set holds the label. numeric:
+        `interval_width`, on average. Classes: `abstained`, share of images. `out_of_domain`, share
+        of images. None where undefined; where pairs are compared, the last alone.
     """
     kind, quantile = settings.kind, confidence.quantile
     rows = [confidence_row(settings, answer, confidence) for answer in answers if not answer.error]
@@ -183,11 +183,11 @@ def fit_confidence(
     """Fits what the columns need, and says what the rows do not suffice for.
 
     Args:
-      settings: of the run.
-      answers: of the images of `uncertainty.split`.
-      images: the manifest's rows of them.
-      train_ids: images of the split `train`.
-      score: answers images, by image_id.
+        settings: of the run.
+        answers: of the images of `uncertainty.split`.
+        images: the manifest's rows of them.
+        train_ids: images of the split `train`.
+        score: answers images, by image_id.
     """
     quantile = _fit_quantile(settings, answers, images)
     if settings.ood == "none":

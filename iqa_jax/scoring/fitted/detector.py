@@ -27,13 +27,13 @@ class DetectorSettings:
     """What a detector hangs on.
 
     Attributes:
-      kind: of `DETECTORS`.
-      tiles: of good images that it is fitted on, at most.
-      memory: so many of these are remembered, at most.
-      quantile: of an image's tiles, for its score.
-      best: number of the class of good images.
-      seed: of the choice of tiles.
-      fitted_for: the keys of `anomaly` as JSON; a detector is read back for these alone.
+        kind: of `DETECTORS`.
+        tiles: of good images that it is fitted on, at most.
+        memory: so many of these are remembered, at most.
+        quantile: of an image's tiles, for its score.
+        best: number of the class of good images.
+        seed: of the choice of tiles.
+        fitted_for: the keys of `anomaly` as JSON; a detector is read back for these alone.
     """
 
     kind: str
@@ -69,12 +69,12 @@ def fit_training_detector(
     """Fits the detector on tiles of images labelled with the best class, and says if it cannot.
 
     Args:
-      settings: of the run.
-      images: the manifest's rows of the split `train`.
-      embed: gives the bags of images and the embeddings of their tiles [tile, dim].
+        settings: of the run.
+        images: the manifest's rows of the split `train`.
+        embed: gives the bags of images and the embeddings of their tiles [tile, dim].
 
     Returns:
-      None if too few tiles can be read.
+        None if too few tiles can be read.
     """
     good = images.index[images["label"] == settings.best]
     tiles = []
@@ -129,12 +129,13 @@ def anomaly_figures(
     """Measures how well the anomaly tells images of the best class from all others.
 
     Args:
-      settings: of the detector, if the run has one.
-      answers: of a split that the detector was not fitted on.
-      labels: of its images; negative ones are no class.
+        settings: of the detector, if the run has one.
+        answers: of a split that the detector was not fitted on.
+        labels: of its images; negative ones are no class.
 
     Returns:
-      `anomaly`, with `kind`, `images` and `auroc`, None where undefined. Nothing without detector.
+        `anomaly`, with `kind`, `images` and `auroc`, None where undefined. Nothing without
+        detector.
     """
     scores = [image_anomaly(settings, answer) for answer in answers]
     kept = [(score, label) for score, label in zip(scores, labels, strict=True)

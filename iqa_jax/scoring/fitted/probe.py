@@ -34,10 +34,10 @@ class ProbeSettings:
     """What the probe of a run is, and hangs on.
 
     Attributes:
-      target: of a `KernelRidge`, the outputs that a label is trained to be; None for a `Probe`.
-      classes: how many there are.
-      is_balanced: every class counts as much as the others.
-      seed: of the choice of images.
+        target: of a `KernelRidge`, the outputs that a label is trained to be; None for a `Probe`.
+        classes: how many there are.
+        is_balanced: every class counts as much as the others.
+        seed: of the choice of images.
     """
 
     target: Callable[[Any], Any] | None
@@ -72,12 +72,12 @@ def fit_training_probe(
     """Fits the probe on images of `train`.
 
     Args:
-      settings: of the run.
-      images: the manifest's rows of the split `train`.
-      score: answers images by its network, by image_id.
+        settings: of the run.
+        images: the manifest's rows of the split `train`.
+        score: answers images by its network, by image_id.
 
     Raises:
-      WorkdirError: no image of a class can be read any more.
+        WorkdirError: no image of a class can be read any more.
     """
     if settings.target is not None:
         chosen = np.sort(images.sample(frac=1, random_state=settings.seed).index[:_IMAGES])
@@ -127,7 +127,7 @@ def read_probe(
     """Reads the probe of a step; None for a run that needs none.
 
     Raises:
-      WorkdirError: it needs one, and there is none.
+        WorkdirError: it needs one, and there is none.
     """
     if settings is None:
         return None
@@ -144,11 +144,11 @@ def variables_from_config(workdir: Workdir, config: ml_collections.ConfigDict) -
     """Restores what answers: the parameters of `restore_trained`, and the probe of embeddings.
 
     Args:
-      workdir, config: of the run.
+        workdir, config: of the run.
 
     Raises:
-      CheckpointError: there is none that can be read.
-      WorkdirError: the run needs a probe, and none is fitted.
+        CheckpointError: there is none that can be read.
+        WorkdirError: the run needs a probe, and none is fitted.
     """
     variables, step = restore_trained(workdir, config)
     probe = read_probe(workdir, step, probe_settings_from_config(config))

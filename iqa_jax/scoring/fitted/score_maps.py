@@ -22,8 +22,8 @@ def fit_score_maps(
     """Fits a map per fusion, and says where a simpler one had to do.
 
     Args:
-      scores: fusion -> of training images, on the labels' scale, higher is better.
-      labels: of these images.
+        scores: fusion -> of training images, on the labels' scale, higher is better.
+        labels: of these images.
     """
     maps = {}
     for fusion, found in scores.items():

@@ -15,8 +15,8 @@ def fit_three_classes(
     """Fits the thresholds of the three-class answer; None where no image is marginal.
 
     Args:
-      scores: of images that trained nothing, calibrated: on the scale of the answers to be cut.
-      grades: 0 bad, 1 marginal, 2 good.
+        scores: of images that trained nothing, calibrated: on the scale of the answers to be cut.
+        grades: 0 bad, 1 marginal, 2 good.
     """
     return fit_thresholds(scores, grades) if (grades == 1).any() else None
 

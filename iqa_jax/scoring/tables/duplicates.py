@@ -10,7 +10,7 @@ class SeenContents:
     """Rows by the content that they are of. Its memory does not grow with them.
 
     Args:
-      rows: of an earlier start; those with a `content` and without an error count.
+        rows: of an earlier start; those with a `content` and without an error count.
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = ()):

@@ -29,11 +29,11 @@ class Parts:
     """The rows of one table that are finished; leaving `with` writes those still in memory.
 
     Args:
-      target: the table: `.csv`, `.jsonl` or `.parquet`.
+        target: the table: `.csv`, `.jsonl` or `.parquet`.
 
     Attributes:
-      folder: of the parts.
-      done: rows that are kept in parts.
+        folder: of the parts.
+        done: rows that are kept in parts.
     """
 
     def __init__(self, target: Path):
@@ -55,11 +55,11 @@ class Parts:
         """Begins, or goes on where an earlier start stopped.
 
         Args:
-          about: what the rows depend on, by what people call it.
+            about: what the rows depend on, by what people call it.
 
         Raises:
-          WorkdirError: the folder is of a start whose rows are others, or is damaged, or cannot
-            be written.
+            WorkdirError: the folder is of a start whose rows are others, or is damaged, or cannot
+                be written.
         """
         path = self.folder / "about.json"
         try:
@@ -89,7 +89,7 @@ class Parts:
         """Takes the next row.
 
         Raises:
-          WorkdirError: it cannot be written; the parts before it are kept.
+            WorkdirError: it cannot be written; the parts before it are kept.
         """
         self._rows.append(row)
         is_late = time.monotonic() - self._written >= _SECONDS_PER_PART
@@ -100,7 +100,7 @@ class Parts:
         """Gives all rows in their order.
 
         Raises:
-          WorkdirError: a part is damaged.
+            WorkdirError: a part is damaged.
         """
         self._write_part()
         for path in sorted(self.folder.glob("rows-*.jsonl")):
@@ -118,14 +118,14 @@ class Parts:
         """Makes the table of the parts; it appears when it is complete, and the parts go.
 
         Args:
-          columns: names and types of what is written of each row.
+            columns: names and types of what is written of each row.
 
         Returns:
-          How many rows have an error.
+            How many rows have an error.
 
         Raises:
-          WorkdirError: it cannot be written, or another process has written parts too; the parts
-            are kept.
+            WorkdirError: it cannot be written, or another process has written parts too; the parts
+                are kept.
         """
         self._write_part()
         self._count()

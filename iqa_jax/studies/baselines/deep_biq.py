@@ -6,7 +6,8 @@ gets the mean over its crops. The published .91 on LIVE In the Wild has been tra
 that had seen the test images (Götz-Hahn, Hosu and Saupe 2022, arXiv 2009.05369); here its manifest
 does not have them.
 
-Source: Bianco, Celona, Napoletano and Schettini 2017, "On the Use of Deep Learning for Blind Image
+Source:
+    Bianco, Celona, Napoletano and Schettini 2017, "On the Use of Deep Learning for Blind Image
     Quality Assessment". Other than there, the encoder is that of the recipe, its embedding stands
     for the last hidden layer, and crops are tiles of the recipe's size that do not overlap.
 """
@@ -50,9 +51,9 @@ def fit_deep_biq(config: ml_collections.ConfigDict, train: Rows, folder: Path) -
     """Fits the encoder, in a workdir of its own that goes on after an interruption, and the SVR.
 
     Raises:
-      ConfigError: the recipe's keys do not suit the encoder.
-      TrainingError: all images are of one class.
-      Stopped: a signal ended the encoder's training.
+        ConfigError: the recipe's keys do not suit the encoder.
+        TrainingError: all images are of one class.
+        Stopped: a signal ended the encoder's training.
     """
     scale = config.data.minimum, config.data.maximum
     classes, grades = grade_classes(train.labels, *scale), grade(train.labels, *scale)
@@ -124,7 +125,7 @@ def grade_classes(
     """Names the classes that some images have: one that no image has cannot be learnt.
 
     Raises:
-      TrainingError: all images are of one class.
+        TrainingError: all images are of one class.
     """
     grades = grade(labels, minimum, maximum)
     classes = tuple(CLASSES[number] for number in np.unique(grades))
@@ -143,12 +144,12 @@ def encoder_config(
     """Makes the config of the encoder's run: the default, with the recipe's images and encoder.
 
     Args:
-      config: of the recipe.
-      classes: those of `CLASSES` that some image has.
-      manifest: of the crops, in the folder of the baseline.
+        config: of the recipe.
+        classes: those of `CLASSES` that some image has.
+        manifest: of the crops, in the folder of the baseline.
 
     Raises:
-      ConfigError: a recipe that no such encoder can be trained with.
+        ConfigError: a recipe that no such encoder can be trained with.
     """
     run, recipe = default_config(), ml_collections.ConfigDict(config.to_dict())
     for key in _CARRIED:

@@ -26,8 +26,8 @@ class PictureFeatures:
     """Describes pictures, remembering those of a source for as long as the source is there.
 
     Args:
-      name: what people are told is going on.
-      compute: RGB [height, width, 3] uint8 -> [feature].
+        name: what people are told is going on.
+        compute: RGB [height, width, 3] uint8 -> [feature].
     """
 
     def __init__(self, name: str, compute: Callable[[UInt8[np.ndarray, "h w 3"]], np.ndarray]):

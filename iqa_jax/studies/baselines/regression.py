@@ -25,8 +25,8 @@ class Regressor(NamedTuple):
     """A regressor, and what is chosen of it.
 
     Attributes:
-      make: gives a new one.
-      grid: number of features -> parameter -> the values to choose from.
+        make: gives a new one.
+        grid: number of features -> parameter -> the values to choose from.
     """
 
     make: Callable[[], BaseEstimator]
@@ -49,7 +49,7 @@ def count_folds(groups: Shaped[np.ndarray, " row"]) -> int:
     """Says over how many folds of groups a regressor is chosen.
 
     Raises:
-      TrainingError: there is one group only.
+        TrainingError: there is one group only.
     """
     folds = min(_FOLDS, len(np.unique(groups)))
     if folds < 2:
@@ -71,7 +71,7 @@ def choose(
     The scaling of features and labels is fitted inside every fold.
 
     Raises:
-      TrainingError: there is one group only.
+        TrainingError: there is one group only.
     """
     folds = count_folds(groups)
     model = TransformedTargetRegressor(
@@ -92,8 +92,8 @@ def regression_on(
     """Makes a baseline of features and a regressor.
 
     Args:
-      describe: (rows, threads) -> features [image, feature], and per image why it has none.
-      regressor: on the features.
+        describe: (rows, threads) -> features [image, feature], and per image why it has none.
+        regressor: on the features.
     """
 
     def fit_from_config(config: ml_collections.ConfigDict, train: Rows, _: Path) -> Predict:

@@ -18,8 +18,8 @@ class Rows:
     """Images of a manifest with opinion scores.
 
     Attributes:
-      manifest, source: of the images.
-      image_ids: which of them.
+        manifest, source: of the images.
+        image_ids: which of them.
     """
 
     manifest: Manifest
@@ -41,8 +41,8 @@ class Answers(NamedTuple):
     """What a baseline says of images.
 
     Attributes:
-      scores: on the scale of the labels, higher is better; NaN with an error.
-      errors: why there is no score, or empty.
+        scores: on the scale of the labels, higher is better; NaN with an error.
+        errors: why there is no score, or empty.
     """
 
     scores: Float[np.ndarray, " image"]
