@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 
+import pandas as pd
 import pytest
 
 from tiny import ROOT, TINY
@@ -101,6 +102,16 @@ def test_it_trains_scores_and_explains(run, workdir, tiny_manifest):
         str(tiny_manifest.parent / "scene0_0.png"),
     )
     assert said.split()[-2:] == ["True", "2"]
+
+
+def test_the_scorer_that_comes_along_answers_from_there(run, users_folder, tiny_manifest):
+    images = str(tiny_manifest.parent / "scene0_[01].png")
+    run("-m", "iqa_jax", "--mode=predict", f"--images={images}", "--output=scores.html")
+    table = pd.read_csv(users_folder / "scores.csv")
+    assert table["score"].between(0, 100).all() and len(table) == 2
+    # The second is the first scene, blurred.
+    assert table["score"][0] > table["score"][1]
+    assert "scene0_0.png" in (users_folder / "scores.html").read_text()
 
 
 def test_python_in_that_folder_finds_our_packages_and_weights(run):

@@ -65,7 +65,7 @@ def test_a_share_of_what_had_not_learnt_is_refused(tiny_config, tiny_run):
 
 def test_weights_that_are_nowhere_are_refused(tiny_config, tmp_path):
     tiny_config.model.weights = str(tmp_path / "no_run")
-    with pytest.raises(ConfigError, match="no_run.*give imagenet, none, or the workdir of a run"):
+    with pytest.raises(ConfigError, match="no_run.*give imagenet, none, photo_scorer, or"):
         check_config(tiny_config)
 
 

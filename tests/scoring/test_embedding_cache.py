@@ -128,8 +128,8 @@ def test_a_picture_in_several_rows_is_embedded_once(tiny_config, tiny_manifest, 
     tiny_config.bags.cache_folder = str(tmp_path / "embeddings")
     manifest = build.manifest_from_config(tiny_config)
     source = build.source_from_config(tiny_config, manifest)
-    seen, tiles = [], source.tiles
-    source.tiles = lambda image_id, layout: seen.append(image_id) or tiles(image_id, layout)
+    seen, image = [], source.image
+    source.image = lambda image_id: seen.append(image_id) or image(image_id)
     cached = embeddings_from_config(tiny_config, initial_variables(tiny_config), source)
     image_ids = {Path(path).name: image_id for image_id, path in manifest.images["path"].items()}
     assert len(files_in(tmp_path / "embeddings")) == 1 + len(rest)

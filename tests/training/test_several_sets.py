@@ -19,7 +19,7 @@ from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.seen import seen_by
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.probe import restore_trained
-from iqa_jax.training.data import prepare_training
+from iqa_jax.training.data import batch_settings_from_config, prepare_training
 from tiny import TINY
 
 # Set -> how a quality from 0 (worst) to 1 (best) is written in its table.
@@ -131,7 +131,8 @@ def test_each_set_is_drawn_as_often(config, tmp_path):
     pd.read_csv(few.with_name("manifest.csv")).iloc[:8].to_csv(few, index=False)
     config.data.manifests.narrow.path = str(few)
     manifest = build.manifest_from_config(config)
-    with closing(prepare_training(config, manifest, Workdir(tmp_path)).batches(config)) as batches:
+    data = prepare_training(config, manifest, Workdir(tmp_path))
+    with closing(data.batches(batch_settings_from_config(config))) as batches:
         drawn = np.concatenate([next(batches)["image_id"] for _ in range(20)])
     counts = np.bincount(manifest.images["set_id"].to_numpy()[drawn])
     np.testing.assert_array_equal(counts, [160, 160, 160])
