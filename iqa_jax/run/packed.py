@@ -20,12 +20,12 @@ import safetensors
 import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from iqa_jax.models.encoders.pretrained import WEIGHTS_FOLDER
 from iqa_jax.run.config import config_to_json
 from iqa_jax.run.workdir import Workdir, WorkdirError
 
 ENDING = ".safetensors"
-# Name -> the file of a scorer that comes with the package.
-SCORERS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
+# In the folder of weights, which comes with the package.
 DEFAULT_SCORER = "photo_scorer"
 VARIABLES = "variables.safetensors"
 # Of a workdir, what answers need besides what was fitted. Checkpoints hold the optimizer too.
@@ -110,7 +110,7 @@ def open_run(place: str | Path) -> Workdir:
         WorkdirError: there is no such packed run, or it is damaged.
     """
     text = str(place) or DEFAULT_SCORER
-    packed = SCORERS_FOLDER / f"{text}{ENDING}"
+    packed = WEIGHTS_FOLDER / f"{text}{ENDING}"
     if os.sep not in text and packed.is_file() and not Path(text).exists():
         return Workdir(unpack(packed))
     return Workdir(unpack(Path(text)) if text.endswith(ENDING) else text)

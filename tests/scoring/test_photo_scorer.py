@@ -10,10 +10,11 @@ import skimage.data
 
 import iqa_jax
 from input_pipeline.distortions.catalogue import distort
-from iqa_jax.run.packed import DEFAULT_SCORER, SCORERS_FOLDER, open_run
+from iqa_jax.models.encoders.pretrained import WEIGHTS_FOLDER
+from iqa_jax.run.packed import DEFAULT_SCORER, open_run
 from iqa_jax.run.seen import seen_by
 
-CARD = (SCORERS_FOLDER / f"{DEFAULT_SCORER}.md").read_text()
+CARD = (WEIGHTS_FOLDER / f"{DEFAULT_SCORER}.md").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 
 def test_the_card_is_of_this_file():
-    content = (SCORERS_FOLDER / f"{DEFAULT_SCORER}.safetensors").read_bytes()
+    content = (WEIGHTS_FOLDER / f"{DEFAULT_SCORER}.safetensors").read_bytes()
     assert hashlib.sha256(content).hexdigest() in CARD
     assert f"{len(content):,} bytes" in CARD and len(content) <= 15_000_000
 
