@@ -61,7 +61,9 @@ def get_config() -> ml_collections.ConfigDict:
     # Instead of shrink: an image whose shorter side has more pixels is brought down to so many by
     # averaging areas, so that every camera's are judged at about the size people saw; 0: off.
     tiles.reference_side = 0
-    tiles.random = True  # Training tiles move at random, by less than a stride.
+    tiles.random = True  # Training tiles move at random, by less than a stride ...
+    # ... and are cut from the image resized by one of these factors, or by none, each as often.
+    tiles.random_scales = ()
     tiles.edge_sum_min = 0  # Training drops tiles with fewer Canny edge pixels than this ...
     tiles.edge_sum_max = -1  # ... or more than this; -1: no limit.
 

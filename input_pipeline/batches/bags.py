@@ -15,7 +15,8 @@ from input_pipeline.batches.worker_batches import Batches, WorkerBatches
 from input_pipeline.tiles.features import MEASURED, FeatureTable, Measured, measure_tiles
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.tile_index import NO_LIMIT, TileIndex, rows_by_image
-from input_pipeline.tiles.tiling import cut, pixel_mask, random_origins, within_band
+from input_pipeline.tiles.tiling import cut, grid, pixel_mask, random_origins, within_band
+from input_pipeline.tiles.views import resize
 
 # More draws than any run makes. Grain's endless `repeat` has sys.maxsize of them, which no float
 # is, and a batch of one counts its batches in floats.
@@ -164,6 +165,7 @@ def tile_reader(
     features: FeatureTable,
     *,
     random_tiles: bool,
+    random_scales: Sequence[float] = (),
     low: int,
     high: int = NO_LIMIT,
 ) -> Reader:
@@ -174,6 +176,9 @@ def tile_reader(
         index: of the tiles that may be used.
         features: hand-crafted features that are asked for.
         random_tiles: move tiles by less than a stride; one that leaves the band is not moved.
+        random_scales: with `random_tiles`, a tile is cut from anywhere in the image resized by one
+            of these factors, or moved as above in the image as it is, each as often. Its place in
+            the grid is then no longer its position.
         low, high: the band of edge pixels.
     """
     is_banded = low > 0 or high != NO_LIMIT
@@ -188,12 +193,18 @@ def tile_reader(
         if not random_tiles or source.is_cut(image_id):
             return {"tiles": source.tiles(image_id, layout, numbers)}, measured
         size, still = source.tiling.size, layout.grid.origins[numbers]
-        origins = random_origins(layout.height, layout.width, still, source.tiling, rng)
-        image = source.image(image_id)
-        tiles = cut(image, origins, size)
+        image, starts = source.image(image_id), still
+        scale = rng.choice((1.0, *random_scales)) if random_scales else 1.0
+        looked_at = resize(image, scale)
+        if scale != 1:
+            resized_grid = grid(*looked_at.shape[:2], source.tiling)
+            starts = rng.choice(resized_grid.origins, len(numbers))
+        height, width = looked_at.shape[:2]
+        origins = random_origins(height, width, starts, source.tiling, rng)
+        tiles = cut(looked_at, origins, size)
         if not measures:
             return {"tiles": tiles}, measured
-        masks = pixel_mask(layout.height, layout.width, origins, size)
+        masks = pixel_mask(height, width, origins, size)
         moved = measure_tiles(measures, tiles, masks)
         if is_banded:
             is_out = ~within_band(moved["edge_sum"], low, high)
@@ -212,6 +223,7 @@ def training_batches(
     features: FeatureTable,
     *,
     random_tiles: bool,
+    random_scales: Sequence[float] = (),
     low: int,
     high: int = NO_LIMIT,
     **order: Any,
@@ -219,9 +231,17 @@ def training_batches(
     """Makes the stream of training batches of bags of tiles.
 
     Args:
-        source, random_tiles, low, high: as in `tile_reader`.
+        source, random_tiles, random_scales, low, high: as in `tile_reader`.
         index, images, features: as in `bag_maker`.
         **order: as in `bag_batches`.
     """
-    read = tile_reader(source, index, features, random_tiles=random_tiles, low=low, high=high)
+    read = tile_reader(
+        source,
+        index,
+        features,
+        random_tiles=random_tiles,
+        random_scales=random_scales,
+        low=low,
+        high=high,
+    )
     return bag_batches(index, images, features, read, **order)

@@ -60,6 +60,17 @@ def make_views(flips: str, shifts: int, scales: Sequence[float]) -> tuple[View, 
     )
 
 
+def resize(
+    image: UInt8[np.ndarray, "height width 3"], scale: float
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Resizes an image by a factor of its sides; 1 returns the image itself."""
+    if scale == 1:
+        return image
+    sides = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, sides, interpolation=how)
+
+
 def take_view(
     image: UInt8[np.ndarray, "height width 3"], view: View, tiling: Tiling
 ) -> tuple[UInt8[np.ndarray, "tile size size 3"], Layout]:
@@ -73,10 +84,7 @@ def take_view(
     Returns:
         The tiles, and how the changed image is laid out.
     """
-    if view.scale != 1:
-        sides = [max(1, round(side * view.scale)) for side in image.shape[1::-1]]
-        how = cv2.INTER_AREA if view.scale < 1 else cv2.INTER_CUBIC
-        image = cv2.resize(image, sides, interpolation=how)
+    image = resize(image, view.scale)
     image = image[:: -1 if view.flip_vertical else 1, :: -1 if view.flip_horizontal else 1]
     height, width = image.shape[:2]
     origins, positions, shape = grid(height, width, tiling)

@@ -138,10 +138,11 @@ def source_from_config(config: Config, manifest: Manifest, cached: bool = False)
         ManifestError: its rows are tiles already cut, and the config asks for other views of them
             than mirrored ones.
     """
-    if manifest.tiles is not None and (config.tta.shifts or config.tta.scales):
+    is_resized = config.tta.shifts or config.tta.scales or config.tiles.random_scales
+    if manifest.tiles is not None and is_resized:
+        keys = "tta.shifts, tta.scales and tiles.random_scales"
         raise ManifestError(
-            manifest.path,
-            ["its rows are tiles already cut, which tta.shifts and tta.scales cannot change"],
+            manifest.path, [f"its rows are tiles already cut, which {keys} cannot change"]
         )
     return _open_source(config, pictures_of(manifest), cached)
 

@@ -48,12 +48,32 @@ def data_problems(config: ml_collections.ConfigDict) -> list[str]:
         )
     if 0 <= config.tiles.edge_sum_max < config.tiles.edge_sum_min:
         problems.append("tiles.edge_sum_max is below tiles.edge_sum_min: no tile would be left")
+    if config.tiles.random_scales:
+        problems += _scale_problems(config)
     for build in (label_from_config, tiling_from_config):
         try:
             build(config)
         except ValueError as error:
             problems.append(str(error))
     return problems
+
+
+def _scale_problems(config: ml_collections.ConfigDict) -> list[str]:
+    """Lists what training tiles at random scales cannot be used for."""
+    problems = factor_problems("tiles.random_scales", config.tiles.random_scales)
+    if not config.tiles.random:
+        problems.append("tiles.random_scales needs tiles.random; set it to True")
+    if config.bags.tiles > 1:
+        problems.append(
+            "tiles.random_scales is for tiles that are examples of their own; set bags.tiles to 1"
+        )
+    return problems
+
+
+def factor_problems(key: str, factors: Sequence[float]) -> list[str]:
+    """Says what is wrong with the factors by which a key resizes images."""
+    outside = [factor for factor in factors if not 0.1 <= factor <= 4 or factor == 1]
+    return [f"{key} has {outside[0]}; give factors from 0.1 to 4, without 1"] if outside else []
 
 
 def share_problems(key: str, shares: Sequence[float], *, needed: Sequence[str]) -> list[str]:
@@ -315,10 +335,8 @@ def _pair_problems(config: ml_collections.ConfigDict) -> list[str]:
 
 def confidence_problems(config: ml_collections.ConfigDict) -> list[str]:
     """Lists what views and uncertainty cannot be in a run like this."""
-    problems, uncertainty = [], config.uncertainty
-    outside = [scale for scale in config.tta.scales if not 0.1 <= scale <= 4 or scale == 1]
-    if outside:
-        problems.append(f"tta.scales has {outside[0]}; give factors from 0.1 to 4, without 1")
+    uncertainty = config.uncertainty
+    problems = factor_problems("tta.scales", config.tta.scales)
     views = len(views_from_config(config))
     if uncertainty.mc_samples == 1:
         problems.append(

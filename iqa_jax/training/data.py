@@ -51,7 +51,8 @@ class BatchSettings:
         batch_size: examples in a batch, over all processes.
         tiles_per_bag: 1: every tile is an example; more: every image, with so many of its tiles.
         is_balanced: every class as often as the others.
-        random_tiles: tiles move at random.
+        random_tiles: tiles move at random ...
+        random_scales: ... and are cut from the image resized by one of these factors, or by none.
         low, high: the band of edge pixels that tiles must be in.
         distortions: kinds that rankings train on; none of other labels.
         seed: of order and moves.
@@ -64,6 +65,7 @@ class BatchSettings:
     tiles_per_bag: int
     is_balanced: bool
     random_tiles: bool
+    random_scales: tuple[float, ...]
     low: int
     high: int
     distortions: tuple[str, ...]
@@ -82,6 +84,7 @@ def batch_settings_from_config(config: ml_collections.ConfigDict) -> BatchSettin
         tiles_per_bag=config.bags.tiles,
         is_balanced=config.balanced_sampling,
         random_tiles=config.tiles.random,
+        random_scales=tuple(config.tiles.random_scales),
         low=low,
         high=high,
         distortions=tuple(build.distortions_from_config(config)[0]) if kind.makes_versions else (),
@@ -149,7 +152,8 @@ class TrainingData:
                 **order | {"workers": 0},  # Nothing is decoded.
             )
         cut = {
-            "random_tiles": settings.random_tiles, "low": settings.low, "high": settings.high,
+            "random_tiles": settings.random_tiles, "random_scales": settings.random_scales,
+            "low": settings.low, "high": settings.high,
         }  # fmt: skip
         kind = settings.kind
         if kind.is_of_pairs:

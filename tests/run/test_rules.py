@@ -30,3 +30,22 @@ def test_a_loss_per_example_is_accepted_in_parts():
     config = default.get_config()
     config.data.manifest, config.accumulation_steps = "manifest.csv", 4
     check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"tiles.random_scales": (0.5, 1.0)}, "tiles.random_scales has 1.0; give factors from 0.1"),
+        ({"tiles.random_scales": (0.05,)}, "tiles.random_scales has 0.05; give factors from 0.1"),
+        ({"tiles.random": False}, "tiles.random_scales needs tiles.random; set it to True"),
+        ({"bags.tiles": 4}, "tiles.random_scales is for tiles that are examples of their own"),
+    ],
+)
+def test_random_scales_are_of_single_moved_tiles(changes, sentence):
+    config = default.get_config()
+    config.data.manifest, config.tiles.random_scales = "manifest.csv", (0.5,)
+    check_config(config)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(ConfigError, match=sentence) as refused:
+        check_config(config)
+    assert len(refused.value.problems) == 1

@@ -194,6 +194,29 @@ def test_random_tiles_move_but_stay_in_the_edge_band(data):
     )
 
 
+def test_tiles_at_random_scales_are_parts_of_the_image_at_every_scale_as_often(data):
+    manifest, source, index = data
+    drawn = take(batches(data, random_scales=(0.5, 2.0), balanced=False), 20)
+    counts = dict.fromkeys((0.5, 1.0, 2.0), 0)
+    for batch in drawn:
+        for image_id, tile in zip(batch["image_id"], batch["tiles"][:, 0], strict=True):
+            image = source.image(int(image_id))
+            found = [scale for scale in counts if is_part(tile, image, scale)]
+            assert found
+            if len(found) == 1:  # A dark sky is the same at every scale.
+                counts[found[0]] += 1
+    assert all(30 < count < 70 for count in counts.values()), counts
+
+
+def is_part(tile, image, scale):
+    """Says whether a tile of 32x32 pixels is cut out of an image of 64x64 at some scale."""
+    side = round(64 * scale)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = image if scale == 1 else cv2.resize(image, (side, side), interpolation=how)
+    windows = np.lib.stride_tricks.sliding_window_view(resized, (32, 32, 3))[:, :, 0]
+    return bool((windows == tile).all(axis=(2, 3, 4)).any())
+
+
 def test_an_image_is_decoded_once_for_all_tiles_of_a_bag(data, monkeypatch):
     manifest, _, index = data
     decoded = []
