@@ -5,6 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default
+from input_pipeline.tables.table_files import ManifestError
 from iqa_jax.analysis.kinds import KINDS
 from iqa_jax.learning.state import AnchoredState, AveragedState, TrainState
 from iqa_jax.learning.tasks import CLASS_CONTRASTS, TASKS
@@ -70,3 +71,18 @@ def test_an_encoder_gets_the_keys_of_its_section_and_no_others(tiny_config, monk
     assert build.encoder_from_config(tiny_config).channels == 7
     tiny_config.model.encoder, tiny_config.model.trainable_layers = "mobilenet_v2", 3
     assert build.encoder_from_config(tiny_config).trainable_layers == 3
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tta.shifts": 1}, {"tta.scales": (0.5,)}, {"tiles.random_scales": (0.5,)}]
+)
+def test_tiles_already_cut_are_neither_moved_nor_resized(tmp_path, changes):
+    table = tmp_path / "tiles.csv"
+    table.write_text("path,image,row,column,label\na.png,a,0,0,good\nb.png,a,0,1,good\n")
+    config = default.get_config()
+    config.data.manifest = str(table)
+    manifest = build.manifest_from_config(config, whole="all")
+    build.source_from_config(config, manifest)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(ManifestError, match=f"already cut, which .*{next(iter(changes))}"):
+        build.source_from_config(config, manifest)
