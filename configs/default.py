@@ -264,6 +264,7 @@ def opinion_set(
     minimum: float = 0.0,
     maximum: float = 100.0,
     higher_is_better: bool = True,
+    share: float = 1.0,
 ) -> ml_collections.ConfigDict:
     """Gives a further set of images with opinion scores, for `data.manifests`."""
     one = ml_collections.ConfigDict()
@@ -272,4 +273,5 @@ def opinion_set(
     one.minimum = minimum  # Of its own scale ...
     one.maximum = maximum
     one.higher_is_better = higher_is_better  # ... and its direction.
+    one.share = share  # balanced_sampling draws it so often for each time of data.manifest.
     return one

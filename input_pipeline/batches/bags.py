@@ -29,6 +29,7 @@ def shuffled_batches(
     *,
     batch_size: int,
     balanced: bool,
+    shares: Sequence[float] = (),
     seed: int,
     threads: int,
     workers: int = 0,
@@ -44,7 +45,8 @@ def shuffled_batches(
         labels: of the examples, or other values that may be balanced.
         make_bag: number of an example and its random numbers -> the values of its bag.
         batch_size: examples per batch, over all processes.
-        balanced: draw every label equally often.
+        balanced: draw every label equally often ...
+        shares: ... or, of labels 0, 1, ..., each so often relative to the others.
         seed: of order and random numbers.
         threads: that make bags.
         workers: processes that make batches instead, if not 0.
@@ -58,7 +60,9 @@ def shuffled_batches(
 
     if balanced:
         parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        order = grain.MapDataset.mix([shuffled(part, salt) for salt, part in enumerate(parts)])
+        order = grain.MapDataset.mix(
+            [shuffled(part, salt) for salt, part in enumerate(parts)], shares or None
+        )
     else:
         order = shuffled(np.arange(len(labels)), 0)
     # Shared out after the random numbers are drawn: they do not depend on the number of processes,

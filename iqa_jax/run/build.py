@@ -59,6 +59,12 @@ def sets_from_config(config: Config) -> dict[str, LabelSpec]:
     }  # fmt: skip
 
 
+def set_shares_from_config(config: Config) -> tuple[float, ...]:
+    """Says how often images of each set are drawn to train on, the first one's 1; empty: no sets."""
+    shares = [one.share for one in config.data.manifests.values()]
+    return (1.0, *shares) if shares else ()
+
+
 def manifest_from_config(
     config: Config,
     path: str | Path | None = None,

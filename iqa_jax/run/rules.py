@@ -134,6 +134,11 @@ def _set_problems(config: ml_collections.ConfigDict) -> list[str]:
         for name, one in data.manifests.items()
         if not one.path
     ]
+    problems += [
+        f"data.manifests.{name}.share is {one.share}; it must be more than 0"
+        for name, one in data.manifests.items()
+        if not one.share > 0
+    ]
     try:
         sets_from_config(config)
     except ValueError as error:

@@ -50,7 +50,8 @@ class BatchSettings:
         kind: what their labels mean, which says what an example is.
         batch_size: examples in a batch, over all processes.
         tiles_per_bag: 1: every tile is an example; more: every image, with so many of its tiles.
-        is_balanced: every class as often as the others.
+        is_balanced: every class, or set of images, as often as the others ...
+        set_shares: ... or every set so often relative to the others; empty: equally often.
         random_tiles: tiles move at random ...
         random_scales: ... and are cut from the image resized by one of these factors, or by none.
         low, high: the band of edge pixels that tiles must be in.
@@ -64,6 +65,7 @@ class BatchSettings:
     batch_size: int
     tiles_per_bag: int
     is_balanced: bool
+    set_shares: tuple[float, ...]
     random_tiles: bool
     random_scales: tuple[float, ...]
     low: int
@@ -83,6 +85,7 @@ def batch_settings_from_config(config: ml_collections.ConfigDict) -> BatchSettin
         batch_size=config.batch_size,
         tiles_per_bag=config.bags.tiles,
         is_balanced=config.balanced_sampling,
+        set_shares=build.set_shares_from_config(config),
         random_tiles=config.tiles.random,
         random_scales=tuple(config.tiles.random_scales),
         low=low,
@@ -135,6 +138,7 @@ class TrainingData:
         order: dict[str, Any] = {
             "batch_size": settings.batch_size,
             "balanced": settings.is_balanced,
+            "shares": settings.set_shares,
             "seed": settings.seed,
             "threads": settings.threads,
             "workers": settings.workers,

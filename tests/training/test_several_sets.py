@@ -125,17 +125,19 @@ def test_the_run_opens_again_with_all_its_sets(run, config, tmp_path, monkeypatc
     Workdir(run).open_for_training(moved, manifest)
 
 
-def test_each_set_is_drawn_as_often(config, tmp_path):
+@pytest.mark.parametrize(("share", "counts"), [(1.0, [160, 160, 160]), (4.0, [80, 320, 80])])
+def test_each_set_is_drawn_as_often_as_its_share_says(config, tmp_path, share, counts):
     config = config.copy_and_resolve_references()
     few = Path(config.data.manifests.narrow.path).with_name("few.csv")
     pd.read_csv(few.with_name("manifest.csv")).iloc[:8].to_csv(few, index=False)
     config.data.manifests.narrow.path = str(few)
+    config.data.manifests.narrow.share = share
     manifest = build.manifest_from_config(config)
     data = prepare_training(config, manifest, Workdir(tmp_path))
     with closing(data.batches(batch_settings_from_config(config))) as batches:
         drawn = np.concatenate([next(batches)["image_id"] for _ in range(20)])
-    counts = np.bincount(manifest.images["set_id"].to_numpy()[drawn])
-    np.testing.assert_array_equal(counts, [160, 160, 160])
+    found = np.bincount(manifest.images["set_id"].to_numpy()[drawn])
+    np.testing.assert_array_equal(found, counts)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,7 @@ def test_each_set_is_drawn_as_often(config, tmp_path):
         ({"loss.name": "emd"}, "only huber, l1, l2 learn from several"),
         ({"data.manifests.narrow.path": ""}, r"data.manifests.narrow.path is empty"),
         ({"data.manifests.narrow.maximum": -1.0}, "data.manifests: numeric labels need"),
+        ({"data.manifests.narrow.share": 0.0}, "data.manifests.narrow.share is 0.0; it must be"),
     ],
 )
 def test_what_several_sets_cannot_have_is_said(config, changes, what):

@@ -165,6 +165,13 @@ def test_balance(data):
     assert counts[False][0] < counts[False][1] / 2
 
 
+def test_shares_say_how_often_each_label_is_drawn(data):
+    drawn = take(batches(data, shares=(1.0, 3.0)), 10)
+    # Not at random: in every stretch of four there is one of the first.
+    labels = np.concatenate([batch["label"] for batch in drawn])
+    np.testing.assert_array_equal((labels.reshape(-1, 4) == 1).sum(axis=1), 3)
+
+
 def test_an_epoch_without_balance_gives_every_tile_once(data):
     _, source, index = data
     epoch = take(batches(data, balanced=False, random_tiles=False), len(index) // 8)
