@@ -60,7 +60,7 @@ def sets_from_config(config: Config) -> dict[str, LabelSpec]:
 
 
 def set_shares_from_config(config: Config) -> tuple[float, ...]:
-    """Says how often images of each set are drawn to train on, the first one's 1; empty: no sets."""
+    """Says how often each set is drawn for each time of the first; empty for a single set."""
     shares = [one.share for one in config.data.manifests.values()]
     return (1.0, *shares) if shares else ()
 
