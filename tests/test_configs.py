@@ -52,12 +52,13 @@ def relabel(config: ConfigDict, manifest: Path, folder: Path) -> Path:
     return path
 
 
-def mirror(manifest: Path) -> Path:
-    """Puts mirrored pictures in the place of those of a manifest: no two sets may share any."""
+def mirror(manifest: Path, turns: int) -> Path:
+    """Puts turned and mirrored pictures in the place of a manifest's: no two sets may share any."""
     table = pd.read_csv(manifest)
     for number, path in enumerate(table["path"]):
         table.loc[number, "path"] = f"{number}.png"
-        cv2.imwrite(str(manifest.with_name(f"{number}.png")), cv2.imread(path)[:, ::-1])
+        mirrored = np.rot90(cv2.imread(path)[:, ::-1], turns)
+        cv2.imwrite(str(manifest.with_name(f"{number}.png")), mirrored)
     table.to_csv(manifest, index=False)
     return manifest
 
@@ -66,13 +67,13 @@ def narrow_recipe(name: str, manifest: Path, folder: Path) -> ConfigDict:
     """Gives a recipe for the tiny manifest, with a network that compiles in seconds."""
     config = load_recipe(name)
     config.data.manifest = str(relabel(config, manifest, folder))
-    for set_name, one in config.data.manifests.items():
+    for turns, (set_name, one) in enumerate(config.data.manifests.items()):
         other = config.copy_and_resolve_references()
         other.data.update(
             {key: one[key] for key in ("label_column", "minimum", "maximum", "higher_is_better")}
         )
         (folder / set_name).mkdir()
-        one.path = str(mirror(relabel(other, manifest, folder / set_name)))
+        one.path = str(mirror(relabel(other, manifest, folder / set_name), turns))
     config.tiles.size = config.tiles.stride = 32
     config.tiles.edge_sum_min = 0
     if not config.bags.cached:
