@@ -68,7 +68,9 @@ class _RecipeParser(config_flags.config_flags.ConfigFileFlagParser):
         # A recipe may take an argument, as FILE:ARGUMENT.
         if not Path(file.partition(":")[0]).exists():
             names = ", ".join(recipe_names())
-            raise ValueError(f"there is no such file. The recipes that come along are: {names}.")
+            raise ValueError(
+                f"there is no such file. The recipes that come with the program are: {names}."
+            )
         return super().parse(file)
 
 

@@ -138,7 +138,7 @@ FLAGS = {
             "clean": "Folder for the runs and the results.",
             "": "Folder of a finished run, or the file that export has made of it.",
         },
-        "the scorer of photographs that comes with the program",
+        "the built-in scorer of photographs",
     ),
     "images": Flag(
         "IMAGES",

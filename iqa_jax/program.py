@@ -14,7 +14,7 @@ _ABOUT = """Trains, evaluates and applies image-quality scorers.
 
 {usages}
 
-Without --workdir the scorer of photographs answers that comes with the program.
+Without --workdir the built-in scorer of photographs answers.
 
 Where iqa_jax is installed, `python -m iqa_jax` does the same from any folder, and so does
 `iqa-jax`, with the mode as its first word. A recipe that is not there is the one installed:
