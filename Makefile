@@ -3,6 +3,7 @@
 # make test         the test suite
 # make lint         the linter
 # make types        the type checker, on the rooms that pyproject.toml names
+# make docs         the pages of docs/ as a site in build/docs; fails at a link that leads nowhere
 # make resolve      whether requirements.lock can be installed on every version of Python below
 # PYTHON=/opt/python3.12/bin/python3 names the interpreter; else it is the first of those below.
 VERSIONS := 3.13 3.12 3.11
@@ -12,7 +13,7 @@ IS_KNOWN := import ensurepip, sys; \
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: score quickstart test lint types resolve clean
+.PHONY: score quickstart test lint types docs resolve clean
 
 score: $(VENV)/.installed
 	@test -n "$(IMAGES)" || { echo "Say which images: make score IMAGES=photos" >&2; exit 1; }
@@ -33,6 +34,15 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(RUN) -m basedpyright --pythonpath $(RUN)
+
+docs: .venv-docs/.installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "Look at build/docs/index.html"
+
+.venv-docs/.installed: requirements-docs.txt $(VENV)/.installed
+	$(RUN) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	touch $@
 
 # promise, which TFDS needs, has no wheel.
 resolve: $(VENV)/.installed
@@ -60,4 +70,4 @@ $(VENV)/.installed: requirements.lock
 	touch $@
 
 clean:
-	rm -rf $(VENV) data runs
+	rm -rf $(VENV) .venv-docs build data runs

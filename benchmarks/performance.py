@@ -1,4 +1,4 @@
-"""Runs the speed benchmarks and writes the README's performance table from what they print.
+"""Runs the benchmarks of speed and memory, and writes their table in docs/figures.md.
 
     python -m benchmarks.performance                     # all but gpu
     python -m benchmarks.performance --only=predict      # one; the other rows stay
@@ -205,8 +205,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=on_cpu, choices=CLAIMS)
     for module in parser.parse_args().only:
         run(module)
-    readme = ROOT / "README.md"
-    readme.write_text(put_into(readme.read_text(), make_table(read_results())))
+    page = ROOT / "docs/figures.md"
+    page.write_text(put_into(page.read_text(), make_table(read_results())))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     # What a training example is.
     config.bags = bags = ml_collections.ConfigDict()
-    bags.tiles = 1  # 1: every tile is one; more: every image, with so many of its tiles.
+    bags.tiles = 1  # 1: every tile is an example; more: every image is, with so many tiles.
     bags.tiles_per_chunk = 0  # Encode so many tiles of a bag at once, to bound memory; 0: all.
     bags.cached = False  # Train on embeddings kept on disk; needs model.trainable_layers = 0.
     bags.copies = 1  # Embeddings per image: the grid's, and of tiles moved and mirrored.
@@ -179,9 +179,10 @@ def get_config() -> ml_collections.ConfigDict:
     optimizer.decay_every_epochs = 4.0  # ... every so often.
     optimizer.encoder_factor = 1.0  # The encoder's learning rate, relative to the rest's.
     optimizer.gradient_clip = 5.0  # Global norm.
-    # Answer with an average of the weights: each step's weigh this times those of the next; 0: off.
+    # Answer with an average of the weights over the steps, in which a step counts this times as
+    # much as the next; 0: off.
     optimizer.ema_decay = 0.0
-    optimizer.start_share = 0.0  # ... of which this much is what the run began with.
+    optimizer.start_share = 0.0  # Share of the weights at the start in it.
 
     # The best checkpoint, and when to give up on a better one; read off the split `val`.
     config.early_stopping = early_stopping = ml_collections.ConfigDict()

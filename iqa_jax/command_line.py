@@ -1,4 +1,4 @@
-"""The flags of main.py, and which of them each mode takes."""
+"""The flags of the command line: reads them, and refuses what a mode has no use for."""
 
 import os
 import re
@@ -12,46 +12,34 @@ from ml_collections import config_flags
 
 import configs
 from input_pipeline.files.file_names import name_text
+from iqa_jax.mode_flags import FLAGS, MODES, flag_text
 from iqa_jax.run.renamed import renaming
 
-# Mode, which is also its file -> its function, the flags it needs, and those it also takes.
-MODES = {
-    "check": ("check", ["config"], []),
-    "prepare": ("prepare", ["config", "output"], ["beam_options"]),
-    "train": ("train", ["config", "workdir"], ["distributed", "profile"]),
-    "compare": ("compare", ["config", "workdir"], []),
-    "protocol": ("run_protocol", ["config", "workdir"], []),
-    "clean": ("clean", ["config", "workdir"], []),
-    "compare_runs": ("compare_runs", ["workdir", "other"], []),
-    "evaluate": ("evaluate", [], ["workdir", "split", "manifest"]),
-    "predict": ("predict", ["images"], ["workdir", "output", "shard", "deduplicate"]),
-    "explain": ("explain", ["images", "output"], ["workdir"]),
-    "export": ("export", ["workdir", "output"], []),
-}
-config_flags.DEFINE_config_file("config", help_string="A recipe: configs/X.py, or X.")
-flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
-flags.DEFINE_string(
-    "workdir", "",
-    "Folder of the run, or its file. evaluate, predict, explain: default is the scorer of "
-    "photographs that comes with the program.",
-)  # fmt: skip
-flags.DEFINE_string("split", "", "evaluate: only this split; default: all but train.")
-flags.DEFINE_string("manifest", "", "evaluate: another manifest than the run's.")
-flags.DEFINE_string(
-    "distributed", "", "train, in several processes: auto or HOST:PORT,PROCESSES,NUMBER."
-)
-flags.DEFINE_bool("profile", False, "train: trace a few steps, and say where their time goes.")
-flags.DEFINE_string("other", "", "compare_runs: folder of the run to compare with.")
-flags.DEFINE_string("images", "", "A folder, pattern, image, .txt or table.")
-flags.DEFINE_string(
-    "output", "scores.csv",
-    "predict: .csv, .jsonl, .parquet or .html; export: .safetensors; explain, prepare: a folder.",
-)  # fmt: skip
-flags.DEFINE_string(
-    "beam_options", "", "prepare: run on Apache Beam with these options, as --runner=DirectRunner."
-)
-flags.DEFINE_string("shard", "", "predict: i/n, the i-th (from 0) of n parts of the list.")
-flags.DEFINE_bool("deduplicate", False, "predict: score equal files once.")
+# The command that is installed with the package.
+CONSOLE = "iqa-jax"
+
+
+def _define_flags() -> None:
+    flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
+    for name, flag in FLAGS.items():
+        if name == "config":
+            config_flags.DEFINE_config_file(name, help_string=_help_of(name))
+        elif flag.value:
+            flags.DEFINE_string(name, flag.default, _help_of(name))
+        else:
+            flags.DEFINE_bool(name, False, _help_of(name))
+
+
+def _help_of(name: str) -> str:
+    """Says what a flag means in every mode that takes it."""
+    modes: dict[str, list[str]] = {}
+    for mode, about in MODES.items():
+        if name in about.flags:
+            modes.setdefault(FLAGS[name].meaning(mode), []).append(mode)
+    return " ".join(f"{', '.join(of)}: {meaning}" for meaning, of in modes.items())
+
+
+_define_flags()
 
 
 def find_recipe(path: str) -> str:
@@ -68,9 +56,22 @@ def find_recipe(path: str) -> str:
     return str(installed) if is_ours and not Path(path).is_file() else path
 
 
+def recipe_names() -> list[str]:
+    """Lists the recipes that come with the program."""
+    files = Path(configs.__file__).parent.glob("*.py")
+    return sorted(path.stem for path in files if path.stem != "__init__")
+
+
 class _RecipeParser(config_flags.config_flags.ConfigFileFlagParser):
     def parse(self, path: str):
-        return super().parse(find_recipe(path))
+        file = find_recipe(path)
+        # A recipe may take an argument, as FILE:ARGUMENT.
+        if not Path(file.partition(":")[0]).exists():
+            names = ", ".join(recipe_names())
+            raise ValueError(
+                f"there is no such file. The recipes that come with the program are: {names}."
+            )
+        return super().parse(file)
 
 
 flags.FLAGS["config"].parser = _RecipeParser("config")
@@ -82,24 +83,50 @@ def check_flags() -> None:
     Raises:
         UsageError: with a sentence.
     """
-    _, needed, optional = MODES[flags.FLAGS.mode]
-    given = {name for name in needed if flags.FLAGS[name].present and flags.FLAGS[name].value}
-    missing = [f"--{name}" for name in needed if name not in given]
+    mode = flags.FLAGS.mode
+    missing = [
+        flag_text(name)
+        for name in MODES[mode].needs
+        if not (flags.FLAGS[name].present and flags.FLAGS[name].value)
+    ]
     if missing:
-        raise app.UsageError(f"--mode={flags.FLAGS.mode} needs {' and '.join(missing)}.")
-    if flags.FLAGS.mode == "evaluate" and not (flags.FLAGS.workdir or flags.FLAGS.manifest):
-        raise app.UsageError("--mode=evaluate needs --workdir, or --manifest with your labels.")
-    known = {name for _, *both in MODES.values() for names in both for name in names}
-    for name in sorted(known.difference(needed, optional)):
+        raise app.UsageError(f"{_this(mode)} needs {' and '.join(missing)}.")
+    if mode == "evaluate" and not (flags.FLAGS.workdir or flags.FLAGS.manifest):
+        raise app.UsageError(f"{_this(mode)} needs --workdir, or --manifest with your labels.")
+    for name in sorted(set(FLAGS).difference(MODES[mode].flags)):
         if flags.FLAGS[name].present:
-            raise app.UsageError(f"--mode={flags.FLAGS.mode} has no use for --{name}.")
+            raise app.UsageError(f"{_this(mode)} has no use for --{name}.")
+
+
+def is_console() -> bool:
+    """Says whether this process was started by the installed command."""
+    return Path(sys.argv[0]).name == CONSOLE
+
+
+def help_hint() -> str:
+    """Says where to read which flags there are."""
+    if is_console():
+        return f"See {CONSOLE} {flags.FLAGS.mode} --help."
+    return f"See python {' '.join(_started())} --help."
+
+
+def _started() -> list[str]:
+    program = sys.argv[0]
+    return ["-m", "iqa_jax"] if Path(program).name == "__main__.py" else [program]
+
+
+def _this(mode: str) -> str:
+    return f"{CONSOLE} {mode}" if is_console() else f"--mode={mode}"
 
 
 def as_typed() -> str:
     """Writes the command of this process, for people to give it again."""
-    program, *rest = sys.argv
-    started = ["-m", "iqa_jax"] if Path(program).name == "__main__.py" else [program]
-    return name_text(shlex.join(["python", *started, *rest]))
+    rest = sys.argv[1:]
+    if is_console():
+        # `console` has put the flag in the place of the word that people give.
+        mode, *rest = rest
+        return name_text(shlex.join([CONSOLE, mode.removeprefix("--mode="), *rest]))
+    return name_text(shlex.join(["python", *_started(), *rest]))
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -116,11 +143,13 @@ def parse(argv: list[str]) -> list[str]:
         if key and (clause := renaming(key[1])):
             sys.exit(f"error: --config: {key[1]} {clause}.")
     try:
-        rest = app.parse_flags_with_usage([_expand_home(argument) for argument in argv])
+        rest = flags.FLAGS([_expand_home(argument) for argument in argv])
         # A recipe that cannot be loaded complains when it is used.
         if isinstance(flags.FLAGS.config, ml_collections.ConfigDict):
             _expand_config(flags.FLAGS.config)
         return rest
+    except flags.Error as error:
+        sys.exit(f"error: {error}")
     except (AttributeError, KeyError) as error:
         # A key that the config does not have; the message names a near one.
         cause = error.args[0] if isinstance(error.args[0], KeyError) else error

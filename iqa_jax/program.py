@@ -1,34 +1,33 @@
-"""Trains, evaluates and applies image-quality scorers.
-
-python main.py --config=configs/X.py --workdir=DIR [--config.KEY=VALUE ...]
-python main.py --mode=check    --config=configs/X.py
-python main.py --mode=prepare  --config=configs/X.py --output=DIR [--beam_options=...]
-python main.py --mode=compare  --config=configs/X.py --workdir=DIR
-python main.py --mode=protocol --config=configs/X.py --workdir=DIR
-python main.py --mode=clean    --config=configs/X.py --workdir=DIR
-python main.py --mode=compare_runs --workdir=DIR --other=DIR
-python main.py --mode=evaluate [--workdir=DIR] [--split=holdout] [--manifest=other.csv]
-python main.py --mode=predict  [--workdir=DIR] --images='photos/**/*.jpg' --output=scores.csv \
-    [--shard=0/8] [--deduplicate]
-python main.py --mode=explain  [--workdir=DIR] --images='photos/**/*.jpg' --output=FOLDER
-python main.py --mode=export   --workdir=DIR --output=scorer.safetensors
-
-Without --workdir the scorer of photographs answers that comes with the program.
-
-Where iqa_jax is installed, `python -m iqa_jax` does the same from any folder, and a recipe that is
-not there is the one installed: --config=configs/X.py or --config=X.
-"""
+"""Does what the command line says: main.py, `python -m iqa_jax` and `iqa-jax`."""
 
 import importlib
 import signal
 import sys
+from collections.abc import Callable
 
 from absl import app, flags, logging
 
 from iqa_jax import command_line
+from iqa_jax.mode_flags import MODES, usage
+
+_ABOUT = """Trains, evaluates and applies image-quality scorers.
+
+{usages}
+
+Without --workdir the built-in scorer of photographs answers.
+
+Where iqa_jax is installed, `python -m iqa_jax` does the same from any folder, and so does
+`iqa-jax`, with the mode as its first word. A recipe that is not there is the one installed:
+--config=configs/X.py or --config=X.
+"""
 
 
-def _run() -> int:
+def run_mode() -> int:
+    """Runs the mode that the flags name; gives the exit status.
+
+    Raises:
+        UsageError: the flags are not those of the mode.
+    """
     command_line.check_flags()
     given = flags.FLAGS
     mode, command = given.mode, command_line.as_typed()
@@ -41,7 +40,7 @@ def _run() -> int:
         join_processes(given.distributed)
     set_up_host()
     # Every mode has its file, and costs only its own imports.
-    run = getattr(importlib.import_module(f"iqa_jax.modes.{mode}"), command_line.MODES[mode][0])
+    run = getattr(importlib.import_module(f"iqa_jax.modes.{mode}"), MODES[mode].function)
     if mode == "check":
         return run(given.config)
     if mode == "prepare":
@@ -67,17 +66,18 @@ def _end(number: int, _) -> None:
     sys.exit(128 + number)
 
 
-def _main(argv: list[str]) -> int:
-    if len(argv) > 1:
-        raise app.UsageError(f"I do not know what to do with {' '.join(argv[1:])}.")
+def _main(argv: list[str], run: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
-        return _run()
+        if len(argv) > 1:
+            raise app.UsageError(f"I do not know what to do with {' '.join(argv[1:])}.")
+        return run()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except app.UsageError:
-        raise
+    except app.UsageError as error:
+        print(f"error: {error} {command_line.help_hint()}", file=sys.stderr)
+        return 1
     except Exception as error:
         from iqa_jax.host.progress import complain
         from iqa_jax.problems import PROBLEMS
@@ -88,11 +88,16 @@ def _main(argv: list[str]) -> int:
         return 1
 
 
-def run_program() -> None:
-    """Does what the command line says, and ends the process with the exit status."""
-    # What --help shows is the docstring and the flags of the file that was started.
-    sys.modules["__main__"].__doc__ = __doc__
+def run_program(run: Callable[[], int] = run_mode) -> None:
+    """Does what the command line says, and ends the process with the exit status.
+
+    Args:
+        run: what it does with the flags; gives the exit status.
+    """
+    # What --help shows is this text and the flags of the file that was started.
+    usages = "\n".join(usage(mode, f"python main.py --mode={mode}") for mode in MODES)
+    sys.modules["__main__"].__doc__ = _ABOUT.format(usages=usages)
     for flag in flags.FLAGS.get_flags_for_module(command_line.__name__):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     logging.set_verbosity(logging.WARNING)
-    app.run(_main, flags_parser=command_line.parse)
+    app.run(lambda argv: _main(argv, run), flags_parser=command_line.parse)

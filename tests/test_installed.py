@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -112,6 +113,24 @@ def test_the_scorer_that_comes_along_answers_from_there(run, users_folder, tiny_
     # The second is the first scene, blurred.
     assert table["score"][0] > table["score"][1]
     assert "scene0_0.png" in (users_folder / "scores.html").read_text()
+
+
+def test_the_command_scores_a_folder_and_says_where(python, run, users_folder, tiny_manifest):
+    photos = users_folder / "photos"
+    photos.mkdir()
+    for number in range(2):
+        shutil.copy(tiny_manifest.parent / f"scene0_{number}.png", photos)
+    said = run(str(Path(python).with_name("iqa-jax")), "photos/")
+    lines = said.splitlines()
+    header = lines.index("The lowest scores:") + 1
+    assert lines[header].split()[0] == "score" and lines[header].split()[-1] == "path"
+    # The second is the first scene, blurred.
+    assert [line.split()[-1] for line in lines[header + 1 : header + 3]] == [
+        "photos/scene0_1.png",
+        "photos/scene0_0.png",
+    ]
+    assert lines[-1] == "A page to look at: scores.html. The table: scores.csv."
+    assert (users_folder / "scores.html").is_file() and (users_folder / "scores.csv").is_file()
 
 
 def test_python_in_that_folder_finds_our_packages_and_weights(run):

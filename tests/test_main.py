@@ -39,11 +39,11 @@ def test_help_costs_nothing():
         (["--config.loss.gce_q", "0.5"], "loss.gce_q is now loss.gce.q."),
         (["--config.optimizer.encoder_weight_decay=0"], "is gone: it is 0.001 in every run."),
         (["--config.batch_size=many"], "batch_size"),
-        (["--config=configs/nowhere.py", "--workdir=x"], "No such file or directory: 'configs/now"),
+        (["--config=configs/nowhere.py"], "configs/nowhere.py: there is no such file. The recipes"),
         (["--workdirr=x"], "workdir"),
         (["--mode=trian"], "train"),
         (["a_word"], "I do not know what to do with a_word"),
-        ([], "needs --workdir"),
+        ([], "--mode=train needs --workdir=RUN. See python"),
         (["--mode=check", "--profile"], "--mode=check has no use for --profile"),
     ],
 )

@@ -45,7 +45,8 @@ def interval_scores(
     """Gives |prediction − label| / width.
 
     Args:
-        predictions, labels: on one scale.
+        predictions: on the scale of the labels.
+        labels: what is true.
         widths: how unsure each prediction is, above 0; ones for intervals of one width.
     """
     return np.abs(np.asarray(predictions, np.float64) - labels) / widths

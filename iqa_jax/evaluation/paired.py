@@ -73,11 +73,11 @@ def compare_split(
     for run, overlap in seen.items():
         if overlap:
             say(f"WARNING: {overlap} of these images trained {run} or a run that it builds on, "
-                "chose a checkpoint, or are of a group that did; it is flattered")  # fmt: skip
+                "chose a checkpoint, or are of a group that did; its figures flatter")  # fmt: skip
     for name in too_dear(measures[0], len(groups)):
         say(f"no interval for {name}: drawing it from {len(groups)} rows would take minutes")
     if count < FEW_GROUPS:
-        say(f"only {count} groups: intervals of so few are too narrow, and what they separate "
+        say(f"only {count} groups: intervals of so few are too narrow, and a difference "
             "may well be chance")  # fmt: skip
     return {"rows": len(groups), "groups": count, "seen_in_training": seen, "figures": rows}
 

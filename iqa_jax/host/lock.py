@@ -131,7 +131,7 @@ def _take_over(before: dict[str, str], is_locked: bool, path: Path, what: Path) 
             f"whether it still runs cannot be told from here. If it does not, delete {path} and "
             "start the same command again."
         )
-    say(f"taking over {what}, which {_describe(before)} left without an end")
+    say(f"taking over {what}, which {_describe(before)} did not finish")
 
 
 def _is_at(file: int, path: Path) -> bool:

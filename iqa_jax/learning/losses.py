@@ -34,8 +34,10 @@ def symmetric_cross_entropy(
     is that the label is wrong.
 
     Args:
-        logits, label: as in `cross_entropy`.
-        alpha, beta: 0 or more.
+        logits: as in `cross_entropy`.
+        label: as there.
+        alpha: 0 or more.
+        beta: 0 or more.
 
     Source:
         Wang et al. 2019 (SCE), eq. 6 to 8, A as in section 4.
@@ -54,7 +56,8 @@ def generalised_cross_entropy(
     pulls whose label the network finds improbable.
 
     Args:
-        logits, label: as in `cross_entropy`.
+        logits: as in `cross_entropy`.
+        label: as there.
         q: in (0, 1].
 
     Source:
@@ -165,7 +168,8 @@ def correlation_loss(
     It does not see scale and offset: use it beside a loss that does.
 
     Args:
-        prediction, target: scores on a scale from -1 to 1.
+        prediction: scores on a scale from -1 to 1.
+        target: on the same.
         weight: of each example; those with 0 are not looked at.
     """
     share = weight / jnp.maximum(weight.sum(), 1e-12)

@@ -183,7 +183,7 @@ def _write(
     if groups < FEW_GROUPS:
         say(
             f"only {groups} groups of images are tested: intervals of so few are too narrow, and "
-            "what they separate may well be chance"
+            "a difference may well be chance"
         )
     say(f"comparison.csv, comparison.json and comparison.png are in {folder}")
 

@@ -100,7 +100,10 @@ def _splits_of(manifest: Manifest, split: str) -> list[str]:
     """Names the splits to evaluate: the one that is asked for, or all but `train`."""
     splits = [split] if split else [name for name in manifest.splits if name != "train"]
     if not splits:
-        say("there is no split but train: its figures say how well it was learnt, no more")
+        say(
+            "there is no split but train: figures on images that were trained on do not tell how "
+            "good the scorer is on others"
+        )
     return splits or ["train"]
 
 

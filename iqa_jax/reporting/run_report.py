@@ -294,7 +294,7 @@ def _rankings(metrics: Mapping[str, Any]) -> Iterator[Table]:
             "Pairs in the right order, by kind of distortion",
             ["Kind", *splits],
             [[heading(kind), *(found[split].get(kind) for split in splits)] for kind in kinds],
-            "Share of the pairs of levels; half is chance.",
+            "Share of the pairs of levels; 0.5 is guessing.",
         )
 
 

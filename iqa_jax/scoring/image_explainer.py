@@ -132,7 +132,7 @@ class ImageExplainer:
 
 
 def load_explainer(workdir: str | Path = "") -> ImageExplainer:
-    """Loads what explains the answers of a run, or of the scorer that comes with the program.
+    """Loads what explains the answers of a run, or of the built-in scorer of photographs.
 
     Example:
       >>> explanation = iqa_jax.load_explainer("runs/quickstart").explain("photo.jpg")

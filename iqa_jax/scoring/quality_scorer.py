@@ -248,7 +248,7 @@ def _content(source: TileSource, block: Sequence[Input], place: int) -> str:
 
 
 def load_scorer(workdir: str | Path = "") -> QualityScorer:
-    """Loads the scorer that a run has trained, or the one that comes with the program.
+    """Loads the scorer that a run has trained, or the built-in scorer of photographs.
 
     Example:
       >>> scorer = iqa_jax.load_scorer("runs/quickstart")

@@ -301,7 +301,7 @@ def _tell_index(index: TileIndex, manifest: Manifest) -> None:
     for image_id, error in index.errors.items():
         say(f"left out, {manifest.images['name'][image_id]}: {error}")
     say(f"training on {len(index)} tiles of {len(set(index.image_id.tolist()))} images; "
-        f"{len(index.dropped)} tiles outside the edge band are left out")  # fmt: skip
+        f"{len(index.dropped)} are left out by tiles.edge_sum_min or edge_sum_max")  # fmt: skip
 
 
 def _without_dropped(

@@ -1,14 +1,14 @@
-"""The README's performance table says what the kept results say, and nothing else."""
+"""The performance table of docs/figures.md says what the kept results say, and nothing else."""
 
 from benchmarks import performance
 from tiny import ROOT
 
 
-def test_the_readme_shows_the_kept_results():
+def test_the_page_shows_the_kept_results():
     results = performance.read_results()
     assert set(results) <= set(performance.CLAIMS)
-    readme = (ROOT / "README.md").read_text()
-    assert performance.put_into(readme, performance.make_table(results)) == readme
+    page = (ROOT / "docs/figures.md").read_text()
+    assert performance.put_into(page, performance.make_table(results)) == page
 
 
 def test_only_the_table_is_replaced():

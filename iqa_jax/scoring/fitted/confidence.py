@@ -223,7 +223,7 @@ def _fit_quantile(
     elif promised and (groups := images["group"].nunique()) < rows_needed(coverage):
         say(
             f"the {len(images)} images of {settings.split} are of {groups} groups: a coverage "
-            f"of {coverage:g} is promised for images of these, not of new ones"
+            f"of {coverage:g} holds for images of these groups, not of new ones"
         )
     return quantile
 
