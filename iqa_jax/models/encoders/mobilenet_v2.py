@@ -140,7 +140,7 @@ class MobileNetV2(Encoder):
         first_trainable = first_trainable_layer(self.trainable_layers)
         layer_number = 0
         x = jnp.asarray(images, self.dtype)
-        is_real = jnp.ones(len(x), bool) if mask is None else mask
+        is_real = jnp.ones(x.shape[:1], bool) if mask is None else mask
 
         def layer(x, channels, kernel_size=1, stride=1, is_depthwise=False, is_cut=True):
             nonlocal layer_number

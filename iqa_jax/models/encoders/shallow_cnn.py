@@ -74,7 +74,7 @@ class ShallowCNN(Encoder):
         Args:
             As `Encoder`; there is no DropBlock.
         """
-        mask = jnp.ones(len(images), bool) if mask is None else mask
+        mask = jnp.ones(images.shape[:1], bool) if mask is None else mask
         x, maps = normalise_contrast(images).astype(self.dtype), []
         for number, channels in enumerate(CHANNELS):
             layer = ConvolutionNorm(

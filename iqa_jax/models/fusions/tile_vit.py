@@ -109,7 +109,7 @@ class TileVit(nn.Module):
         mask = tile_mask
         if self.readout == "class_token":
             start = self.param("class_token", nn.initializers.normal(0.02), (self.width,))
-            start = jnp.broadcast_to(start.astype(self.dtype), (len(tokens), 1, self.width))
+            start = jnp.broadcast_to(start.astype(self.dtype), (tokens.shape[0], 1, self.width))
             tokens = jnp.concatenate([start, tokens], axis=1)
             mask = jnp.pad(mask, ((0, 0), (1, 0)), constant_values=True)
         tokens = nn.Dropout(self.dropout, deterministic=not train)(tokens)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 _MOST_PARTS = 8
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def depthwise_convolution(
     x: Float[Array, "n height width channel"],
     kernel: Float[Array, "3 3 1 channel"],
@@ -17,14 +18,19 @@ def depthwise_convolution(
 ) -> Float[Array, "n rows columns channel"]:
     """Convolves each channel with its own 3x3 kernel, zero-padded by one on each side.
 
+    The form is chosen as it is compiled, so what is exported for several platforms has them all.
+
     Args:
         x: [n, height, width, channel].
         kernel: [3, 3, 1, channel], of the dtype of `x`.
         stride: 1 or 2.
     """
-    if jax.default_backend() == "cpu":
-        return _shifted(x, kernel, stride)
-    return _grouped(x, kernel, stride)
+    return jax.lax.platform_dependent(
+        x,
+        kernel,
+        cpu=functools.partial(_shifted, stride=stride),
+        default=functools.partial(_grouped, stride=stride),
+    )
 
 
 def _grouped(x, kernel, stride):
@@ -39,7 +45,6 @@ def _grouped(x, kernel, stride):
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _shifted(x, kernel, stride):
     """Adds nine shifted copies: on CPU, XLA's grouped convolution is some tenfold slower."""
     return _add_shifts(_pad(x), kernel[:, :, 0], stride)
@@ -58,12 +63,25 @@ def _add_shifts(padded, kernel, stride):
     )
 
 
-def _shifted_forward(x, kernel, stride):
-    return _shifted(x, kernel, stride), (x, kernel)
+def _forward(x, kernel, stride):
+    return depthwise_convolution(x, kernel, stride), (x, kernel)
 
 
-def _shifted_backward(stride, residuals, gradient):
-    x, kernel = residuals
+def _backward(stride, residuals, gradient):
+    return jax.lax.platform_dependent(
+        *residuals,
+        gradient,
+        cpu=functools.partial(_shifted_backward, stride=stride),
+        default=functools.partial(_grouped_backward, stride=stride),
+    )
+
+
+def _grouped_backward(x, kernel, gradient, stride):
+    _, backward = jax.vjp(functools.partial(_grouped, stride=stride), x, kernel)
+    return backward(gradient)
+
+
+def _shifted_backward(x, kernel, gradient, stride):
     height, width = x.shape[1:3]
     # The input's gradient is the convolution of the gradient, spread out by the stride, with the
     # kernel turned by half a circle.
@@ -106,4 +124,4 @@ def _overlap(tap, stride, size, output_size):
     return slice(first, last + 1), slice(start, start + (last - first) * stride + 1, stride)
 
 
-_shifted.defvjp(_shifted_forward, _shifted_backward)
+depthwise_convolution.defvjp(_forward, _backward)
