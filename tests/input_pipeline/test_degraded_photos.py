@@ -1,4 +1,4 @@
-"""The set of degraded photographs: even draws, falling scores, and pictures that are what they say."""
+"""The set of degraded photographs: even draws, falling scores, and pictures as they are called."""
 
 import sys
 
