@@ -29,11 +29,10 @@ TEST_SHARE = 0.2
 def embed(manifest_path: str, weights: str) -> tuple[np.ndarray, np.ndarray]:
     """Gives the mean embedding of every image, and its opinion score."""
     config = mos.get_config()
-    config.data.manifest, config.model.weights = manifest_path, weights
+    config.data.manifest, config.model.weights, config.bags.copies = manifest_path, weights, 1
     manifest = build.manifest_from_config(config, whole="all")
     source = build.source_from_config(config, manifest)
     read = embeddings_from_config(config, initial_variables(config), source)
-    # Copy 0 is of the grid that an image is scored by.
     found = np.stack([read(image_id)[0].mean(axis=0) for image_id in range(len(source))])
     return found, manifest.images["label"].to_numpy(np.float64)
 
