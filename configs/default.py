@@ -78,7 +78,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch_size = 32  # Examples per update, over all devices.
     config.accumulation_steps = 1  # Parts in which the batch goes through the network: less memory.
     config.balanced_sampling = True  # Every class, or set of images, as often as the others.
-    config.epochs = 20
+    config.epochs = 20.0  # Passes over the training tiles; a part of one, too.
 
     # Random changes of training tiles, made on the device.
     config.augment = augment = ml_collections.ConfigDict()

@@ -312,6 +312,11 @@ def abstract_state_from_config(config: Config) -> TrainState:
     )
 
 
+def total_steps_from_config(config: Config, steps_per_epoch: int) -> int:
+    """Counts the updates of a run, one at least."""
+    return max(1, round(config.epochs * steps_per_epoch))
+
+
 def optimizer_from_config(
     config: Config, steps_per_epoch: int
 ) -> tuple[optax.GradientTransformation, Callable]:
@@ -319,7 +324,9 @@ def optimizer_from_config(
     optimizer = config.optimizer
     peak, warmup_steps = optimizer.learning_rate, round(optimizer.warmup_epochs * steps_per_epoch)
     if optimizer.decay == "cosine":
-        schedule = cosine_decay(peak, warmup_steps, config.epochs * steps_per_epoch)
+        schedule = cosine_decay(
+            peak, warmup_steps, total_steps_from_config(config, steps_per_epoch)
+        )
     else:
         every_steps = max(1, round(optimizer.decay_every_epochs * steps_per_epoch))
         schedule = step_decay(peak, warmup_steps, optimizer.decay_factor, every_steps)

@@ -64,7 +64,7 @@ _RANGES = (
     ("seed", 0, 2**31 - 1, "from 0 to 2147483647"),
     ("batch_size", 1, _INFINITE, "1 or more"),
     ("accumulation_steps", 1, _INFINITE, "1 or more"),
-    ("epochs", 1, _INFINITE, "1 or more"),
+    ("epochs", 1e-6, _INFINITE, "more than 0"),
     ("evaluate_every_epochs", 1e-6, _INFINITE, "more than 0"),
     ("checkpoint_every_steps", 1, _INFINITE, "1 or more"),
     ("log_every_steps", 1, _INFINITE, "1 or more"),

@@ -20,6 +20,7 @@ from iqa_jax.run.build import (
     distortions_from_config,
     label_from_config,
     loss_name_from_config,
+    set_shares_from_config,
     sets_from_config,
     task_from_config,
     tiling_from_config,
@@ -31,6 +32,8 @@ from iqa_jax.run.packed import DEFAULT_SCORER, is_run
 from iqa_jax.run.workdir import Workdir
 
 SHARED = ("train", "val", "test")  # Splits that are drawn, in the order of their shares.
+# Of a set in a batch, for its PLCC: that of three images is mostly chance, and its gradient large.
+_LEAST_FOR_PLCC = 8
 WEIGHTS = ("imagenet", "none")  # Of the encoder, besides the workdir of a run.
 
 
@@ -139,6 +142,15 @@ def _set_problems(config: ml_collections.ConfigDict) -> list[str]:
         for name, one in data.manifests.items()
         if not one.share > 0
     ]
+    shares = set_shares_from_config(config)
+    fewest = min(shares) / sum(shares) * config.batch_size if min(shares) > 0 else 0
+    is_plcc = config.loss.regression.plcc_weight > 0 and config.balanced_sampling
+    if is_plcc and 0 < fewest < _LEAST_FOR_PLCC:
+        problems.append(
+            f"loss.regression.plcc_weight compares the images of a set within a batch, and of one "
+            f"set there are {fewest:.3g} in a batch: they should be {_LEAST_FOR_PLCC} or more; "
+            "raise batch_size, or set plcc_weight to 0"
+        )
     try:
         sets_from_config(config)
     except ValueError as error:

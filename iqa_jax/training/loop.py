@@ -105,7 +105,7 @@ def loop_settings_from_config(
     return LoopSettings(
         batch_size=config.batch_size,
         steps_per_epoch=steps_per_epoch,
-        total_steps=config.epochs * steps_per_epoch,
+        total_steps=build.total_steps_from_config(config, steps_per_epoch),
         log_every_steps=config.log_every_steps,
         evaluate_every_steps=max(1, round(config.evaluate_every_epochs * steps_per_epoch)),
         checkpoint_every_steps=config.checkpoint_every_steps,

@@ -37,7 +37,7 @@ def test_a_value_that_is_no_choice_hides_no_other_problem(key, value):
         ("seed", -1, "seed is -1; it must be from 0 to 2147483647"),
         ("seed", 2**31, "it must be from 0 to 2147483647"),
         ("batch_size", 0, "batch_size is 0; it must be 1 or more"),
-        ("epochs", 0, "epochs is 0; it must be 1 or more"),
+        ("epochs", 0.0, "epochs is 0.0; it must be more than 0"),
         ("tiles.edge_sum_min", -1, "tiles.edge_sum_min is -1; it must be 0 or more"),
         ("tiles.edge_sum_max", -2, "tiles.edge_sum_max is -2; it must be -1"),
         ("tiles.reference_side", -1, "tiles.reference_side is -1; it must be 0"),

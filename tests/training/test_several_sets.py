@@ -149,6 +149,7 @@ def test_each_set_is_drawn_as_often_as_its_share_says(config, tmp_path, share, c
         ({"data.manifests.narrow.path": ""}, r"data.manifests.narrow.path is empty"),
         ({"data.manifests.narrow.maximum": -1.0}, "data.manifests: numeric labels need"),
         ({"data.manifests.narrow.share": 0.0}, "data.manifests.narrow.share is 0.0; it must be"),
+        ({"data.manifests.narrow.share": 2.0}, "of one set there are 6 in a batch: they should be"),
     ],
 )
 def test_what_several_sets_cannot_have_is_said(config, changes, what):
