@@ -68,3 +68,14 @@ def _parquet_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callabl
 TABLE_WRITERS: dict[
     str, Callable[[Path, Mapping[str, type]], AbstractContextManager[Callable[[Rows], None]]]
 ] = {".csv": _csv_writer, ".jsonl": _json_lines_writer, ".parquet": _parquet_writer}
+
+
+def check_writer(ending: str) -> None:
+    """Finds out before there is a row to write whether the package that writes it is there.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if ending == ".parquet":
+        with extra("parquet"):
+            import pyarrow.parquet  # noqa: F401
