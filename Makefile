@@ -12,10 +12,11 @@ IS_KNOWN := import ensurepip, sys; \
     sys.exit('%d.%d' % sys.version_info[:2] not in '$(VERSIONS)'.split())
 VENV ?= .venv
 RUN := $(VENV)/bin/python
+PIP = $(RUN) -m pip install --quiet --disable-pip-version-check
 
 .PHONY: score quickstart test lint types docs resolve clean
 
-score: $(VENV)/.installed
+score: $(VENV)/.scores
 	@test -n "$(IMAGES)" || { echo "Say which images: make score IMAGES=photos" >&2; exit 1; }
 	$(RUN) main.py --mode=predict --images="$(IMAGES)" --output=scores.html
 	@echo "Look at scores.html"
@@ -57,17 +58,25 @@ data/sample_photos/manifest.csv: $(VENV)/.installed
 	$(RUN) -m input_pipeline.sample_photos --output=data/sample_photos
 
 # An interpreter may be found and not run, as one that pyenv has not selected.
-$(VENV)/.installed: requirements.lock
+$(VENV)/.made:
 	@for python in $(PYTHON); do \
 	    if $$python -c "$(IS_KNOWN)" >/dev/null 2>&1; then \
-	        echo "$$python -m venv $(VENV)"; exec $$python -m venv $(VENV); \
+	        echo "$$python -m venv $(VENV)"; $$python -m venv $(VENV) && touch $@; exit; \
 	    fi; \
 	done; \
 	echo "iqa_jax needs a Python of these versions: $(VERSIONS), with its module venv (Debian:" \
 	    "the package python3-venv), and none of these is one: $(PYTHON). Install one, or name it:" \
 	    "make PYTHON=/path/to/python3" >&2; exit 1
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+
+# What scoring needs: of the versions in the lock, a part. Python compiles what it imports.
+$(VENV)/.scores: requirements.lock requirements-score.txt | $(VENV)/.made
+	$(PIP) --no-compile -c requirements.lock -r requirements-score.txt
 	touch $@
+
+# All there is, and so what scoring needs too.
+$(VENV)/.installed: requirements.lock | $(VENV)/.made
+	$(PIP) -r requirements.lock
+	touch $(VENV)/.scores $@
 
 clean:
 	rm -rf $(VENV) .venv-docs build data runs

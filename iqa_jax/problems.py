@@ -1,5 +1,6 @@
 """The errors that end a command with a sentence instead of a traceback."""
 
+from input_pipeline.extras import MissingExtraError
 from input_pipeline.files.images import ImageError
 from input_pipeline.tables.table_files import ManifestError
 from iqa_jax.host.lock import InUseError
@@ -9,7 +10,7 @@ from iqa_jax.learning.sharding import PlacementError
 from iqa_jax.models.encoders.pretrained import PretrainedError
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import WorkdirError
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 PROBLEMS = (
     CheckpointError,
@@ -17,6 +18,7 @@ PROBLEMS = (
     ImageError,
     InUseError,
     ManifestError,
+    MissingExtraError,
     OSError,
     PlacementError,
     PretrainedError,

@@ -21,9 +21,6 @@ if version("jaxlib").startswith("0.10."):  # A flag that XLA does not know ends 
     _XLA_FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(_XLA_FLAGS))
 
-# TensorFlow takes half a gigabyte, for TensorBoard's files, which programs that tests start write.
-sys.modules["clu.metric_writers"] = None
-
 import cv2
 import flax.linen
 import jax

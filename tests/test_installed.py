@@ -14,7 +14,7 @@ from tiny import ROOT, TINY
 
 # What the wheel is made of.
 SOURCES = ("configs", "input_pipeline", "iqa_jax", "weights", "LICENSE", "README.md",
-           "pyproject.toml", "requirements.txt")  # fmt: skip
+           "pyproject.toml", "requirements-score.txt")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -93,3 +93,31 @@ def test_all_promise_the_same_versions():
     assert f"Python {words}" in (ROOT / "README.md").read_text()
     lock = (ROOT / "requirements.lock").read_text()
     assert f"for Python {words.replace(' or ', ' and ')}." in lock.replace("\n# ", " ")
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "then"),
+    [
+        (".scores", "-c requirements.lock -r requirements-score.txt", "-r requirements.lock"),
+        (".installed", "-r requirements.lock", None),
+    ],
+)
+def test_scoring_installs_what_it_needs_and_the_rest_all(tmp_path, target, asked, then):
+    def asks(target):
+        """Lists what pip is told to install."""
+        done = subprocess.run(
+            [shutil.which("make"), f"VENV={tmp_path}", f"{tmp_path}/{target}"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return [line.partition(" install ")[2] for line in done.stdout.splitlines()
+                if " -m pip " in line]  # fmt: skip
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/python").chmod(0o755)
+    (tmp_path / ".made").touch()
+    (pip,) = asks(target)
+    assert pip.endswith(asked) and ("--no-compile" in pip) == (target == ".scores")
+    # The whole holds what scoring needs; what scoring needs is not the whole.
+    other = {".scores": ".installed", ".installed": ".scores"}[target]
+    assert [line.endswith(then) for line in asks(other)] == ([True] if then else [])

@@ -27,6 +27,7 @@ TESTED_ELSEWHERE = {
     "studies/baselines/rows.py": "studies/baselines/test_baselines.py",
     "studies/protocol_figures.py": "modes/test_protocol.py",
     "studies/study.py": "modes/test_protocol.py",
+    "training/training_error.py": "test_problems.py",
 }
 
 

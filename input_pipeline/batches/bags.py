@@ -3,15 +3,16 @@
 Training examples are tiles (bags of one) or images (bags of some).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import grain
 import numpy as np
 import pandas as pd
 from jaxtyping import Int, Num
 
+from input_pipeline.batches.whole_bags import pad_bag
 from input_pipeline.batches.worker_batches import Batches, WorkerBatches
+from input_pipeline.extras import extra
 from input_pipeline.tiles.features import MEASURED, FeatureTable, Measured, measure_tiles
 from input_pipeline.tiles.sources import TileSource
 from input_pipeline.tiles.tile_index import NO_LIMIT, TileIndex, rows_by_image
@@ -54,6 +55,9 @@ def shuffled_batches(
         join: makes one batch of what was made of its examples; by default their values are stacked.
     """
 
+    with extra("train"):
+        import grain
+
     def shuffled(examples, salt):
         dataset = grain.MapDataset.source(examples).seed(seed + salt).shuffle()
         return dataset.repeat(_DRAWS // len(examples))
@@ -73,16 +77,6 @@ def shuffled_batches(
         return WorkerBatches(dataset, workers)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(dataset.to_iter_dataset(options))
-
-
-def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
-    """Pads the values of the tiles of a bag with zeros and adds their `tile_mask`."""
-    count = len(next(iter(values.values())))
-    padded = {
-        name: np.concatenate([value, np.zeros((length - count, *value.shape[1:]), value.dtype)])
-        for name, value in values.items()
-    }
-    return padded | {"tile_mask": np.arange(length) < count}
 
 
 # (image_id, rows of the index, random numbers) -> the values of these tiles by name, [tile, ...],

@@ -1,7 +1,7 @@
 """Whole images for evaluation: all tiles of the grid, or of its views."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -143,3 +143,13 @@ def moved_bag(source: TileSource, bag: Bag, rng: np.random.Generator) -> Bag:
         origins = random_origins(*sides, layout.grid.origins, source.tiling, rng)
         tiles = cut(source.image(bag.image_id), origins, source.tiling.size)
     return dataclasses.replace(bag, tiles=tiles[:, :, :: -1 if rng.random() < 0.5 else 1])
+
+
+def pad_bag(values: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Pads the values of the tiles of a bag with zeros and adds their `tile_mask`."""
+    count = len(next(iter(values.values())))
+    padded = {
+        name: np.concatenate([value, np.zeros((length - count, *value.shape[1:]), value.dtype)])
+        for name, value in values.items()
+    }
+    return padded | {"tile_mask": np.arange(length) < count}

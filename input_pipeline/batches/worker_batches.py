@@ -7,11 +7,27 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
-import grain
 from absl import flags
+
+from input_pipeline.extras import extra
+
+if TYPE_CHECKING:
+    import grain
+
+
+class Batches(Protocol):
+    """An endless stream of batches, of Grain's threads or of `WorkerBatches`."""
+
+    def __next__(self) -> Any: ...
+
+    def get_state(self) -> dict[str, Any]: ...
+
+    def set_state(self, state: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class WorkerBatches:
@@ -22,7 +38,7 @@ class WorkerBatches:
         workers: how many processes; each makes every so-manieth batch.
     """
 
-    def __init__(self, dataset: grain.MapDataset, workers: int):
+    def __init__(self, dataset: "grain.MapDataset", workers: int):
         self._dataset, self._workers = dataset, workers
         self._next, self._batches = 0, None
         # Grain reads flags of its own, which nobody has parsed where there is no command line.
@@ -34,6 +50,8 @@ class WorkerBatches:
 
     def __next__(self) -> Any:
         if self._batches is None:
+            with extra("train"):
+                import grain
             # One thread each, and a batch that waits: memory is that of two per process.
             made = self._dataset[self._next :].to_iter_dataset(
                 grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
@@ -80,7 +98,3 @@ def _worker_set_up() -> Callable[[int, int], None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return set_up
-
-
-# What training reads, made in this process or in others.
-Batches = grain.DatasetIterator | WorkerBatches

@@ -21,12 +21,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import tensorflow_datasets as tfds
 
 from input_pipeline.datasets import DATASETS
 from input_pipeline.datasets.layouts import LayoutError, OpinionSet, missing_images
+from input_pipeline.extras import extra
 from input_pipeline.tables.manifest import DEFAULT_FRACTIONS
 from input_pipeline.tables.splits import assign_splits
+
+with extra("tfds"):
+    import tensorflow_datasets as tfds
 
 
 # TFDS has no annotations, and without them the type checker does not know this argument.

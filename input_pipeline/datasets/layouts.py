@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from input_pipeline.extras import extra
+
 
 class LayoutError(ValueError):
     """Says what a folder lacks to be the set, where to get it and where to put it."""
@@ -134,6 +136,8 @@ def read_sheet(path: Path, sheet: str | int, names: Iterable[str]) -> pd.DataFra
     Raises:
         LayoutError: it is no Excel file, or the sheet or a column is missing.
     """
+    with extra("train"):
+        import openpyxl  # noqa: F401, pandas reads the file with it.
     names = list(names)
     try:
         cells = pd.read_excel(path, sheet_name=sheet, header=None, engine="openpyxl")

@@ -20,14 +20,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
+from input_pipeline.extras import extra
 from input_pipeline.files.images import ImageError, Warn, decode, load
 from input_pipeline.files.prepared import INDEX_COLUMN, SPLIT_COLUMN, TABLE, open_file
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.tiling import Tiling, cut, grid
+
+with extra("prepare"):
+    import tensorflow_datasets as tfds
+    from array_record.python.array_record_module import ArrayRecordWriter
 
 _SUFFIX = "array_record"
 _PLACE = ("row", "column")

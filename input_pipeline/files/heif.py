@@ -6,6 +6,8 @@ HEIC is read by the package pillow-heif, an optional extra. AVIF is read by Pill
 
 from PIL import ImageFile, features
 
+from input_pipeline.extras import advise
+
 try:
     from pillow_heif import HeifImageFile  # pyright: ignore[reportMissingImports] (an extra)
 except ImportError:
@@ -22,7 +24,7 @@ _READERS: dict[str, type[ImageFile.ImageFile] | None] = {
     "AVIF": AvifImageFile,
 }
 _ADVICE = {
-    "HEIC": "pip install pillow-heif",
+    "HEIC": advise("heif"),
     "AVIF": 'pip install --upgrade "pillow>=11.3"',
 }
 _BRANDS = {

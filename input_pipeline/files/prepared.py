@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from input_pipeline.extras import MissingExtraError, extra
+
 # Goes up when what was written before can no longer be read as it was meant.
 FORMAT = 1
 MARK, TABLE = "iqa_jax.json", "manifest.parquet"
@@ -105,6 +107,8 @@ def open_file(path: str | os.PathLike) -> io.BytesIO | io.BufferedReader:
         with _opening:
             split = _open_split(match["folder"], match["split"])
         record = split[int(match["index"])]
+    except MissingExtraError:
+        raise
     except Exception as error:  # TFDS and ArrayRecord raise many types for missing files.
         raise OSError(f"the record cannot be read: {error}") from error
     return io.BytesIO(record["image"])
@@ -112,7 +116,8 @@ def open_file(path: str | os.PathLike) -> io.BytesIO | io.BufferedReader:
 
 @functools.lru_cache
 def _open_split(folder: str, split: str):
-    import tensorflow_datasets as tfds
+    with extra("prepare"):
+        import tensorflow_datasets as tfds
 
     # The original bytes: there is one decoder in this program.
     decoders = {"image": tfds.decode.SkipDecoding()}

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Int, Num, Shaped
-from sklearn.model_selection import LeavePGroupsOut
+
+from input_pipeline.extras import extra
 
 _NUMERIC_BINS = 5
 
@@ -68,6 +69,8 @@ def leave_groups_out(
     Raises:
         ValueError: there are not more than `count` groups.
     """
+    with extra("train"):
+        from sklearn.model_selection import LeavePGroupsOut
     groups = np.asarray(groups, str)
     found = len(np.unique(groups))
     if not 0 < count < found:

@@ -9,15 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 
+from input_pipeline.extras import extra
 from input_pipeline.files.file_names import name_text, one_line, slash_hint
 from input_pipeline.files.prepared import PreparedError, find_table
 
 _PROBLEMS_SHOWN = 50
-# What Arrow raises where a column cannot become text.
-_NOT_TEXT = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _ROWS_AT_ONCE = 10_000
 _CSV_ADVICE = "save it as 'CSV UTF-8', or as Parquet with the ending .parquet"
 
@@ -152,6 +149,9 @@ def _stream_csv(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
 
 
 def _stream_parquet(path: Path, find: Callable[[list[str]], list[int]]) -> Iterator:
+    with extra("parquet"):
+        import pyarrow as pa
+        from pyarrow import parquet
     try:
         # Opened here: Arrow takes no path that is not UTF-8.
         with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
@@ -166,7 +166,7 @@ def _stream_parquet(path: Path, find: Callable[[list[str]], list[int]]) -> Itera
                 for cells in zip(*texts, strict=True):
                     yield row, ["" if cell is None else cell.strip() for cell in cells]
                     row += 1
-    except _NOT_TEXT as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ManifestError(path, [f"this is not a Parquet file of text: {error}"]) from error
 
 
@@ -221,6 +221,9 @@ def _parse_csv(path: Path, data: bytes) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
+    with extra("parquet"):
+        import pyarrow as pa
+        from pyarrow import parquet
     try:
         with path.open("rb") as file:
             table = parquet.read_table(file)
@@ -233,7 +236,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     for name in table.column_names:
         try:
             texts = table[name].cast(pa.string()).to_pylist()
-        except _NOT_TEXT:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             # Lists, pictures and the like: columns that a manifest has no use for.
             continue
         columns[name.strip()] = ["" if text is None else text.strip() for text in texts]

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32
-from sklearn.kernel_ridge import KernelRidge as Regression
+
+from input_pipeline.extras import extra
 
 # At the mean squared distance between images the kernel is exp(-nearness). Both numbers were chosen
 # on validation splits of opinion scores, where the ranking of the answers hardly hangs on either.
@@ -41,6 +42,8 @@ def fit_kernel_ridge(
     Raises:
         ValueError: there are not two images, or all embeddings are alike.
     """
+    with extra("train"):
+        from sklearn.kernel_ridge import KernelRidge as Regression
     embeddings, outputs = np.asarray(embeddings, np.float64), np.asarray(outputs, np.float64)
     # Twice the sum of variances is the mean squared distance.
     apart = 2 * embeddings.var(axis=0).sum() if len(embeddings) else 0.0

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from input_pipeline.extras import extra
+
 Probabilities = Float[np.ndarray, "example k"]
 Labels = Int[np.ndarray, " example"]
 # (probabilities, labels, *, classes, band, keep_share) -> [example] the reason; "" keeps it.
@@ -54,8 +56,9 @@ def confident_learning(
         Northcutt, Jiang, Chuang 2021, "Confident Learning", eq. 1 and 2, as cleanlab computes it.
     """
     # Imports for seconds: only this filter needs it.
-    from cleanlab.count import get_confident_thresholds
-    from cleanlab.filter import find_label_issues
+    with extra("train"):
+        from cleanlab.count import get_confident_thresholds
+        from cleanlab.filter import find_label_issues
 
     is_issue = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
     thresholds = get_confident_thresholds(labels, probabilities)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+
+from input_pipeline.extras import extra
 
 NEIGHBOURS = 10
 _ITERATIONS = 1000
@@ -30,6 +30,8 @@ class Probe:
 
         Nearest by Euclidean distance, which orders embeddings of length 1 as the cosine does.
         """
+        with extra("train"):
+            from sklearn.neighbors import KNeighborsClassifier
         neighbours = KNeighborsClassifier(min(NEIGHBOURS, len(self.labels)))
         return neighbours.fit(self.embeddings, self.labels).predict_proba(embeddings)
 
@@ -52,6 +54,8 @@ def fit_probe(
     Raises:
         ValueError: a class has no image.
     """
+    with extra("train"):
+        from sklearn.linear_model import LogisticRegression
     lost = sorted(set(range(classes)) - set(labels.tolist()))
     if lost:
         raise ValueError(f"A probe needs images of every class; class {lost[0]} has none.")

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.covariance import ledoit_wolf_shrinkage
+
+from input_pipeline.extras import extra
 
 NEIGHBOURS = 10
 
@@ -91,6 +92,8 @@ def fit_gaussian(embeddings: Float[np.ndarray, "row dim"]) -> Gaussian:
     Raises:
         ValueError: there are fewer than two different ones.
     """
+    with extra("train"):
+        from sklearn.covariance import ledoit_wolf_shrinkage
     embeddings = np.asarray(embeddings, np.float64)
     mean = embeddings.mean(axis=0) if len(embeddings) else np.zeros(embeddings.shape[1:])
     centred = embeddings - mean

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.neighbors import NearestNeighbors
+
+from input_pipeline.extras import extra
 
 FEWEST = 4
 # Enough for what t-SNE looks at, which are the nearest neighbours only.
@@ -41,6 +40,9 @@ def project(embeddings: Float[np.ndarray, "n dim"], seed: int) -> Projection:
     Raises:
         ValueError: there are too few.
     """
+    with extra("train"):
+        from sklearn.decomposition import PCA
+        from sklearn.manifold import TSNE
     embeddings = np.asarray(embeddings, np.float64)
     count, dim = embeddings.shape
     if count < FEWEST or dim < 2:
@@ -82,6 +84,8 @@ def neighbourhood_purity(
         The mean share of neighbours with the own label, and its chance level: the mean over all
         ways to shuffle the labels. None for both where there are no two images.
     """
+    with extra("train"):
+        from sklearn.neighbors import NearestNeighbors
     labels = np.asarray(labels)
     count = len(labels)
     if count < 2:

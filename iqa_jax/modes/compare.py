@@ -34,7 +34,8 @@ from iqa_jax.run.rules import share_problems, study_problems
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.trained_run import TrainedRun
 from iqa_jax.studies.study import Stopped, check_split, run_study
-from iqa_jax.training.data import TrainingData, TrainingError
+from iqa_jax.training.data import TrainingData
+from iqa_jax.training.training_error import TrainingError
 
 REFERENCE = "mean_embedding"
 

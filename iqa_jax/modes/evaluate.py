@@ -7,6 +7,7 @@ import ml_collections
 import pandas as pd
 
 from input_pipeline.checks.leaks import identify_images
+from input_pipeline.extras import MissingExtraError
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.evaluator import Evaluator, evaluator_from_config
@@ -142,6 +143,11 @@ def _write_pages(
 
     run, evaluations, metrics = found
     source, images = evaluator.source, evaluator.manifest.images
+    try:
+        planes = make_planes(evaluations, config.seed)
+    except MissingExtraError as error:
+        say(f"the report is without its map of images. {error}")
+        planes = []
     write_run_report(
         path,
         reported_run_from_config(config),
@@ -152,7 +158,7 @@ def _write_pages(
         run.thresholds,
         run.step,
         command,
-        make_planes(evaluations, config.seed),
+        planes,
         grad_cam_overlays(explainer, run.variables, source, run.features, images),
     )
 

@@ -16,7 +16,7 @@ from iqa_jax.scoring.inputs import listing_from_config
 from iqa_jax.scoring.quality_scorer import QualityScorer, load_scorer
 from iqa_jax.scoring.tables.duplicates import SeenContents
 from iqa_jax.scoring.tables.part_files import Parts
-from iqa_jax.scoring.tables.writers import TABLE_WRITERS
+from iqa_jax.scoring.tables.writers import TABLE_WRITERS, check_writer
 
 _PAGE = ".html"
 
@@ -43,13 +43,15 @@ def predict(
         The exit status: 0, or `SOME_FAILED` if an image has an error instead of a score.
 
     Raises:
-        WorkdirError, CheckpointError, ManifestError, ImageError, InUseError: with a sentence.
+        WorkdirError, CheckpointError, ManifestError, ImageError, InUseError, MissingExtraError:
+            with a sentence.
     """
     number, count = _parse_shard(shard)
     target = Path(output)
     endings = (*TABLE_WRITERS, _PAGE)
     if target.suffix not in endings:
         raise WorkdirError(f"--output={output}: the ending must be one of {', '.join(endings)}.")
+    check_writer(target.suffix)
     if not target.parent.is_dir():
         hint = slash_hint(target.parent)
         raise WorkdirError(f"--output={output}: there is no folder {target.parent}{hint}.")

@@ -18,6 +18,7 @@ import ml_collections
 import pandas as pd
 
 from input_pipeline.datasets.records import Plan, finish, is_done, plan_shards, write_shard
+from input_pipeline.extras import extra
 from input_pipeline.files.prepared import FORMAT, MARK, TABLE, is_prepared, read_mark
 from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.regions import COLUMN as REGION
@@ -45,7 +46,8 @@ def prepare(config: ml_collections.ConfigDict, output: str, beam_options: str = 
         The exit status: 0, or `SOME_FAILED` if an image was left out, see errors.csv.
 
     Raises:
-        WorkdirError: the folder holds something else, or Beam is not installed.
+        WorkdirError: the folder holds something else.
+        MissingExtraError: Beam is not installed.
         ConfigError, ManifestError, ImageError, InUseError: with a sentence.
     """
     if config.data.label_kind in KINDS and kind_from_config(config).is_of_pairs:
@@ -157,14 +159,9 @@ def _write_with_threads(write: Callable[[str], None], names: Sequence[str], thre
 
 
 def _write_with_beam(write: Callable[[str], None], names: Sequence[str], options: str) -> None:
-    try:
+    with extra("beam"):
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise WorkdirError(
-            f"--beam_options needs Apache Beam, which cannot be imported ({error}); install "
-            "requirements-beam.txt into an environment of its own and start from there."
-        ) from error
     with beam.Pipeline(options=PipelineOptions(shlex.split(options))) as pipeline:
         # Without the reshuffle a runner may fuse both steps and write shard by shard.
         _ = pipeline | beam.Create(names) | beam.Reshuffle() | beam.Map(write)

@@ -15,8 +15,9 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import check_run
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.ensemble import keep_members
-from iqa_jax.training.data import TrainingError, prepare_training
+from iqa_jax.training.data import prepare_training
 from iqa_jax.training.loop import fit
+from iqa_jax.training.training_error import TrainingError
 
 
 def train(

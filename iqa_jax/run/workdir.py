@@ -286,8 +286,9 @@ class Workdir:
 
 
 def versions() -> dict[str, str]:
-    """Names the versions that a figure depends on."""
+    """Names the versions that a figure depends on, of what is installed."""
+    found = {name: next(iter(metadata.distributions(name=name)), None) for name in _PACKAGES}
     return {
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in _PACKAGES},
+        **{name: package.version for name, package in found.items() if package},
     }

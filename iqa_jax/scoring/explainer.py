@@ -12,8 +12,7 @@ import ml_collections
 import numpy as np
 from jaxtyping import Float32
 
-from input_pipeline.batches.bags import pad_bag
-from input_pipeline.batches.whole_bags import Bag
+from input_pipeline.batches.whole_bags import Bag, pad_bag
 from input_pipeline.tiles.sources import Layout
 from iqa_jax.analysis.calibration_map import CalibrationMap
 from iqa_jax.analysis.detectors import Detector

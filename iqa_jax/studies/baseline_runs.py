@@ -34,7 +34,7 @@ from iqa_jax.studies.baselines.deep_biq import grade_classes
 from iqa_jax.studies.baselines.regression import count_folds
 from iqa_jax.studies.baselines.rows import Answers, Predict, Rows
 from iqa_jax.studies.study import ANSWERS, is_tested, split_folder
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 def check_baselines(

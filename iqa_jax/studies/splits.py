@@ -11,7 +11,7 @@ from input_pipeline.tables.manifest import Manifest
 from input_pipeline.tables.splits import assign_splits, leave_groups_out
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.run.seen import FITTED_SPLITS
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 def draw_splits(

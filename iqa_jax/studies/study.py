@@ -25,8 +25,9 @@ from iqa_jax.run.checks import check_config
 from iqa_jax.run.key_roles import run_part
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.trained_run import TrainedRun
-from iqa_jax.training.data import TrainingData, TrainingError, prepare_training
+from iqa_jax.training.data import TrainingData, prepare_training
 from iqa_jax.training.loop import fit
+from iqa_jax.training.training_error import TrainingError
 
 ANSWERS = "tested.json"
 

@@ -36,10 +36,7 @@ from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.embedding_cache import CachedEmbeddings, embeddings_from_config
 from iqa_jax.training.targets import targets_from_config
-
-
-class TrainingError(RuntimeError):
-    """Says why training stopped, what is kept and what to do."""
+from iqa_jax.training.training_error import TrainingError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-import os
 import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing, contextmanager
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,9 +15,9 @@ import ml_collections
 import numpy as np
 import optax
 import pandas as pd
-from clu import parameter_overview
 
 from input_pipeline.batches.worker_batches import Batches
+from input_pipeline.extras import extra
 from iqa_jax.analysis.metric_table import LOWER_IS_BETTER
 from iqa_jax.evaluation.evaluation import probe_figures
 from iqa_jax.evaluation.evaluator import Evaluator, evaluator_from_config
@@ -46,7 +45,12 @@ from iqa_jax.scoring.fitted.probe import (
     with_probe,
     write_probe,
 )
-from iqa_jax.training.data import TrainingData, TrainingError, batch_settings_from_config
+from iqa_jax.training.curves import Curves
+from iqa_jax.training.data import TrainingData, batch_settings_from_config
+from iqa_jax.training.training_error import TrainingError
+
+with extra("train"):
+    from clu import parameter_overview
 
 # Updates that may run before the loop looks at a loss: enough to keep an accelerator busy, few
 # enough to stop soon after one goes wrong.
@@ -277,7 +281,7 @@ class _Loop:
         Returns:
             The signal that ended it, or 0.
         """
-        settings, writer = self.settings, _Writer(self.workdir)
+        settings, writer = self.settings, Curves(self.workdir)
         in_flight: deque = deque()
         first_step, rate = self.step + 1, _Rate(self.clock)
         traced = self.workdir.folder / "profile" if is_profiled and is_first() else None
@@ -444,30 +448,6 @@ class _Rate:
             # Share of the time, while updates are in flight too.
             "waiting_for_data": spent["data"] / spent["all"],
         }
-
-
-class _Writer:
-    """Writes the curves to history.jsonl and TensorBoard."""
-
-    def __init__(self, workdir: Workdir):
-        self._workdir = workdir
-
-    @cached_property
-    def _tensorboard(self):
-        # Imports TensorFlow: not before the first update is on its way.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # Else it warns, twice.
-        try:
-            from clu.metric_writers import SummaryWriter
-        except ImportError:
-            say("TensorFlow is not installed: curves go to history.jsonl, not to TensorBoard")
-            return None
-        return SummaryWriter(str(self._workdir.folder / "tensorboard"))
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        self._workdir.add_history({"step": step, **values})
-        if is_first() and self._tensorboard:
-            self._tensorboard.write_scalars(step, values)
-            self._tensorboard.flush()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from iqa_jax.run import build
 from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.studies import study
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from input_pipeline.batches.bags import training_batches
 from input_pipeline.batches.whole_bags import whole_bags
 from input_pipeline.checks.audit import audit
 from input_pipeline.datasets import records
+from input_pipeline.extras import MissingExtraError
 from input_pipeline.files.images import ImageError
 from input_pipeline.tables.manifest import read_manifest
 from input_pipeline.tables.table_files import ManifestError
@@ -230,7 +231,7 @@ def test_what_cannot_be_prepared_is_said(prepared, tiny_config, tiny_manifest, t
     if "apache_beam" not in sys.modules:
         tiny_config.data.manifest, tiny_config.prepare.what = str(tiny_manifest), "images"
         sys.modules["apache_beam"] = None
-        with pytest.raises(WorkdirError, match="requirements-beam.txt"):
+        with pytest.raises(MissingExtraError, match=r"iqa_jax\[beam\]"):
             prepare(tiny_config, str(tmp_path / "set"), "--runner=DirectRunner")
         del sys.modules["apache_beam"]
 

@@ -22,7 +22,7 @@ from iqa_jax.scoring import trained_run
 from iqa_jax.studies import baseline_runs, study
 from iqa_jax.studies.baselines import BASELINES
 from iqa_jax.studies.baselines.rows import Answers
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 @pytest.fixture

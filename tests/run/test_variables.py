@@ -10,7 +10,7 @@ from iqa_jax.run.checks import ConfigError, check_config
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir, WorkdirError
 from iqa_jax.scoring.fitted.probe import variables_from_config
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 def test_the_encoder_of_another_run_and_nothing_else_of_it(tiny_config, tiny_run):

@@ -31,7 +31,7 @@ from iqa_jax.scoring.fitted.calibration import read_calibration
 from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.scoring.networks import Member
 from iqa_jax.scoring.scorer import Scorer
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 from shallow import ShallowEncoder, make_batch, make_model
 from tiny import make_tiny_config
 

@@ -4,7 +4,7 @@ import pytest
 
 from iqa_jax.run import build
 from iqa_jax.studies.baseline_runs import check_baselines
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 @pytest.mark.parametrize(

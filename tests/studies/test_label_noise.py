@@ -5,7 +5,7 @@ import pytest
 
 from iqa_jax.run import build
 from iqa_jax.studies.label_noise import draw_folds
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 @pytest.fixture

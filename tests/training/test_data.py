@@ -5,7 +5,8 @@ import pytest
 
 from iqa_jax.run import build
 from iqa_jax.run.workdir import Workdir
-from iqa_jax.training.data import TrainingError, prepare_training
+from iqa_jax.training.data import prepare_training
+from iqa_jax.training.training_error import TrainingError
 
 
 def write(folder, rows, columns=("image", "row", "column")):

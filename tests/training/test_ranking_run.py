@@ -15,7 +15,8 @@ from iqa_jax.run.seen import seen_before
 from iqa_jax.run.variables import initial_variables
 from iqa_jax.run.workdir import Workdir
 from iqa_jax.scoring.fitted.probe import variables_from_config
-from iqa_jax.training.data import TrainingError, images_seen_before, prepare_training
+from iqa_jax.training.data import images_seen_before, prepare_training
+from iqa_jax.training.training_error import TrainingError
 from tiny import TINY
 
 

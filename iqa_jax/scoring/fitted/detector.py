@@ -12,8 +12,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
+from input_pipeline.extras import extra
 from iqa_jax.analysis.detectors import DETECTORS, Detector, fit_detector
 from iqa_jax.host.progress import meter, say
 from iqa_jax.run.workdir import Workdir
@@ -142,6 +142,8 @@ def anomaly_figures(
             if score is not None and label >= 0]  # fmt: skip
     if settings is None or not kept:
         return {}
+    with extra("train"):
+        from sklearn.metrics import roc_auc_score
     score, label = np.transpose(kept)
     is_bad = label < settings.best
     auroc = None if is_bad.all() or not is_bad.any() else float(roc_auc_score(is_bad, score))

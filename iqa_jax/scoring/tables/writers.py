@@ -10,9 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet
-
+from input_pipeline.extras import extra
 from input_pipeline.files.file_names import name_text
 
 Rows = Sequence[Mapping[str, Any]]
@@ -52,6 +50,9 @@ def _json_lines_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Call
 
 @contextmanager
 def _parquet_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callable[[Rows], None]]:
+    with extra("parquet"):
+        import pyarrow as pa
+        import pyarrow.parquet
     types = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     # Opened here: Arrow takes no path that is not UTF-8.
@@ -67,3 +68,14 @@ def _parquet_writer(path: Path, columns: Mapping[str, type]) -> Iterator[Callabl
 TABLE_WRITERS: dict[
     str, Callable[[Path, Mapping[str, type]], AbstractContextManager[Callable[[Rows], None]]]
 ] = {".csv": _csv_writer, ".jsonl": _json_lines_writer, ".parquet": _parquet_writer}
+
+
+def check_writer(ending: str) -> None:
+    """Finds out before there is a row to write whether the package that writes it is there.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if ending == ".parquet":
+        with extra("parquet"):
+            import pyarrow.parquet  # noqa: F401

@@ -32,8 +32,9 @@ from iqa_jax.scoring.fitted.probe import variables_from_config
 from iqa_jax.studies.baselines.regression import SVR_LINEAR, choose
 from iqa_jax.studies.baselines.rows import Answers, Predict, Rows
 from iqa_jax.studies.study import Stopped
-from iqa_jax.training.data import TrainingError, prepare_training
+from iqa_jax.training.data import prepare_training
 from iqa_jax.training.loop import fit
+from iqa_jax.training.training_error import TrainingError
 
 CLASSES = ("bad", "poor", "fair", "good", "excellent")
 _EPOCHS = 5

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from iqa_jax.studies.baselines.rows import Answers, Baseline, Predict, Rows
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 _FOLDS = 5
 

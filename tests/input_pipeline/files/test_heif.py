@@ -68,7 +68,7 @@ def test_what_cannot_be_read_is_a_sentence(write):
 
 
 @pytest.mark.parametrize(
-    ("kind", "advice"), [("HEIC", "pip install pillow-heif"), ("AVIF", 'install --upgrade "pillow')]
+    ("kind", "advice"), [("HEIC", r"iqa_jax\[heif\]"), ("AVIF", 'install --upgrade "pillow')]
 )
 def test_without_a_reader_the_row_says_what_to_install(monkeypatch, kind, advice):
     monkeypatch.setitem(heif._READERS, kind, None)

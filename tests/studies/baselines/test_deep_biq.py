@@ -12,7 +12,8 @@ from iqa_jax.run.checks import ConfigError
 from iqa_jax.run.seen import seen_before
 from iqa_jax.studies.baselines import BASELINES, deep_biq
 from iqa_jax.studies.baselines.deep_biq import CLASSES, grade
-from iqa_jax.training.data import TrainingError, images_seen_before
+from iqa_jax.training.data import images_seen_before
+from iqa_jax.training.training_error import TrainingError
 from recipes import RECIPES, load_recipe
 
 

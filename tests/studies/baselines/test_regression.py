@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iqa_jax.studies.baselines.regression import RIDGE, choose
-from iqa_jax.training.data import TrainingError
+from iqa_jax.training.training_error import TrainingError
 
 
 def test_parameters_are_chosen_on_groups_that_were_not_fitted_on():
