@@ -147,6 +147,8 @@ def run(words: list[str], is_only_read: bool = False) -> tuple[int, str]:
         patch.setattr(sys, "stderr", printed)
         # Of absl's, what parses and calls; the rest can be done once in a process.
         patch.setattr(program.app, "run", does)
+        # The process is that of the tests, which ends as it did before.
+        patch.setattr(program.signal, "signal", lambda *_: None)
         try:
             start()
             status = 0
