@@ -35,6 +35,10 @@ _TOY = {
 }
 
 
+class Enough(BaseException):
+    """Ends a command whose rest other tests see to."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A fenced block of a page.
@@ -143,6 +147,8 @@ def run(words: list[str], is_only_read: bool = False) -> tuple[int, str]:
         patch.setattr(sys, "stderr", printed)
         # Of absl's, what parses and calls; the rest can be done once in a process.
         patch.setattr(program.app, "run", does)
+        # The process is that of the tests, which ends as it did before.
+        patch.setattr(program.signal, "signal", lambda *_: None)
         try:
             start()
             status = 0
@@ -150,6 +156,8 @@ def run(words: list[str], is_only_read: bool = False) -> tuple[int, str]:
             status = end.code if isinstance(end.code, int) else 1
             if isinstance(end.code, str):
                 print(end.code)
+        except Enough:
+            status = 0
         finally:
             _forget_flags()
     return status or 0, printed.getvalue()

@@ -13,6 +13,7 @@ import pandas as pd
 from input_pipeline.files.file_names import name_text
 from input_pipeline.tiles.sources import TileSource
 from iqa_jax.evaluation.evaluation import Evaluation
+from iqa_jax.reporting.answer import answer
 from iqa_jax.reporting.pages.html import write_report
 from iqa_jax.reporting.pages.markdown_report import write_markdown_report
 from iqa_jax.reporting.pages.report import (
@@ -109,13 +110,23 @@ def run_report(
     }
     # The report shows images that no choice was made on, unless there are no others.
     shown = [choices[name] for name in answered if name != "val" or len(metrics) == 1]
+    warned = list(warnings(metrics))
+    suspects = find_suspects([*choices.values()]) if choices and not kind.is_of_pairs else None
     cuts = dict(zip(("bad below", "good from"), thresholds, strict=True)) if thresholds else {}
     return Report(
         title=name_text(workdir.folder.resolve().name),
         command=command,
         summary=_summarise(metrics, step),
+        answer=answer(
+            run,
+            workdir.folder,
+            splits,
+            metrics,
+            bool(warned),
+            len(suspects.rows) if suspects else 0,
+        ),
         headlines=list(headlines(run, metrics)),
-        warnings=list(warnings(metrics)),
+        warnings=warned,
         metrics={name: metrics[name]["fusions"] for name in splits},
         three_class=three_class(metrics),
         three_class_intervals=intervals(three_class(metrics)),
@@ -140,7 +151,7 @@ def run_report(
         mistakes=[gallery for choice in shown for gallery in choice.mistakes()],
         extremes=[gallery for choice in shown for gallery in choice.extremes()],
         uncertain=[gallery for choice in shown for gallery in choice.uncertain()],
-        suspects=find_suspects([*choices.values()]) if choices and not kind.is_of_pairs else None,
+        suspects=suspects,
         projections=[place_images(plane, [*choices.values()]) for plane in planes if choices],
         rankings=list(_rankings(metrics)),
         localisation=list(_localisation(metrics)),

@@ -1,7 +1,8 @@
-"""The scorer that comes with the program: the file it should be, and answers that make sense."""
+"""The built-in scorer: the file it should be, and answers that make sense."""
 
 import hashlib
 import re
+import runpy
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from input_pipeline.distortions.catalogue import distort
 from iqa_jax.models.encoders.pretrained import WEIGHTS_FOLDER
 from iqa_jax.run.packed import DEFAULT_SCORER, open_run
 from iqa_jax.run.seen import seen_by
+from tiny import ROOT
 
 CARD = (WEIGHTS_FOLDER / f"{DEFAULT_SCORER}.md").read_text()
 
@@ -53,3 +55,12 @@ def test_faults_cost_and_size_does_not():
     assert abs(from_large - clean) < 5
     assert (table["lower"] < table["score"]).all() and (table["score"] < table["upper"]).all()
     assert table["tiles"].tolist() == [4] * 5
+
+
+@pytest.mark.usefixtures("one_device")
+def test_the_picture_of_the_readme_has_the_scores_that_are_told():
+    make = runpy.run_path(str(ROOT / "docs/result.py"))["make_photograph"]
+    scores = iqa_jax.load_scorer().score([make(is_blurred=True), make(is_blurred=False)])["score"]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    told = re.search(r"blurred: (\d+) of 100 points, where the sharp photograph has (\d+)", readme)
+    assert list(scores) == pytest.approx([int(number) for number in told.groups()], abs=0.6)

@@ -32,7 +32,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 # The sections in their order: identifier, heading, and the parts of a report that are in it.
 _SECTIONS = (
-    ("figures", "Figures", ("headlines", "warnings", "metrics")),
+    ("answer", "In short", ("answer", "warnings")),
+    ("figures", "Figures", ("headlines", "metrics")),
     ("training", "Training", ("history",)),
     ("confusion", "Confusion", ("confusions",)),
     ("calibration", "Calibration", ("reliabilities",)),

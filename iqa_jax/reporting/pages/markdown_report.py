@@ -53,9 +53,13 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"# {code(report.title)}"
     if report.summary:
         yield prose(report.summary)
-    if report.headlines or report.warnings or report.metrics:
-        yield "## Figures"
+    if report.answer or report.warnings:
+        yield "## In short"
+    for title, text in report.answer:
+        yield f"**{prose(title)}.** {prose(text)}"
     yield from map(warning_box, report.warnings)
+    if report.headlines or report.metrics:
+        yield "## Figures"
     if report.headlines:
         yield "\n".join(map(headline_line, report.headlines))
     for comparison in comparison_tables(report):

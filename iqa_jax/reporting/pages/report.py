@@ -214,6 +214,7 @@ class Report:
         title: the name of the run.
         command: the command line that repeats it.
         summary: a sentence or two under the title.
+        answer: headings and sentences to read first: what the figures come to.
         headlines: the figures to see first.
         warnings: what must be known before a figure is believed.
         metrics: split -> fusion -> figures, as in metrics.json; only single ones are shown.
@@ -237,6 +238,7 @@ class Report:
     title: str
     command: str
     summary: str = ""
+    answer: Sequence[tuple[str, str]] = ()
     headlines: Sequence[Headline] = ()
     warnings: Sequence[str] = ()
     metrics: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)

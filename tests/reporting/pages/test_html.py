@@ -21,8 +21,9 @@ from report_page import EVIL, Page, full_report, photos
 
 # Part of a report -> the section that it makes appear.
 SECTION_OF = {
+    "answer": "answer",
+    "warnings": "answer",
     "headlines": "figures",
-    "warnings": "figures",
     "metrics": "figures",
     "history": "training",
     "confusions": "confusion",

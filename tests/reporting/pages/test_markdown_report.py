@@ -76,6 +76,8 @@ def test_the_rest_is_there_too(tmp_path):
 @pytest.mark.parametrize(
     ("change", "heading"),
     [
+        ({"answer": [("How good", "Good.")]}, "## In short"),
+        ({"warnings": ["auroc differs."]}, "## In short"),
         ({"headlines": REPORT.headlines}, "## Figures"),
         ({"metrics": METRICS}, "## Figures"),
         ({"confusions": REPORT.confusions}, "## Confusion"),

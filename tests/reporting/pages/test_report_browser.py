@@ -69,7 +69,7 @@ def probed(report, tmp_path_factory):
 
 def test_the_browser_holds_every_part(report, tmp_path):
     page = Page(dump(report, tmp_path))
-    assert len(page.find("section")) == 17 == len(page.find("h2")) - 1
+    assert len(page.find("section")) == 18 == len(page.find("h2")) - 1
     assert not page.find("script") and not page.find("iframe")
     assert not [tag for tag, attrs in page.tags if any(key.startswith("on") for key in attrs)]
     assert sum(HOSTILE in text for text in page.texts) >= 40
