@@ -1,4 +1,4 @@
-"""Whole networks for tiles of 16 pixels whose encoder is nothing to compile, with drawn parameters."""
+"""Networks for tiles of 16 pixels: an encoder that is nothing to compile, drawn parameters."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""What whoever calls an exported scorer must know: how to cut an image, and what its score means."""
+"""What the caller of an exported scorer must know: how to cut an image, what its score means."""
 
 from typing import Any
 

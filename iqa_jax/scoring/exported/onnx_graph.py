@@ -98,9 +98,7 @@ class Graph:
         """Repeats a value along the axes on which it stands for more than it has."""
         if value.dims == value.shape:
             return value
-        return self.add(
-            "Expand", [self.name_of(value), self.lengths(value.shape)], value.shape
-        )
+        return self.add("Expand", [self.name_of(value), self.lengths(value.shape)], value.shape)
 
     def lengths(self, shape: Sequence[Any]) -> str:
         """Names a tensor of int64 with the lengths of a shape, known or not."""

@@ -253,9 +253,7 @@ def _remainder(graph, given, shape, equation):
 
 def _is_finite(graph, given, shape, equation):
     (x,) = given
-    names = [
-        graph.add(what, [graph.name_of(x)], shape, x.dims).name for what in ("IsInf", "IsNaN")
-    ]
+    names = [graph.add(what, [graph.name_of(x)], shape, x.dims).name for what in ("IsInf", "IsNaN")]
     either = graph.add("Or", names, shape, x.dims)
     return graph.add("Not", [either.name], shape, x.dims)
 

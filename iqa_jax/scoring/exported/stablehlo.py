@@ -13,6 +13,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
+from iqa_jax.run.workdir import WorkdirError
 from iqa_jax.scoring.exported.answer import Answer
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -42,11 +43,20 @@ def write_stablehlo(answer: Answer, size: int, about: Mapping[str, Any], path: P
         size: of its tiles.
         about: what the caller must know, besides.
         path: appears when it is complete.
+
+    Raises:
+        WorkdirError: what JAX writes programs with is not installed.
     """
     exported = jax.export.export(jax.jit(answer), platforms=PLATFORMS)(*abstract_inputs(size))
+    try:
+        program = bytes(exported.serialize())
+    except ImportError as error:
+        raise WorkdirError(
+            f"--output={path.name} needs the package flatbuffers: pip install flatbuffers."
+        ) from error
     part = path.with_name(path.name + ".part")
     with zipfile.ZipFile(part, "w") as file:
-        # A date of its own would make every file another one.
-        for name, content in ((PROGRAM, exported.serialize()), (ABOUT, json.dumps(about))):
-            file.writestr(zipfile.ZipInfo(name), bytes(content) if name == PROGRAM else content)
+        for name, content in ((PROGRAM, program), (ABOUT, json.dumps(about))):
+            # Without the date: a scorer always gives the same file.
+            file.writestr(zipfile.ZipInfo(name), content)
     part.replace(path)
