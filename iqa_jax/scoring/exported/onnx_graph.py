@@ -103,7 +103,7 @@ class Graph:
     def lengths(self, shape: Sequence[Any]) -> str:
         """Names a tensor of int64 with the lengths of a shape, known or not."""
         if all(isinstance(length, int) for length in shape):
-            return self.integers(shape)
+            return self.integers([*shape])
         parts = [
             self.integers([length]) if isinstance(length, int) else self._length(length)
             for length in shape

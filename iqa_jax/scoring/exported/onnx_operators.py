@@ -179,7 +179,7 @@ def _slice(graph, given, shape, equation):
         for end, length in zip(parameters["limit_indices"], x.shape, strict=True)
     ]
     parts = (parameters["start_indices"], ends, range(len(shape)), steps)
-    return graph.add("Slice", [graph.name_of(x), *map(graph.integers, parts)], shape)
+    return graph.add("Slice", [graph.name_of(x), *map(graph.lengths, parts)], shape)
 
 
 def _dynamic_slice(graph, given, shape, equation):
@@ -189,7 +189,7 @@ def _dynamic_slice(graph, given, shape, equation):
         if length == x.shape[axis]:
             continue
         start = graph.add("Unsqueeze", [_as_int64(graph, start).name, graph.integers([0])], (1,))
-        end = graph.add("Add", [start.name, graph.integers([length])], (1,))
+        end = graph.add("Add", [start.name, graph.lengths([length])], (1,))
         names = [graph.name_of(x), start.name, end.name, graph.integers([axis])]
         x = graph.add("Slice", names, (*x.shape[:axis], length, *x.shape[axis + 1 :]))
     return x
@@ -302,7 +302,7 @@ def _gather(graph, given, shape, equation):
     is_plain = all(sizes[axis] == x.shape[axis] for axis in others)
     is_plain = is_plain and not numbers.operand_batching_dims
     if is_plain and len(axes) == 1 and numbers.collapsed_slice_dims == () and not batch:
-        size = graph.integers([sizes[axes[0]]])
+        size = graph.lengths([sizes[axes[0]]])
         end = graph.add("Add", [names[1], size], (1,))
         return graph.add("Slice", [*names, end.name, graph.integers(axes)], shape)
     is_plain = is_plain and numbers.collapsed_slice_dims == axes
