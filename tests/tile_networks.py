@@ -49,8 +49,13 @@ def make_tile_network(
         "features": jnp.zeros((1, 1, 0)),
     }
     shapes = jax.eval_shape(model.init, jax.random.key(0), batch)
-    draw = lambda shape: (rng.normal(size=shape.shape) / 2).astype(np.float32)  # noqa: E731
-    variables = {"batch_stats": {}, **jax.tree.map(draw, dict(shapes))}
-    if statistics := variables["batch_stats"]:
-        variables["batch_stats"] = jax.tree.map(np.abs, statistics)
+
+    def draw(path, leaf):
+        values = rng.normal(size=leaf.shape) / max(1.0, np.prod(leaf.shape[:-1])) ** 0.5
+        # Those near 1 do not amplify rounding from layer to layer.
+        is_factor = path[-1].key in ("scale", "var")
+        return (1 + abs(values) / 10 if is_factor else values).astype(np.float32)
+
+    drawn = jax.tree_util.tree_map_with_path(draw, dict(shapes))
+    variables = {"batch_stats": {}, **drawn}
     return Member(model, task, variables)

@@ -88,6 +88,7 @@ def test_every_encoder(encoder, tmp_path):
     check(answer, 32, tmp_path / "x.onnx", [skimage.data.astronaut()[100:164, 200:264]])
 
 
+@pytest.mark.usefixtures("one_device")
 def test_the_scorer_of_photographs(tmp_path, monkeypatch):
     onnx = pytest.importorskip("onnx")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -97,6 +98,7 @@ def test_the_scorer_of_photographs(tmp_path, monkeypatch):
     photo = np.ascontiguousarray(skimage.data.astronaut())
     got = ask(path, cut_photo(photo, 256))
     wanted = load_scorer().score([photo])["score"]
+    # Of a scale up to 100.
     np.testing.assert_allclose(got["score"], wanted[0], atol=1e-3, rtol=0)
     told = onnx.load(path).metadata_props
     about = {one.key: json.loads(one.value) for one in told}

@@ -52,6 +52,7 @@ def test_it_runs_alone_with_the_same_answer(tmp_path):
     np.savez(data, **dict(zip(INPUTS, given, strict=True)))
     command = [sys.executable, "-c", PROGRAM_ALONE, file, data]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    answer = jax.jit(answer)
     wanted = [
         float(answer(*(one[:count] for one in given[:3]), given[3])["score"]) for count in (1, 5)
     ]
