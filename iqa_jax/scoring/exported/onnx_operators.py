@@ -293,7 +293,7 @@ def _run_along(graph, given, shape, equation):
 
 
 def _gather(graph, given, shape, equation):
-    """Writes a look-up in one axis or in the first few at once, or a part of an axis."""
+    """Writes a look-up in one axis or in the first few at once, or a part of some axes."""
     x, indices = (graph.whole(one) for one in given)
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
     axes, offsets, batch = numbers.start_index_map, numbers.offset_dims, indices.shape[:-1]
@@ -301,9 +301,9 @@ def _gather(graph, given, shape, equation):
     names = [graph.name_of(x), _as_int64(graph, indices).name]
     is_plain = all(sizes[axis] == x.shape[axis] for axis in others)
     is_plain = is_plain and not numbers.operand_batching_dims
-    if is_plain and len(axes) == 1 and numbers.collapsed_slice_dims == () and not batch:
-        size = graph.lengths([sizes[axes[0]]])
-        end = graph.add("Add", [names[1], size], (1,))
+    if is_plain and numbers.collapsed_slice_dims == () and not batch:
+        size = graph.lengths([sizes[axis] for axis in axes])
+        end = graph.add("Add", [names[1], size], (len(axes),))
         return graph.add("Slice", [*names, end.name, graph.integers(axes)], shape)
     is_plain = is_plain and numbers.collapsed_slice_dims == axes
     if is_plain and len(axes) == 1:
