@@ -9,8 +9,8 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from iqa_jax.run.workdir import WorkdirError
 from iqa_jax.scoring.exported.onnx_graph import END, Graph, Value, element_type
@@ -76,7 +76,7 @@ def _write(graph: Graph, equation: Any, given: list[Value]) -> list[Value]:
     if name in _CALLS:
         called = parameters[_CALLS[name]]
         if not hasattr(called, "consts"):
-            called = jax.extend.core.ClosedJaxpr(called, ())
+            called = ClosedJaxpr(called, ())
         return write_program(graph, called, given)
     if name == "platform_index":
         return [constant_value(np.int32(0))]
@@ -117,11 +117,11 @@ def _elementwise(graph: Graph, operator: str, given: list[Value], shape: Any) ->
 
 def _cut(graph: Graph, operator: str, given: list[Value], shape: Any) -> Value | None:
     """Writes a bound as a Clip, which programs fuse with the convolution before it."""
-    bounds = [one for one in given if one.constant is not None and one.constant.size == 1]
-    if len(bounds) != 1 or bounds[0].constant.dtype != np.float32:
+    bounds = [one.constant for one in given if one.constant is not None and one.constant.size == 1]
+    if len(bounds) != 1 or bounds[0].dtype != np.float32:
         return None
-    (x,) = (one for one in given if one is not bounds[0])
-    bound, source, low = graph.constant(bounds[0].constant.reshape(())), graph.name_of(x), ""
+    (x,) = (one for one in given if one.constant is not bounds[0])
+    bound, source, low = graph.constant(bounds[0].reshape(())), graph.name_of(x), ""
     if operator == "Max":
         return graph.add("Clip", [source, bound], shape, x.dims)
     before = graph.maker(source)
