@@ -154,7 +154,7 @@ FLAGS = {
             "it.",
             "explain": "Folder for the pictures, maps and their table.",
             "prepare": "Folder for the data set.",
-            "export": "The file, which ends in .safetensors.",
+            "export": "The file: .safetensors, or for other programs .onnx or .stablehlo.",
         },
         "scores.csv",
         "scores.csv",

@@ -25,7 +25,7 @@ class ShallowEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, images, mask=None, train=False, progress=1.0):
-        mask = jnp.ones(len(images), bool) if mask is None else mask
+        mask = jnp.ones(images.shape[:1], bool) if mask is None else mask
         train = train and self.norm_statistics == "batch"
         arguments = {"dtype": self.dtype, "axis_name": self.axis_name}
         x = ConvolutionNorm(8, 3, 2, name="layer_50", **arguments)(images, mask, train)

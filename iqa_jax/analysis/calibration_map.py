@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit, softmax
 
 # Below what float32 keeps of a probability next to 1.
-_LEAST_PROBABILITY = 1e-7
+LEAST_PROBABILITY = 1e-7
 # So flat a slope says nothing any more, but still rises.
 _LEAST_SLOPE = 1e-3
 # The raw probabilities keep this share at least: it moves no probability by more than a thousandth,
@@ -127,7 +127,7 @@ def _fit_grades(raw: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray, 
     def loss(parameters: np.ndarray) -> float:
         slope, biases, share = read(parameters)
         mixed = (1 - share) * raw + share * _grades_of_score(logits, slope, biases)
-        return -(targets * np.log(np.maximum(mixed, _LEAST_PROBABILITY))).sum() / n
+        return -(targets * np.log(np.maximum(mixed, LEAST_PROBABILITY))).sum() / n
 
     most = 1 - _LEAST_RAW_SHARE
     start = np.array([1.0, 1.0, *np.ones(k - 2), most])
@@ -151,13 +151,13 @@ def _logarithms(raw: np.ndarray) -> np.ndarray:
     if raw.shape[-1] == 2:
         # The rounding of the other one must not order images that have the same P(good).
         raw = np.stack([1 - raw[..., 1], raw[..., 1]], axis=-1)
-    return np.log(np.clip(raw, _LEAST_PROBABILITY, 1))
+    return np.log(np.clip(raw, LEAST_PROBABILITY, 1))
 
 
 def _logit_of_score(raw: np.ndarray) -> np.ndarray:
     """Gives the logit of the expected grade on [0, 1]."""
     score = raw @ np.linspace(0, 1, raw.shape[-1])
-    return np.asarray(logit(np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)))
+    return np.asarray(logit(np.clip(score, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)))
 
 
 def _grades_of_score(logit_of_score: np.ndarray, slope: float, biases: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ def test_an_ensemble_is_refused(tiny_run, tmp_path):
         export(run, str(tmp_path / "x.safetensors"))
 
 
-@pytest.mark.parametrize("output", ["scorer.npz", "nowhere/scorer.safetensors"])
+@pytest.mark.parametrize("output", ["scorer.npz", "nowhere/scorer.safetensors", "nowhere/x.onnx"])
 def test_an_output_that_cannot_be_is_refused(tiny_run, output, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorkdirError, match="--output="):
