@@ -169,7 +169,8 @@ def make(place: str, desk: Desk) -> None:
 
 def _made_by(words: list[str]) -> str:
     """Names the run or file that a command makes, "" if it makes none that others need."""
-    flag = {"train": "workdir", "clean": "workdir", "export": "output"}.get(words[1], "")
+    trains = dict.fromkeys(("train", "compare", "protocol", "clean"), "workdir")
+    flag = (trains | {"export": "output"}).get(words[1], "")
     values = (word.removeprefix(f"--{flag}=") for word in words if word.startswith(f"--{flag}="))
     return next(values, "") if flag else ""
 
