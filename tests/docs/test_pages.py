@@ -157,7 +157,7 @@ def make(place: str, desk: Desk) -> None:
         shutil.copytree(desk.folder / COPIES[place], desk.folder / place)
         return
     if place == DROPPED:
-        (desk.folder / place).parent.mkdir(parents=True)
+        (desk.folder / place).parent.mkdir(parents=True, exist_ok=True)
         (desk.folder / place).write_text("image,row,column\n0_beach_1.png,0,0\n")
         return
     commands = (words for block in RUN if block.language == "sh" for words in block.commands())
