@@ -23,6 +23,7 @@ _LANGUAGES = {"sh", "python", "csv", "text", "yaml", ""}
 _TOY = {
     **{key: value for key, value in TINY.items() if key != "data.features"},
     "tiles.edge_sum_min": 0,
+    "encoder.mobilenet_v2.drop_block_size": 0,
     "model.weights": "none",
     "model.trainable_layers": -1,
     "bags.cached": False,

@@ -159,7 +159,7 @@ def make(place: str, desk: Desk) -> None:
         shutil.copytree(desk.folder / COPIES[place], desk.folder / place)
         return
     if place == DROPPED:
-        (desk.folder / place).parent.mkdir(parents=True)
+        (desk.folder / place).parent.mkdir(parents=True, exist_ok=True)
         (desk.folder / place).write_text("image,row,column\n0_beach_1.png,0,0\n")
         return
     commands = (words for block in RUN if block.language == "sh" for words in block.commands())
@@ -171,7 +171,8 @@ def make(place: str, desk: Desk) -> None:
 
 def _made_by(words: list[str]) -> str:
     """Names the run or file that a command makes, "" if it makes none that others need."""
-    flag = {"train": "workdir", "clean": "workdir", "export": "output"}.get(words[1], "")
+    trains = dict.fromkeys(("train", "compare", "protocol", "clean"), "workdir")
+    flag = (trains | {"export": "output"}).get(words[1], "")
     values = (word.removeprefix(f"--{flag}=") for word in words if word.startswith(f"--{flag}="))
     return next(values, "") if flag else ""
 
