@@ -1,6 +1,6 @@
 """Makes the picture of the README: a photograph, its right half blurred, and where that costs.
 
-python docs/result.py --output=docs/result.jpg
+python -m docs.result --output=docs/result.jpg
 """
 
 import argparse
