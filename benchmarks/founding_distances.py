@@ -1,7 +1,6 @@
 """Founding questions about embeddings: what distances between them say of quality and of domain."""
 
 import importlib.util
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.founding_bench import Bench
 from benchmarks.founding_heads import Tiles, answer_images, sample_images
+from benchmarks.founding_rows import sign
 from benchmarks.ood import PICTURES, make_crops, max_softmax
 from input_pipeline.batches.whole_bags import whole_bags
-from input_pipeline.checks.kept_signatures import KeptSignatures
 from input_pipeline.checks.look_alikes import find_alike
 from input_pipeline.files import images
 from input_pipeline.tables.labels import LabelSpec
@@ -148,10 +147,8 @@ def ask_copies(bench: Bench, path: Path) -> dict[str, Any]:
         path: of the manifest.
     """
     manifest = read_manifest(path, LabelSpec("numeric", "mos", minimum=0.0, maximum=1.0))
-    config = bench.config("numeric", {})
-    folder = os.path.expanduser(config.host.signature_folder)
-    kept = KeptSignatures(manifest, folder, config.data.max_pixels)
-    parts = list(find_alike(kept.signatures, kept.signatures))
+    signatures = sign(manifest, bench.config("numeric", {}).host.signature_folder)
+    parts = list(find_alike(signatures, signatures))
     one, other, bits = (np.concatenate([part[k] for part in parts]) for k in range(3))
     mos = manifest.images["label"].to_numpy(np.float64)
     subset = manifest.images["name"].str.extract(r"(ss\d\d)", expand=False).fillna("all").to_numpy()

@@ -9,6 +9,7 @@
     labels        classes, grades, numbers, distributions: what the same labels are best read as
     noise         labels flipped on purpose: losses for them, and filters of tiles
     left_out      the parts of the tile classifier's recipe, each left out once
+    mirrored      answers as the mean over an image and its mirror image
     anomaly       bad by distance from good tiles
     ood           technical pictures by distance and by dropout, against photographs
     separability  do neighbours among embeddings share a grade, supervised contrastive ones too
@@ -45,6 +46,7 @@ from benchmarks.founding_distances import (
 from benchmarks.founding_figures import MEANINGS, Answers, compare, format_comparison
 from benchmarks.founding_noise import ask_left_out, ask_noise
 from benchmarks.founding_rows import read_rows
+from benchmarks.founding_views import ask_mirrored
 
 # Training images -> draws of so many, and updates of 32 images or 128 tiles.
 DRAWS = {300: 3, 1000: 3, 3000: 2, 10_000: 1}
@@ -148,6 +150,7 @@ QUESTIONS = {
     "labels": lambda asked: ask_labels(asked.bench, asked.draws),
     "noise": lambda asked: ask_noise(asked.bench, NOISE_IMAGES, NOISE_DRAWS),
     "left_out": lambda asked: ask_left_out(asked.bench, NOISE_IMAGES, NOISE_DRAWS),
+    "mirrored": lambda asked: ask_mirrored(asked.bench, asked.draws),
     "copies": lambda asked: ask_copies(asked.bench, asked.manifest),
     "anomaly": lambda asked: ask_anomaly(asked.bench, list(asked.draws)),
     "ood": lambda asked: ask_ood(asked.bench, list(asked.draws), _strange(asked.bench)),

@@ -18,7 +18,7 @@ from input_pipeline.checks.kept_signatures import KeptSignatures
 from input_pipeline.checks.look_alikes import cluster
 from input_pipeline.tables.groups import join_groups
 from input_pipeline.tables.labels import LabelSpec
-from input_pipeline.tables.manifest import read_manifest
+from input_pipeline.tables.manifest import Manifest, read_manifest
 from input_pipeline.tables.splits import assign_splits
 from input_pipeline.tables.table_files import read_table
 from iqa_jax.host.progress import meter
@@ -75,11 +75,8 @@ def read_rows(path: Path, signature_folder: str, val_images: int = 600) -> Rows:
     if "scene" in given:
         images = manifest.images.assign(group=given["scene"].to_numpy())
         manifest = dataclasses.replace(manifest, images=images)
-    kept = KeptSignatures(manifest, os.path.expanduser(signature_folder), MAX_PIXELS)
-    if kept.missing:
-        with meter("signatures of", len(kept.missing)) as progress:
-            kept.make(os.cpu_count() or 1, progress.update)
-    images = join_groups(manifest, cluster(kept.signatures), fractions={}, seed=0).images
+    signatures = sign(manifest, signature_folder)
+    images = join_groups(manifest, cluster(signatures), fractions={}, seed=0).images
     table = pd.DataFrame(
         {
             "path": images["path"],
@@ -98,3 +95,12 @@ def read_rows(path: Path, signature_folder: str, val_images: int = 600) -> Rows:
     table = table[~is_seen].reset_index(drop=True)
     low, high = table.loc[table["split"] == "train", "mos"].quantile([1 / 3, 2 / 3])
     return Rows(table, (float(low), float(high)))
+
+
+def sign(manifest: Manifest, folder: str) -> np.ndarray:
+    """Gives the signatures of a manifest's pictures, which are kept in a folder."""
+    kept = KeptSignatures(manifest, os.path.expanduser(folder), MAX_PIXELS)
+    if kept.missing:
+        with meter("signatures of", len(kept.missing)) as progress:
+            kept.make(os.cpu_count() or 1, progress.update)
+    return kept.signatures

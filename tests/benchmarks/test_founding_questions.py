@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import founding_bench, founding_distances, founding_noise
+from benchmarks import (
+    founding_bench,
+    founding_distances,
+    founding_noise,
+    founding_questions,
+    founding_views,
+)
 from benchmarks.founding_bench import Bench
 from benchmarks.founding_distances import ask_anomaly, ask_copies, ask_ood, ask_separability
 from benchmarks.founding_figures import Answers, compare, format_comparison
@@ -49,6 +55,7 @@ def bench(rows, tmp_path, monkeypatch):
     planted = Tiles(embeddings, grid, np.array([2, 2]))
     monkeypatch.setattr(founding_bench, "load_tiles", lambda config, manifest: planted)
     changes = {
+        "host.signature_folder": str(tmp_path / "signatures"),
         "tiles.size": 32,
         "tiles.stride": 32,
         "model.hidden_dim": 8,
@@ -130,6 +137,14 @@ def test_distances_find_what_is_far(bench):
     strange = bench.tiles.embeddings.mean(axis=1)[:5] + 40
     found = ask_ood(bench, [SIZE], strange)
     assert found["strange"] == 5 and found["auroc"][str(SIZE)]["Mahalanobis distance"] == 1
+
+
+def test_a_mirror_image_that_looks_the_same_changes_nothing(bench, monkeypatch):
+    embeddings = bench.tiles.embeddings
+    monkeypatch.setattr(founding_views, "embed_mirrored", lambda bench, ids: embeddings[ids])
+    found = founding_views.ask_mirrored(bench, {SIZE: 1})["compared"][str(SIZE)]
+    assert found["mean of both"]["srcc"]["interval"] == [0, 0]
+    assert found["as they are"]["srcc"]["mean"] > 0.9
 
 
 def test_neighbours_of_planted_quality_agree(bench, monkeypatch):
