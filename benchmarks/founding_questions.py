@@ -6,6 +6,7 @@
 `--questions` are some of
 
     fusions       which fusion pays, by number of images
+    transformers  the same of transformers over tiles, one draw each
     labels        classes, grades, numbers, distributions: what the same labels are best read as
     noise         labels flipped on purpose: losses for them, and filters of tiles
     left_out      the parts of the tile classifier's recipe, each left out once
@@ -20,14 +21,15 @@ the scores of `train` are bad, marginal and good; binary labels are the outer tw
 training images is drawn with seed k, which also seeds the head. Thresholds between the three grades
 are fitted on some 600 training images that train nothing. Tested are the images of `test` that look
 like none of `train`. `--markdown` prints tables instead. What is finished is kept below `--output`
-and not done again.
+and not done again; for runs of other kinds it also has manifest.csv and, of every draw,
+rows_<images>_<draw>.csv, as `data.split_rows` takes it.
 """
 
 import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +52,7 @@ from benchmarks.founding_views import ask_mirrored
 
 # Training images -> draws of so many, and updates of 32 images or 128 tiles.
 DRAWS = {300: 3, 1000: 3, 3000: 2, 10_000: 1}
-UPDATES = {300: 400, 1000: 400, 3000: 1600, 10_000: 1600}
+UPDATES = {300: 400, 1000: 400, 3000: 800, 10_000: 800}
 REFERENCE = "tile classifier: mean score"
 
 
@@ -68,6 +70,8 @@ FUSIONS = {
     "attention": fusion("attention"),
     "gated_attention": fusion("gated_attention"),
     "gated_attention_positions": fusion("gated_attention_positions"),
+}
+TRANSFORMERS = {
     "tile_vit, no positions": fusion("tile_vit", "none"),
     "tile_vit, 1-D": fusion("tile_vit", "learned_1d"),
     "tile_vit, 2-D": fusion("tile_vit", "sincos_2d"),
@@ -77,8 +81,6 @@ LABELS = {
     "three classes: cross-entropy": ("ordered", {}),
     "outer thirds: cross-entropy": ("binary", {}),
     "ordinal: coral": ("ordered", {"loss.name": "coral"}),
-    "ordinal: corn": ("ordered", {"loss.name": "corn"}),
-    "ordinal: emd": ("ordered", {"loss.name": "emd"}),
     "regression: huber": ("numeric", {}),
     "regression: huber and PLCC": ("numeric", {"loss.regression.plcc_weight": 0.3}),
     "distribution: emd": ("numeric", {"loss.name": "emd"}),
@@ -94,24 +96,26 @@ class Asked(NamedTuple):
         bench: the photographs and the runs on them.
         manifest: where they were read.
         draws: training images -> draws of so many.
-        fusions: runs of `FUSIONS` that are compared.
     """
 
     bench: Bench
     manifest: Path
     draws: Mapping[int, int]
-    fusions: Sequence[str]
 
 
-def ask_fusions(bench: Bench, draws: Mapping[int, int], runs: Sequence[str]) -> dict[str, Any]:
+def ask_fusions(
+    bench: Bench, draws: Mapping[int, int], runs: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """Compares fusions with the mean score of the tile classifier, by number of images."""
     found = {}
     for size, count in draws.items():
         parts: list[dict[str, Answers]] = [{} for _ in range(count)]
-        for name in runs:
-            own = bench.config("binary", FUSIONS[name]).model.fusion
+        for seed in range(count):
+            bench.rows.list_draw(bench.output / f"rows_{size}_{seed}.csv", size, seed)
+        for name, changes in runs.items():
+            own = bench.config("binary", changes).model.fusion
             for seed, part in enumerate(parts):
-                answered = bench.run(name, "binary", FUSIONS[name], size, seed)
+                answered = bench.run(name, "binary", changes, size, seed)
                 if name == "tiles":
                     for late in ("vote", "mean_score", "mean_embedding"):
                         row = f"tile classifier: {late.replace('_', ' ')}"
@@ -146,7 +150,10 @@ def _strange(bench: Bench) -> np.ndarray:
 
 
 QUESTIONS = {
-    "fusions": lambda asked: ask_fusions(asked.bench, asked.draws, asked.fusions),
+    "fusions": lambda asked: ask_fusions(asked.bench, asked.draws, FUSIONS),
+    "transformers": lambda asked: ask_fusions(
+        asked.bench, dict.fromkeys(asked.draws, 1), {"tiles": BY_TILE, **TRANSFORMERS}
+    ),
     "labels": lambda asked: ask_labels(asked.bench, asked.draws),
     "noise": lambda asked: ask_noise(asked.bench, NOISE_IMAGES, NOISE_DRAWS),
     "left_out": lambda asked: ask_left_out(asked.bench, NOISE_IMAGES, NOISE_DRAWS),
@@ -164,7 +171,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--questions", default=",".join(QUESTIONS), help="by commas")
     parser.add_argument("--sizes", default=",".join(map(str, DRAWS)), help="images, by commas")
-    parser.add_argument("--runs", default=";".join(FUSIONS), help="of fusions, by semicolons")
     parser.add_argument("--markdown", action="store_true", help="print tables")
     arguments = parser.parse_args()
     cache = Path("~/.cache/iqa_jax/compiled").expanduser()
@@ -174,8 +180,10 @@ def main() -> None:
         rows = read_rows(arguments.manifest, recipe("numeric", {}).host.signature_folder)
         bench = Bench(rows, arguments.output.resolve(), {}, UPDATES)
         draws = {int(size): DRAWS[int(size)] for size in arguments.sizes.split(",")}
-        asked = Asked(bench, arguments.manifest, draws, arguments.runs.split(";"))
-        found = {name: QUESTIONS[name](asked) for name in arguments.questions.split(",")}
+        asked, found = Asked(bench, arguments.manifest, draws), {}
+        for name in arguments.questions.split(","):
+            found[name] = QUESTIONS[name](asked)
+            (bench.output / f"{name}.json").write_text(json.dumps(found[name]))
     if arguments.markdown:
         for name, one in found.items():
             for figure in MEANINGS if "compared" in one else ():

@@ -54,6 +54,13 @@ class Rows:
         chosen = train.sample(min(size, len(train)), random_state=seed)
         return self.table.drop(train.index.difference(chosen.index))
 
+    def list_draw(self, path: Path, size: int, seed: int) -> Path:
+        """Writes which image of the written manifest is where, as `data.split_rows` reads it."""
+        drawn = self.draw(size, seed)
+        split = self.table["split"].where(self.table.index.isin(drawn.index), "unused")
+        pd.DataFrame({"name": self.table["path"], "split": split}).to_csv(path, index=False)
+        return path
+
     def write(self, path: Path, table: pd.DataFrame) -> Path:
         """Writes rows as a manifest with the columns `label`, the grade, and `mos`."""
         label = np.array(GRADES)[self.grades(table["mos"].to_numpy())]

@@ -21,6 +21,7 @@ from benchmarks.founding_heads import Tiles, draw_order
 from benchmarks.founding_noise import ask_left_out, ask_noise, flip_labels
 from benchmarks.founding_questions import ask_fusions, ask_labels
 from benchmarks.founding_rows import read_rows
+from input_pipeline.tables.manifest import read_split_rows
 
 IMAGES, DIM, SIZE = 150, 8, 60
 
@@ -77,6 +78,14 @@ def test_no_group_is_in_two_splits_and_the_copy_is_not_tested(rows):
     assert np.ptp(np.bincount(grades)) <= 1
 
 
+def test_a_draw_is_listed_for_other_runs(rows, tmp_path):
+    splits = pd.Series(read_split_rows(rows.list_draw(tmp_path / "rows.csv", SIZE, 0)))
+    assert splits.value_counts()[["train", "val"]].tolist() == [SIZE, 30]
+    drawn = rows.draw(SIZE, 0)
+    assert set(splits.index[splits == "train"]) == set(drawn.loc[drawn["split"] == "train", "path"])
+    assert set(splits) == {"train", "val", "test", "unused"}
+
+
 def test_every_class_comes_as_often_and_no_example_before_the_others():
     labels = np.repeat([0, 1], [2, 10])
     order = draw_order(labels, 12, 40, np.random.default_rng(0))
@@ -86,7 +95,8 @@ def test_every_class_comes_as_often_and_no_example_before_the_others():
 
 
 def test_planted_quality_is_found_by_tiles_and_by_bags(bench):
-    found = ask_fusions(bench, {SIZE: 2}, ["tiles", "max_embedding"])["compared"][str(SIZE)]
+    runs = {name: founding_questions.FUSIONS[name] for name in ("tiles", "max_embedding")}
+    found = ask_fusions(bench, {SIZE: 2}, runs)["compared"][str(SIZE)]
     assert list(found) == [
         *(f"tile classifier: {late}" for late in ("vote", "mean score", "mean embedding")),
         "max_embedding",
