@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from input_pipeline.checks.kept_signatures import KeptSignatures
 from input_pipeline.checks.look_alikes import cluster
+from input_pipeline.files.images import read_header
 from input_pipeline.tables.groups import join_groups
 from input_pipeline.tables.labels import LabelSpec
 from input_pipeline.tables.manifest import Manifest, read_manifest
@@ -72,6 +73,8 @@ class Rows:
 def read_rows(path: Path, signature_folder: str, val_images: int = 600) -> Rows:
     """Reads the manifest of opinion scores on [0, 1], a column `mos`, and sorts its images.
 
+    Those of another size than most are left out, so that all are cut alike.
+
     Args:
         path: of the manifest.
         signature_folder: where what pictures look like is kept, as `host.signature_folder`.
@@ -79,6 +82,9 @@ def read_rows(path: Path, signature_folder: str, val_images: int = 600) -> Rows:
     """
     manifest = read_manifest(path, LabelSpec("numeric", "mos", minimum=0.0, maximum=1.0))
     given = read_table(path)
+    sides = [read_header(one, max_pixels=MAX_PIXELS)[:2] for one in manifest.images["path"]]
+    usual = max(set(sides), key=sides.count)
+    is_usual = np.array([one == usual for one in sides])
     if "scene" in given:
         images = manifest.images.assign(group=given["scene"].to_numpy())
         manifest = dataclasses.replace(manifest, images=images)
@@ -99,7 +105,7 @@ def read_rows(path: Path, signature_folder: str, val_images: int = 600) -> Rows:
     table.loc[train.index, "split"] = assign_splits(
         train["mos"].to_numpy(), train["group"].to_numpy(), {"train": 1 - share, "val": share}, 0
     )
-    table = table[~is_seen].reset_index(drop=True)
+    table = table[~is_seen & is_usual].reset_index(drop=True)
     low, high = table.loc[table["split"] == "train", "mos"].quantile([1 / 3, 2 / 3])
     return Rows(table, (float(low), float(high)))
 

@@ -95,11 +95,11 @@ def test_every_class_comes_as_often_and_no_example_before_the_others():
 
 
 def test_planted_quality_is_found_by_tiles_and_by_bags(bench):
-    runs = {name: founding_questions.FUSIONS[name] for name in ("tiles", "max_embedding")}
+    runs = {name: founding_questions.FUSIONS[name] for name in ("tiles", "attention")}
     found = ask_fusions(bench, {SIZE: 2}, runs)["compared"][str(SIZE)]
     assert list(found) == [
         *(f"tile classifier: {late}" for late in ("vote", "mean score", "mean embedding")),
-        "max_embedding",
+        "attention",
     ]
     for member in list(found)[1:]:
         assert found[member]["srcc"]["mean"] > 0.9 and found[member]["auroc"]["mean"] > 0.97
