@@ -128,11 +128,11 @@ def write_versions(photos: list[Path], versions: int, seed: int, folder: Path) -
             print(f"left out: {error}", flush=True)
             continue
         rng = np.random.default_rng([seed, number])
-        pictures = {"original": (photo, 1.0, "", 0)}
+        pictures: dict[str, tuple[np.ndarray, float, str, int]] = {"original": (photo, 1.0, "", 0)}
         for version in own:
             degraded = distort(photo, version.kind, version.level, rng)
             name = f"{version.kind}_{version.level}"
-            pictures[name] = (degraded, score_of(version), *version)
+            pictures[name] = (degraded, score_of(version), version.kind, version.level)
         for name, (picture, score, kind, level) in pictures.items():
             path = folder / f"{number:05d}_{name}.png"
             Image.fromarray(picture).save(path, compress_level=1)
@@ -145,7 +145,7 @@ def write_versions(photos: list[Path], versions: int, seed: int, folder: Path) -
 def main() -> None:
     """Writes the set from the command line and says how to train on it."""
     parser = argparse.ArgumentParser(
-        prog="python -m input_pipeline.degraded_photos", description=__doc__.splitlines()[0]
+        prog="python -m input_pipeline.degraded_photos", description=str(__doc__).splitlines()[0]
     )
     path = {"required": True, "type": lambda text: Path(os.path.expanduser(text))}
     parser.add_argument("--manifest", **path, help="table of photographs with scores")

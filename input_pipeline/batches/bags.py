@@ -194,10 +194,9 @@ def tile_reader(
         image, starts = source.image(image_id), still
         scale = rng.choice((1.0, *random_scales)) if random_scales else 1.0
         looked_at = resize(image, scale)
-        if scale != 1:
-            resized_grid = grid(*looked_at.shape[:2], source.tiling)
-            starts = rng.choice(resized_grid.origins, len(numbers))
         height, width = looked_at.shape[:2]
+        if scale != 1:
+            starts = rng.choice(grid(height, width, source.tiling).origins, len(numbers))
         origins = random_origins(height, width, starts, source.tiling, rng)
         tiles = cut(looked_at, origins, size)
         if not measures:

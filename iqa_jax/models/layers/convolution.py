@@ -78,7 +78,7 @@ class ConvolutionNorm(nn.Module):
             mean.value, var.value = move_statistics(mean.value, var.value, batch)
         return y
 
-    def _convolve(self, x, kernel):
+    def _convolve(self, x: Array, kernel: Array) -> Array:
         if self.is_depthwise:
             return depthwise_convolution(x, kernel, self.stride)
         if self.kernel_size == 1:

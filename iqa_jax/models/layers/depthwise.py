@@ -25,12 +25,13 @@ def depthwise_convolution(
         kernel: [3, 3, 1, channel], of the dtype of `x`.
         stride: 1 or 2.
     """
-    return jax.lax.platform_dependent(
+    outputs: Array = jax.lax.platform_dependent(
         x,
         kernel,
         cpu=functools.partial(_shifted, stride=stride),
         default=functools.partial(_grouped, stride=stride),
-    )
+    )  # pyright: ignore[reportAssignmentType] (it gives what its functions give)
+    return outputs
 
 
 def _grouped(x, kernel, stride):

@@ -80,7 +80,9 @@ def make_answer(
     ) -> dict[str, Array]:
         places = {"tile_mask": tile_mask, "tile_position": tile_position, "grid_shape": grid_shape}
         said = [_ask(network, tiles, places) for network in networks]
-        fused, each = (sum(one[name] for one in said) / len(said) for name in ("fused", "tiles"))
+        fused, each = (
+            jnp.mean(jnp.stack([one[name] for one in said]), axis=0) for name in ("fused", "tiles")
+        )
         if headline in LATE_FUSIONS:
             fused = _fuse_late(headline, each, tile_mask, prior)
         values = _calibrate(calibration[headline], fused) if headline in calibration else fused

@@ -25,7 +25,7 @@ def write_onnx(answer: Answer, size: int, about: Mapping[str, Any], path: Path) 
         WorkdirError: ONNX is not installed, or the network does what the writer does not know.
     """
     try:
-        from iqa_jax.scoring.exported.onnx_graph import Graph, element_type, helper
+        from iqa_jax.scoring.exported.onnx_graph import Graph, element_type, helper  # pyright: ignore
         from iqa_jax.scoring.exported.onnx_operators import write_program
     except ModuleNotFoundError as error:
         raise WorkdirError(

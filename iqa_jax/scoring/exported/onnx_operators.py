@@ -375,8 +375,12 @@ def _convolve(graph, given, shape, equation):
     x, kernel = graph.whole(given[0]), given[1].constant
     parameters = equation.params
     layout = parameters["dimension_numbers"]
-    is_known = kernel is not None and tuple(layout) == ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
-    if not is_known or {*parameters["lhs_dilation"], *parameters["rhs_dilation"]} != {1}:
+    is_known = tuple(layout) == ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+    if (
+        kernel is None
+        or not is_known
+        or {*parameters["lhs_dilation"], *parameters["rhs_dilation"]} != {1}
+    ):
         raise WorkdirError("the writer of .onnx knows no such layer: export it as .stablehlo.")
     low, high = zip(*parameters["padding"], strict=True)
     return _convolve_with(
