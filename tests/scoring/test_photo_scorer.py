@@ -24,10 +24,18 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_the_card_is_of_this_file():
-    content = (WEIGHTS_FOLDER / f"{DEFAULT_SCORER}.safetensors").read_bytes()
-    assert hashlib.sha256(content).hexdigest() in CARD
-    assert f"{len(content):,} bytes" in CARD and len(content) <= 15_000_000
+@pytest.mark.parametrize("name", [DEFAULT_SCORER, "photo_scorer_live"])
+def test_the_card_is_of_this_file(name):
+    content = (WEIGHTS_FOLDER / f"{name}.safetensors").read_bytes()
+    card = (WEIGHTS_FOLDER / f"{name}.md").read_text()
+    assert hashlib.sha256(content).hexdigest() in card
+    assert f"{len(content):,} bytes" in card and len(content) <= 15_000_000
+
+
+def test_the_other_scorer_has_seen_one_set_alone():
+    seen = seen_by(open_run("photo_scorer_live")).rows
+    trained = seen[seen["split"] == "train"]
+    assert len(trained) == 425 and not trained["name"].str.contains("/biq2021/|^biq2021/").any()
 
 
 def test_the_file_says_what_the_card_says_of_it():

@@ -4,6 +4,7 @@ It is what `Scorer` answers to one view of an image, written as one pure functio
 traced: all networks of the run, the headline fusion, its calibration, the direction of the labels.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -80,9 +81,7 @@ def make_answer(
     ) -> dict[str, Array]:
         places = {"tile_mask": tile_mask, "tile_position": tile_position, "grid_shape": grid_shape}
         said = [_ask(network, tiles, places) for network in networks]
-        fused, each = (
-            jnp.mean(jnp.stack([one[name] for one in said]), axis=0) for name in ("fused", "tiles")
-        )
+        fused, each = (_mean_of([one[name] for one in said]) for name in ("fused", "tiles"))
         if headline in LATE_FUSIONS:
             fused = _fuse_late(headline, each, tile_mask, prior)
         values = _calibrate(calibration[headline], fused) if headline in calibration else fused
@@ -94,6 +93,10 @@ def make_answer(
         return found | ({"probabilities": values} if kind.has_classes else {})
 
     return answer
+
+
+def _mean_of(values: Sequence[Array]) -> Array:
+    return functools.reduce(jnp.add, values) / len(values)
 
 
 def _ask(network: Member, tiles: Array, places: dict[str, Array]) -> dict[str, Array]:
