@@ -8,6 +8,7 @@ import pytest
 import skimage.data
 
 from input_pipeline.tiles.tiling import Tiling, cut, grid
+from input_pipeline.tiles.views import resize
 from iqa_jax.modes.export import export
 from iqa_jax.run.config import kind_from_config
 from iqa_jax.run.packed import open_run
@@ -96,15 +97,17 @@ def test_the_scorer_of_photographs(tmp_path, monkeypatch):
     assert export(open_run(""), str(path)) == 0
     # Its shorter side is that to which the scorer brings larger images.
     photo = np.ascontiguousarray(skimage.data.astronaut())
-    got = ask(path, cut_photo(photo, 256))
-    wanted = load_scorer().score([photo])["score"]
-    # Of a scale up to 100.
-    np.testing.assert_allclose(got["score"], wanted[0], atol=1e-3, rtol=0)
     told = onnx.load(path).metadata_props
     about = {one.key: json.loads(one.value) for one in told}
+    # The caller averages over the views.
+    looks = [resize(photo, view["scale"]) for view in about["views"]]
+    got = np.mean([ask(path, cut_photo(look, 256))["score"] for look in looks])
+    wanted = load_scorer().score([photo])["score"]
+    # Of a scale up to 100.
+    np.testing.assert_allclose(got, wanted[0], atol=1e-3, rtol=0)
     assert about["tiles"]["reference_side"] == 512 and about["tiles"]["size"] == 256
     assert about["label"]["maximum"] == 100 and about["label"]["higher_is_better"] is True
-    assert len(about["views"]) == 1 and about["networks"] == 1
+    assert [view["scale"] for view in about["views"]] == [1.0, 0.5] and about["networks"] == 1
 
 
 def test_what_hardly_a_program_computes_in_is_refused(tmp_path):

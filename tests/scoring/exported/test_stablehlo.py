@@ -1,6 +1,7 @@
 """A scorer as StableHLO runs without Flax, for any number of tiles, on every platform."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -43,7 +44,7 @@ def test_it_runs_alone_with_the_same_answer(tmp_path):
     assert str(exported.in_avals[0].shape) == f"(tile, {SIZE}, {SIZE}, 3)"
     # One form of the depthwise layer for accelerators, another one for the CPU.
     program = exported.mlir_module()
-    assert program.count("stablehlo.convolution") == 2 and "stablehlo.case" in program
+    assert re.search(r"feature_group_count = (?!1 )\d+", program) and "stablehlo.case" in program
 
     rng = np.random.default_rng(0)
     tiles = rng.integers(0, 256, (5, SIZE, SIZE, 3)).astype(np.uint8)
