@@ -15,6 +15,7 @@ EXTRAS = {
     "tensorboard": "TensorBoard",
     "beam": "--beam_options",
     "heif": "A HEIC image",
+    "onnx": "An export to .onnx",
 }
 
 

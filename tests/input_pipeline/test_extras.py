@@ -12,7 +12,7 @@ from tiny import ROOT
 
 ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 # Not in requirements.txt: Beam wants older releases than the rest, and few have HEIC images.
-APART = ("beam", "heif")
+APART = ("beam", "heif", "onnx")
 
 
 def lines_of(name: str) -> set[str]:

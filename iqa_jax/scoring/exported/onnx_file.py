@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from iqa_jax.run.workdir import WorkdirError
+from input_pipeline.extras import extra
 from iqa_jax.scoring.exported.answer import INPUTS, Answer
 from iqa_jax.scoring.exported.stablehlo import abstract_inputs
 
@@ -22,15 +22,14 @@ def write_onnx(answer: Answer, size: int, about: Mapping[str, Any], path: Path) 
         path: appears when it is complete.
 
     Raises:
-        WorkdirError: ONNX is not installed, or the network does what the writer does not know.
+        MissingExtraError: ONNX is not installed.
+        WorkdirError: the network does what the writer does not know.
     """
-    try:
-        from iqa_jax.scoring.exported.onnx_graph import Graph, element_type, helper  # pyright: ignore
+    with extra("onnx"):
+        from onnx import helper  # pyright: ignore[reportMissingImports]
+
+        from iqa_jax.scoring.exported.onnx_graph import Graph, element_type
         from iqa_jax.scoring.exported.onnx_operators import write_program
-    except ModuleNotFoundError as error:
-        raise WorkdirError(
-            f"--output={path.name} needs the package {error.name}: pip install 'iqa_jax[onnx]'."
-        ) from error
     given = abstract_inputs(size)
     program, said = jax.make_jaxpr(answer, return_shape=True)(*given)
     graph = Graph()
