@@ -18,7 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
     # No checkpoint is chosen: what `val` then fits holds what it promises.
     config.early_stopping.metric = ""
     # Details and the whole picture: tiles of the image as it is, and of the image at half its size.
-    config.tiles.random_scales = config.tta.scales = (0.5,)
+    config.tiles.random_scales = (0.5,)
+    config.tta.scales = (0.5,)
     # The first twelve see edges and colours, which ImageNet has taught them; a step takes half as
     # long without them.
     config.model.trainable_layers = 40

@@ -19,10 +19,10 @@ from configs import default, photo_quality
 def get_config() -> ml_collections.ConfigDict:
     config = photo_quality.get_config()
     config.data.manifests.degraded = default.opinion_set(maximum=1.0)
-    config.model.weights = "runs/photo_quality"
     config.model.trainable_layers = 40
     # Details and the whole picture: tiles of the image as it is, and of the image at half its size.
-    config.tiles.random_scales = config.tta.scales = (0.5,)
+    config.tiles.random_scales = (0.5,)
+    config.tta.scales = (0.5,)
     config.epochs = 0.4
     config.optimizer.learning_rate = 1e-4
     return config

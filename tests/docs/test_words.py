@@ -106,7 +106,7 @@ def test_flags_modes_recipes_and_modules_that_a_page_names_are_there(page):
         assert mode in {*MODES, "X"}, f"{page}: --mode={mode}"
     for mode in re.findall(r"`iqa-jax ([a-z_]+)[ `]", text):
         assert mode in {*MODES, "completion"}, f"{page}: iqa-jax {mode}"
-    for recipe in re.findall(r"(?:--config=(?!configs/)|configs/(?=\w+\.py))([a-z_]+)", text):
+    for recipe in re.findall(r"(?:--config=(?!configs/)|configs/(?=\w+\.py))([a-z0-9_]+)", text):
         assert recipe in RECIPES, f"{page}: the recipe {recipe}"
     for module in re.findall(r"python -m ((?:benchmarks|input_pipeline|iqa_jax)[\w.]*)", text):
         assert importlib.util.find_spec(module.rstrip(".")), f"{page}: python -m {module}"
