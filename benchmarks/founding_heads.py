@@ -55,12 +55,6 @@ def load_tiles(config: ml_collections.ConfigDict, manifest: Manifest) -> Tiles:
     return Tiles(found, grids[0].positions, np.array(grids[0].shape))
 
 
-def count_steps(config: ml_collections.ConfigDict, images: int, tiles: int) -> int:
-    """Counts the updates of a run on so many labelled images, whether all train or not."""
-    examples = images * (tiles if config.bags.tiles == 1 else 1)
-    return config.epochs * max(1, examples // config.batch_size)
-
-
 def draw_order(
     labels: Int[np.ndarray, " example"] | None, count: int, total: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " total"]:
@@ -184,15 +178,15 @@ def _bags(tiles: Tiles, embeddings: Any) -> dict[str, Any]:
     }
 
 
-_DEVICE: dict[int, Any] = {}
+# The embeddings of the last caller: on the host, and on the device.
+_KEPT: list[Any] = []
 
 
 def _on_device(tiles: Tiles) -> Any:
     """Gives the embeddings on the device; those of the last caller are kept there."""
-    if id(tiles.embeddings) not in _DEVICE:
-        _DEVICE.clear()
-        _DEVICE[id(tiles.embeddings)] = jnp.asarray(tiles.embeddings)
-    return _DEVICE[id(tiles.embeddings)]
+    if not _KEPT or _KEPT[0] is not tiles.embeddings:
+        _KEPT[:] = tiles.embeddings, jnp.asarray(tiles.embeddings)
+    return _KEPT[1]
 
 
 def _without_seed(config: ml_collections.ConfigDict) -> str:
@@ -202,14 +196,9 @@ def _without_seed(config: ml_collections.ConfigDict) -> str:
     return config_to_json(config)
 
 
-def _config(text: str) -> ml_collections.ConfigDict:
-
-    return config_from_json(text)
-
-
 @cache
 def _compiled(text: str, steps: int):
-    config = _config(text)
+    config = config_from_json(text)
     model, task = build.model_from_config(config), build.task_from_config(config)
     optimizer, _ = build.optimizer_from_config(config, max(1, steps // config.epochs))
     update = partial(
@@ -249,7 +238,7 @@ def _compiled(text: str, steps: int):
 
 @cache
 def _predictor(text: str):
-    config = _config(text)
+    config = config_from_json(text)
     how: Mapping[str, Any] = {
         "model": build.model_from_config(config),
         "task": build.task_from_config(config),
@@ -259,7 +248,7 @@ def _predictor(text: str):
 
 @cache
 def _sampler(text: str, samples: int):
-    config = _config(text)
+    config = config_from_json(text)
     return jax.jit(
         partial(
             sample_step,

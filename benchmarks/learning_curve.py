@@ -14,6 +14,7 @@ import argparse
 import json
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from configs import mos
 from iqa_jax.analysis.kernel_ridge import KernelRidge, fit_kernel_ridge
@@ -39,7 +40,7 @@ def embed(manifest_path: str, weights: str) -> tuple[np.ndarray, np.ndarray]:
 
 def answer(fitted: KernelRidge, embeddings: np.ndarray) -> np.ndarray:
     """Answers images by a regression fitted on others."""
-    distances = ((embeddings[:, None] - fitted.support) ** 2).sum(axis=-1)
+    distances = cdist(embeddings, fitted.support, "sqeuclidean")
     return (np.exp(-fitted.gamma * distances) @ fitted.dual + fitted.offset)[:, 0]
 
 

@@ -258,6 +258,29 @@ def get_config() -> ml_collections.ConfigDict:
     return config
 
 
+def opinions_end_to_end() -> ml_collections.ConfigDict:
+    """Gives what recipes have in common that train an encoder on thousands of opinion scores."""
+    config = get_config()
+    config.data.label_kind = "numeric"
+    config.data.label_column = "mos"
+    # No checkpoint is chosen: what `val` then fits holds what it promises.
+    config.early_stopping.metric = ""
+    config.model.pooling = "last"
+    config.model.norm_statistics = "running"
+    config.model.hidden_dim = 0
+    config.model.dropout = 0.0
+    config.augment.hue_jitter = 0.0
+    config.augment.saturation_jitter = 0.0
+    config.augment.flip_vertical = False
+    config.batch_size = 16
+    config.epochs = 1
+    config.optimizer.learning_rate = 2e-4
+    config.optimizer.warmup_epochs = 0.05
+    config.optimizer.decay = "cosine"
+    config.optimizer.ema_decay = 0.995
+    return config
+
+
 def opinion_set(
     path: str = "",
     *,

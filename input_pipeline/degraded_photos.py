@@ -69,16 +69,18 @@ def draw_versions(photos: int, versions: int, seed: int) -> list[list[Version]]:
         seed: same seed, same versions.
     """
     rng = np.random.default_rng(seed)
+    every = [Version(kind, level) for kind in WORST for level in LEVELS]
     left: list[Version] = []
     drawn = []
     for _ in range(photos):
         own: list[Version] = []
         while len(own) < versions:
-            if not any(one.kind not in {taken.kind for taken in own} for one in left):
-                every = [Version(kind, level) for kind in WORST for level in LEVELS]
+            taken = {version.kind for version in own}
+            place = next((i for i, one in enumerate(left) if one.kind not in taken), None)
+            if place is None:
                 left += [every[number] for number in rng.permutation(len(every))]
-            kinds = {taken.kind for taken in own}
-            own.append(left.pop(next(i for i, one in enumerate(left) if one.kind not in kinds)))
+            else:
+                own.append(left.pop(place))
         drawn.append(own)
     return drawn
 

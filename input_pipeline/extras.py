@@ -16,6 +16,7 @@ EXTRAS = {
     "beam": "--beam_options",
     "heif": "A HEIC image",
     "onnx": "An export to .onnx",
+    "stablehlo": "An export to .stablehlo",
 }
 
 

@@ -86,3 +86,10 @@ def test_tiles_already_cut_are_neither_moved_nor_resized(tmp_path, changes):
     config.update_from_flattened_dict(changes)
     with pytest.raises(ManifestError, match=f"already cut, which .*{next(iter(changes))}"):
         build.source_from_config(config, manifest)
+
+
+def test_a_run_may_be_a_part_of_an_epoch_and_is_one_step_at_least():
+    config = default.get_config()
+    for epochs, steps in ((0.4, 1192), (1, 2981), (3.0, 8943), (1e-5, 1)):
+        config.epochs = epochs
+        assert build.total_steps_from_config(config, 2981) == steps

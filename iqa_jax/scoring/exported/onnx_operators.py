@@ -108,11 +108,15 @@ def _write(graph: Graph, equation: Any, given: list[Value]) -> list[Value]:
 def _elementwise(graph: Graph, operator: str, given: list[Value], shape: Any) -> Value:
     if operator in ("Max", "Min") and (cut := _cut(graph, operator, given, shape)):
         return cut
-    dims = tuple(
+    return graph.add(operator, [graph.name_of(one) for one in given], shape, _dims_of(given))
+
+
+def _dims_of(given: list[Value]) -> tuple[Any, ...]:
+    """Gives the lengths of what comes of values element by element."""
+    return tuple(
         next((length for length in lengths if length != 1), 1)
         for lengths in zip(*(one.dims for one in given if one.shape), strict=True)
     )
-    return graph.add(operator, [graph.name_of(one) for one in given], shape, dims)
 
 
 def _cut(graph: Graph, operator: str, given: list[Value], shape: Any) -> Value | None:
@@ -213,11 +217,8 @@ def _pad(graph, given, shape, equation):
 
 def _select(graph, given, shape, equation):
     which, no, yes = given
-    dims = tuple(
-        next((length for length in lengths if length != 1), 1)
-        for lengths in zip(*(one.dims for one in given if one.shape), strict=True)
-    )
-    return graph.add("Where", [graph.name_of(one) for one in (which, yes, no)], shape, dims)
+    names = [graph.name_of(one) for one in (which, yes, no)]
+    return graph.add("Where", names, shape, _dims_of(given))
 
 
 def _convert(graph, given, shape, equation):

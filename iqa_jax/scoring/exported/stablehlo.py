@@ -13,7 +13,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from iqa_jax.run.workdir import WorkdirError
+from input_pipeline.extras import extra
 from iqa_jax.scoring.exported.answer import Answer
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -45,15 +45,12 @@ def write_stablehlo(answer: Answer, size: int, about: Mapping[str, Any], path: P
         path: appears when it is complete.
 
     Raises:
-        WorkdirError: what JAX writes programs with is not installed.
+        MissingExtraError: what JAX writes programs with is not installed.
     """
+    with extra("stablehlo"):
+        import flatbuffers  # noqa: F401 (JAX imports it when all else is done)
     exported = jax.export.export(jax.jit(answer), platforms=PLATFORMS)(*abstract_inputs(size))
-    try:
-        program = bytes(exported.serialize())
-    except ImportError as error:
-        raise WorkdirError(
-            f"--output={path.name} needs the package flatbuffers: pip install flatbuffers."
-        ) from error
+    program = bytes(exported.serialize())
     part = path.with_name(path.name + ".part")
     with zipfile.ZipFile(part, "w") as file:
         for name, content in ((PROGRAM, program), (ABOUT, json.dumps(about))):

@@ -1,35 +1,14 @@
 """Padding, batches without a pair and weights in the loss of embeddings; what it leads to."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from iqa_jax.learning.contrastive_losses import (
-    same_class,
-    semi_hard_triplet,
-    supervised_contrastive,
-)
+from contrastive_batch import CLASSES, DIM, IS_REAL, LABELS, LOSSES, make_embeddings
+from iqa_jax.learning.contrastive_losses import same_class
 from iqa_jax.learning.tasks import TASKS, Labels
-
-CLASSES, DIM = 4, 6
-# The last class has one member; the rows after it are padding.
-LABELS = np.array([0, 1, 0, 1, 2, 2, 0, 1, 2, 1, 0, 3, 1, 0])
-IS_REAL = np.arange(len(LABELS)) < 12
-LOSSES = {
-    "supcon": partial(supervised_contrastive, temperature=0.1),
-    "triplet": partial(semi_hard_triplet, margin=0.3),
-}
-
-
-def make_embeddings(seed=0, count=len(LABELS)):
-    embeddings = np.random.default_rng(seed).normal(size=(count, DIM))
-    # Some negatives nearer than positives, some farther: both branches of the mining.
-    embeddings[:6] += 2 * np.eye(DIM)[LABELS[:6]]
-    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
 def cost_of(task):
