@@ -1,7 +1,7 @@
 """The scorer that comes with the program beside what else needs no network and no training.
 
     python -m benchmarks.without_network --manifest=biq2021/manifest.csv --where split=test \\
-        --where has_look_alike_in_train=False [--fit split=train] [--images=400] [--minutes=20]
+        [--fit split=train] [--images=400] [--minutes=20]
 
 Of the rows of a manifest (`path`, and an opinion score, higher is better) that `--where` leaves, so
 many are drawn by a seed, and every method scores the same ones: `photo_scorer`; BRISQUE, NIQE and
